@@ -1,0 +1,104 @@
+# segan: one plain Makefile. `make help` lists the targets.
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+B       ?= build
+CC      ?= cc
+CXX     ?= c++
+SANITIZE ?=
+
+WARN    := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wno-format-nonliteral
+CWARN   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
+OPT     ?= -O2
+DEFS    := -D_GNU_SOURCE -DSEGAN_VERSION='"$(VERSION)"' -I.
+PKGS    := libmicrohttpd libcjson sqlite3 libcurl libpng libcrypto libseccomp openblas
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
+CFLAGS_ALL   = -std=c11 -g $(OPT) $(CWARN) $(DEFS) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS) -pthread -MMD -MP
+CXXFLAGS_ALL = -std=c++17 -g $(OPT) $(WARN) $(DEFS) $(SANITIZE) $(CXXFLAGS) -pthread -MMD -MP
+LIBS = -ldcmnet -ldcmimgle -ldcmdata -loflog -lofstd $(PKG_LIBS) -lz -lm -lstdc++ -pthread
+
+ROOM_C  := $(wildcard config/*.c model/*.c model/nn/*.c dicom/*.c db/*.c service/flow/*.c service/http/*.c service/commands/*.c)
+ROOM_CC := $(wildcard dicom/*.cc)
+OBJS    := $(ROOM_C:%.c=$(B)/obj/%.o) $(ROOM_CC:%.cc=$(B)/obj/%.o)
+LIB     := $(B)/libsegan.a
+UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+
+all: $(B)/segand $(B)/segan
+
+$(B)/segand $(B)/segan: $(B)/%: $(B)/obj/service/%.o $(LIB)
+	$(CXX) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(LIB): $(OBJS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+$(B)/obj/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+
+# The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm.
+$(B)/obj/model/nn/%.o: OPT += -O3
+# The defaults are compiled in from the file that documents them.
+$(B)/obj/config/settings.o: config/segand.json
+
+$(B)/tests/%: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -o $@ $< $(LIB) $(LDFLAGS) -lcmocka $(LIBS)
+
+unit: $(UNIT)
+
+deps:
+	@deploy/install-deps.sh $(DEPS)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@deploy/demo/demo.sh
+
+test: DEPS = test
+test: deps
+	@$(MAKE) --no-print-directory all unit
+	@B=$(B) tests/run
+
+lint:
+	@tests/lint/lint.sh
+
+asan:
+	@$(MAKE) --no-print-directory B=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" all unit
+	@B=build/asan tests/run
+
+tsan:
+	@$(MAKE) --no-print-directory B=build/tsan SANITIZE="-fsanitize=thread" all unit
+	@B=build/tsan tests/run
+
+bench: all
+	@for b in tests/bench/*.sh; do B=$(B) $$b || exit 1; done
+
+soak: all
+	@B=$(B) tests/soak/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/segand/models $(DESTDIR)$(PREFIX)/share/doc/segand
+	install -m 755 $(B)/segand $(B)/segan $(DESTDIR)$(PREFIX)/bin/
+	cp -r model/shipped/. $(DESTDIR)$(PREFIX)/share/segand/models/
+	install -m 644 README.md LICENSE config/segand.json $(DESTDIR)$(PREFIX)/share/doc/segand/
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make            build/segand (daemon) and build/segan (command line)'
+	@echo 'make demo       install what is missing, build, segment the shipped study over C-STORE and STOW-RS (KEEP=1 leaves it running)'
+	@echo 'make test       install what is missing, build, run every test'
+	@echo 'make lint       rooms and directions, banned functions, style, compiler warnings as errors with gcc and clang'
+	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
+	@echo 'make bench      speed against the peers, one line each: name ours peer ratio'
+	@echo 'make soak       the long crash harness'
+	@echo 'make install    PREFIX=/usr/local (DESTDIR= for packages)'
+	@echo 'make deps       only install what is missing; make clean: remove build/'
+
+-include $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
+.PHONY: all unit deps demo test lint asan tsan bench soak install clean help

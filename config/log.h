@@ -1,0 +1,11 @@
+/* One event, one line on stderr:  2026-01-31T12:00:00.123Z info job_done job=42 study=1.2.840 ms=8123
+ * The event is a fixed word of the code. Control characters and line ends in values are escaped (\xNN), so received text cannot forge a line.
+ * Never patient name, patient ID, birth date, accession number. Any thread; one write(2) a line. */
+#pragma once
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+void log_set_level(enum log_level lowest);
+
+/* fmt gives the "key=value key=value" part; a value that may hold spaces goes through log_value or is the last one, text="...". */
+void log_event(enum log_level level, const char *event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -1,0 +1,81 @@
+/* The daemon's settings: one JSON file with comments, read by a table of keys. config/segand.json holds every key, its default and a line of help,
+ * and is compiled in: it is the default (of the rules too). Unknown key, wrong type, out of range: ERR_INPUT naming file, line and key. */
+#pragma once
+#include "config/err.h"
+#include "config/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SETTINGS_PATH = 1024, SETTINGS_NAME = 65, SETTINGS_HOST = 256, SETTINGS_AET = 17 };
+
+struct peer_setting {            /* who may send: "dicom": {"peers": {NAME: {...}}} */
+	char name[SETTINGS_NAME], aet[SETTINGS_AET], host[SETTINGS_HOST]; /* host "" = any address */
+	int64_t port;                /* 0 = none; needed by a "sender" destination */
+};
+
+enum destination_type { DESTINATION_DIMSE, DESTINATION_STOW, DESTINATION_SENDER };
+struct destination_setting {
+	char name[SETTINGS_NAME];
+	enum destination_type type;
+	char aet[SETTINGS_AET], calling_aet[SETTINGS_AET], host[SETTINGS_HOST]; /* dimse; calling_aet "" = dicom.aet */
+	int64_t port;
+	char url[SETTINGS_PATH], token_file[SETTINGS_PATH], ca_file[SETTINGS_PATH]; /* stow: url up to and without /studies */
+	int64_t timeout;             /* seconds without progress */
+};
+
+struct condition_setting {       /* one attribute of a rule */
+	char attribute[SETTINGS_NAME];   /* DICOM keyword, "GGGG,EEEE", or "NumberOfSlices" */
+	char *pattern;               /* POSIX extended, case-insensitive; NULL for a range */
+	double min, max;
+	unsigned line;
+};
+struct rule_setting {
+	char name[SETTINGS_NAME], channel[SETTINGS_NAME];
+	struct condition_setting *where, *unless; /* "where": all must hold; "not": none may */
+	size_t n_where, n_unless;
+	bool fallback;               /* runs only where no other rule of this channel fits a series of the study */
+	unsigned line;
+};
+
+struct model_setting {
+	char name[SETTINGS_NAME], version[SETTINGS_NAME]; /* "NAME" or "NAME@VERSION"; version "" = the one in service */
+	char (*destinations)[SETTINGS_NAME];
+	size_t n_destinations;
+};
+
+struct settings {
+	char file[SETTINGS_PATH];    /* where it was read; "" = the defaults alone */
+	char data_dir[SETTINGS_PATH], models_dir[SETTINGS_PATH];
+	struct {
+		char aet[SETTINGS_AET], move_aet[SETTINGS_AET], bind[SETTINGS_HOST];
+		int64_t port, max_associations, max_pdu, idle_timeout /* s */, max_instance_mb;
+		bool accept_unknown_peers, check_called_aet;
+		struct peer_setting *peers;
+		size_t n_peers;
+	} dicom;
+	struct {
+		char bind[SETTINGS_HOST], tokens_file[SETTINGS_PATH], tls_certificate[SETTINGS_PATH], tls_key[SETTINGS_PATH];
+		int64_t port, max_connections, max_body_mb, idle_timeout /* s */;
+	} http;
+	int64_t series_complete_trigger, series_interrupted_trigger, study_forcecomplete_trigger; /* s */
+	struct rule_setting *rules;
+	size_t n_rules;
+	struct model_setting *models;
+	size_t n_models;
+	struct destination_setting *destinations;
+	size_t n_destinations;
+	int64_t workers, threads /* a worker; 0 = as many as cores */, max_attempts, job_timeout /* s */, worker_memory_mb;
+	int64_t retry_delay, retry_max, retry_give_up; /* s: first wait, longest wait, when to give up */
+	int64_t disk_reserve_mb, retention_days, retention_max_mb;
+	char core_type[SETTINGS_NAME], log_level[SETTINGS_NAME]; /* "" = chosen by the CPU; debug|info|warn|error */
+	char trainings_dir[SETTINGS_PATH];
+};
+
+struct settings *settings_load(const char *path /* NULL: defaults */, struct err *e); /* caller: settings_free */
+struct settings *settings_parse(const char *text, size_t n, const char *name, struct err *e); /* for tests; caller: settings_free */
+void settings_free(struct settings *s);
+char *settings_print(const struct settings *s, struct err *e);  /* the effective configuration as JSON; caller: free */
+const struct destination_setting *settings_destination(const struct settings *s, const char *name); /* NULL when unknown; borrowed */
+const char *settings_default_text(void);                        /* config/segand.json as compiled in; borrowed */

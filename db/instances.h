@@ -1,0 +1,51 @@
+/* What has arrived: associations, instances, series. A series row says what the node thinks of it and why. */
+#pragma once
+#include "db/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { DB_UID = 65, DB_HEX = 65, DB_NAME = 65, DB_TEXT = 512 };
+
+/* ---- associations: a C-STORE association or one STOW request ---- */
+int associations_open(struct db *d, const char *peer_aet, const char *address, int64_t now_ms, int64_t *id, struct err *e);
+int associations_close(struct db *d, int64_t id, bool released, int64_t now_ms, struct err *e);
+int associations_recover(struct db *d, int64_t now_ms, struct err *e);      /* at start: what was open is aborted */
+/* AE title of the peer of an association. ERR_NOT_FOUND. */
+int associations_peer(struct db *d, int64_t id, char aet[17], char address[64], struct err *e);
+
+/* ---- instances ---- */
+struct instance_row {
+	char sop_uid[DB_UID], sop_class[DB_UID], study_uid[DB_UID], series_uid[DB_UID], transfer_syntax[DB_UID], modality[17];
+	char digest[DB_HEX], content_digest[DB_HEX];
+	int64_t size, association, received_ms;
+	bool ours;                                                     /* a result of this node: never matched */
+};
+enum instance_fate { INSTANCE_NEW, INSTANCE_SAME, INSTANCE_CONFLICT };
+/* NEW: row added, its series opened again (revision + 1, state open, last_ms = received_ms). SAME (digest or content digest equal): changes nothing but
+ * that the series now belongs to this association. CONFLICT: other content under a known UID, nothing changed. *row of a SAME or CONFLICT stays as given. */
+int instances_add(struct db *d, const struct instance_row *row, enum instance_fate *fate, struct err *e);
+int instances_get(struct db *d, const char *sop_uid, struct instance_row *out, struct err *e); /* ERR_NOT_FOUND */
+int instances_of_series(struct db *d, const char *series_uid, struct instance_row **rows, size_t *n, struct err *e); /* by sop_uid; caller: free */
+int instances_count(struct db *d, int64_t *instances, int64_t *studies, struct err *e);
+
+/* ---- series ---- */
+enum series_state { SERIES_STATE_OPEN, SERIES_STATE_WAITING /* interrupted, or a gap that may be filled */, SERIES_STATE_COMPLETE, SERIES_STATE_REJECTED, SERIES_STATE_IGNORED };
+const char *series_state_name(enum series_state s);               /* "open", "waiting", ...; static */
+enum association_state { ASSOCIATION_OPEN, ASSOCIATION_RELEASED, ASSOCIATION_ABORTED };
+
+struct series_row {
+	char series_uid[DB_UID], study_uid[DB_UID], modality[17];
+	int64_t n_instances, revision, first_ms, last_ms, association;
+	enum association_state association_state;                      /* of the association that brought it last */
+	bool others_open;                                              /* another association that brought a part of it is still open */
+	bool ours;
+	enum series_state state;
+	char channel[DB_NAME], rule[DB_NAME], reason[DB_TEXT];         /* "" = none */
+};
+int series_get(struct db *d, const char *series_uid, struct series_row *out, struct err *e);   /* ERR_NOT_FOUND */
+int series_of_study(struct db *d, const char *study_uid, struct series_row **rows, size_t *n, struct err *e); /* caller: free */
+int series_unsettled(struct db *d, struct series_row **rows, size_t *n, struct err *e);        /* open or waiting; caller: free */
+/* Compare-and-set on revision. ERR_STATE when it changed meanwhile. */
+int series_settle(struct db *d, const char *series_uid, int64_t revision, enum series_state state, const char *reason, struct err *e);
+int series_decide(struct db *d, const char *series_uid, const char *channel, const char *rule, const char *reason, struct err *e);

@@ -1,0 +1,59 @@
+/* The job table is the queue. Every move is a compare-and-set: WHERE id AND state AND attempt. Every move leaves a line in the job's history. */
+#pragma once
+#include "db/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum job_state { JOB_RECEIVING, JOB_QUEUED, JOB_RUNNING, JOB_DELIVERING, JOB_DONE, JOB_FAILED, JOB_REJECTED, JOB_CANCELLED, JOB_N_STATES };
+const char *job_state_name(enum job_state s);                      /* static */
+bool job_state_parse(const char *name, enum job_state *out);
+bool job_state_is_final(enum job_state s);
+
+struct job {                                                       /* texts are owned by the job; NULL = null */
+	int64_t id;
+	enum job_state state;
+	char study_uid[65], model_name[65], model_version[65], model_digest[65], priority[9] /* high|normal|low */;
+	int64_t case_version, run, attempt, created_ms, started_ms /* 0 = not yet */, finished_ms, replaces /* job id, 0 = none */;
+	double progress;
+	char *channels;                                                /* JSON object: channel -> series UID */
+	char *fingerprint;                                             /* of the instances that fill the channels; NULL while receiving */
+	char *reason, *finding;
+	char *flags, *segments, *results, *timings;                    /* JSON, as in DESIGN "HTTP" */
+};
+void job_release(struct job *j);                                   /* frees the texts */
+void jobs_free(struct job *jobs, size_t n);
+
+/* ---- making ---- */
+int jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e);  /* in j->state (receiving or queued), attempt 0 */
+int jobs_get(struct db *d, int64_t id, struct job *out, struct err *e);          /* ERR_NOT_FOUND; caller: job_release */
+/* The newest job of a study and model name (highest case_version, then run). ERR_NOT_FOUND. caller: job_release. */
+int jobs_latest(struct db *d, const char *study_uid, const char *model_name, struct job *out, struct err *e);
+
+struct job_filter { bool has_state; enum job_state state; const char *study_uid, *model /* NAME or NAME@VERSION */; int64_t since_ms, before_id /* cursor, 0 = from the newest */; size_t limit; };
+int jobs_list(struct db *d, const struct job_filter *f, struct job **jobs, size_t *n, struct err *e); /* newest first; caller: jobs_free */
+int jobs_count(struct db *d, int64_t by_state[JOB_N_STATES], struct err *e);
+
+/* ---- moving ---- */
+/* inputs: the SOP Instance UIDs that the job will read, per channel; fixed from here on. receiving -> queued. */
+struct job_input { char channel[33], sop_uid[65]; };
+int jobs_queue(struct db *d, int64_t id, const char *channels, const char *fingerprint, const struct job_input *inputs, size_t n, const char *cause, struct err *e);
+int jobs_inputs(struct db *d, int64_t id, struct job_input **inputs, size_t *n, struct err *e);      /* in the order given; caller: free */
+/* A queued job whose inputs changed before it ran: queued -> receiving. ERR_STATE when it no longer is queued. */
+int jobs_unqueue(struct db *d, int64_t id, const char *cause, struct err *e);
+int jobs_channels(struct db *d, int64_t id, const char *channels, struct err *e);                    /* of a receiving job */
+/* The next queued job (priority, then age): queued -> running, attempt + 1. ERR_NOT_FOUND when there is none. caller: job_release. */
+int jobs_claim(struct db *d, struct job *out, struct err *e);
+/* running -> queued (another attempt), or failed when attempt >= max_attempts or !may_pass. */
+int jobs_attempt_failed(struct db *d, int64_t id, int64_t attempt, bool may_pass, int64_t max_attempts, const char *reason, struct err *e);
+struct job_outcome { const char *finding, *flags, *segments, *results, *timings; };                  /* JSON texts */
+/* running -> delivering with one delivery a destination, or -> done when there are none (or nothing was found). */
+int jobs_computed(struct db *d, int64_t id, int64_t attempt, const struct job_outcome *o, const char *const *destinations, size_t n, struct err *e);
+int jobs_progress(struct db *d, int64_t id, int64_t attempt, double progress, struct err *e);
+int jobs_end(struct db *d, int64_t id, enum job_state from, enum job_state to /* rejected, failed, cancelled */, const char *reason, struct err *e);
+int jobs_timing(struct db *d, int64_t id, const char *timings, struct err *e);
+/* At start: running -> queued, or failed when attempt >= max_attempts. */
+int jobs_recover(struct db *d, int64_t max_attempts, struct err *e);
+
+struct job_event { int64_t time_ms; char state[17], cause[256]; };
+int jobs_history(struct db *d, int64_t id, struct job_event **events, size_t *n, struct err *e);     /* oldest first; caller: free */

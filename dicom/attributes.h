@@ -1,0 +1,34 @@
+/* The header of one instance as values, for intake, rules and metadata. Reads no pixel value beyond its digest. */
+#pragma once
+#include "config/digest.h"
+#include "dicom/dicom.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct instance_header {
+	char sop_class[DICOM_UID], sop_uid[DICOM_UID], study_uid[DICOM_UID], series_uid[DICOM_UID], transfer_syntax[DICOM_UID];
+	char modality[17];
+	bool has_pixels;
+	bool is_ours;                      /* written by this program (DeviceSerialNumber = our node id is for the caller to compare) */
+	char device_serial[65];
+	char digest[DIGEST_HEX];           /* of the data set without group 2, as received */
+	char content_digest[DIGEST_HEX];   /* of SOP class, study, series, geometry and pixel values: equal in another transfer syntax (DESIGN small print) */
+};
+
+struct attributes;
+/* A Part 10 file. ERR_INPUT: not DICOM, truncated, a required UID missing or malformed, pixel data shorter than stated: says which tag. caller: attributes_free. */
+struct attributes *attributes_load(const char *path, struct err *e);
+void attributes_free(struct attributes *a);
+const struct instance_header *attributes_header(const struct attributes *a);   /* borrowed */
+/* The attribute's text by keyword or "GGGG,EEEE": values joined by '\', trailing spaces cut, in UTF-8. NULL: absent (an empty one is ""). Looked up in the
+ * main data set, then in the shared and first per-frame functional groups. borrowed until the next call or free. */
+const char *attributes_text(struct attributes *a, const char *keyword);
+int attributes_number(struct attributes *a, const char *keyword, double *value); /* first value; -1: absent or no number */
+
+#ifdef __cplusplus
+}
+#endif

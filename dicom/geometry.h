@@ -1,0 +1,31 @@
+/* Where slices lie: order, gaps, doubles, tilt, orientation. Plain C, no DCMTK. Tolerances: DESIGN.md, small print "Verdicts". */
+#pragma once
+#include "config/grid.h"
+#include "dicom/dicom.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct slice {                                /* one slice as its header tells; PS3.3 C.7.6.2 */
+	char sop_uid[DICOM_UID];
+	double position_mm[3], row_dir[3], col_dir[3], spacing_mm[2] /* between rows, between columns */, thickness_mm /* 0 = absent */;
+	size_t rows, cols;
+};
+
+enum geometry_verdict {
+	GEOMETRY_WHOLE,
+	GEOMETRY_GAP,                             /* slices are missing or unevenly spaced: more slices may cure it */
+	GEOMETRY_BAD                              /* doubled position, mixed orientation or size, tilt: more slices cannot */
+};
+
+/* order[i] = index of the i-th slice along the normal (n entries, caller's). On WHOLE the grid is filled (one slice: spacing = thickness, else 1 mm).
+ * On GAP and BAD reason says which slices (UIDs, positions) and which tag. */
+enum geometry_verdict geometry_order(const struct slice *slices, size_t n, size_t *order, struct grid *grid, struct err *reason);
+
+/* Plane nearest to the slices: "axial", "coronal", "sagittal" (normal within 45 degrees); static. */
+const char *geometry_plane(const struct grid *g);
+
+#ifdef __cplusplus
+}
+#endif

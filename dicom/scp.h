@@ -1,0 +1,43 @@
+/* Associations in: C-ECHO and C-STORE (PS3.4 Annex A, B; PS3.7). A thread an association; a silent peer holds up nobody; TCP_NODELAY and TCP_QUICKACK on
+ * every accepted socket (PERFORMANCE.md 3). The callbacks run on the association's own thread. */
+#pragma once
+#include "dicom/dicom.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct scp_peer { char calling_aet[DICOM_AET], called_aet[DICOM_AET], address[64]; }; /* address: numeric IP */
+
+struct scp_instance {
+	const char *path;                         /* a closed Part 10 file in tmp_dir, bytes as sent; the callee renames or removes it */
+	char sop_class[DICOM_UID], sop_uid[DICOM_UID], transfer_syntax[DICOM_UID]; /* as the command said */
+};
+
+struct scp_handler {
+	void *arg;
+	/* Who may: -1 rejects the association (ERR_INPUT calling AE title not recognised, ERR_NOT_FOUND called AE title not recognised, ERR_LIMIT local limit, transient). *id names it. */
+	int (*opened)(void *arg, const struct scp_peer *peer, int64_t *id, struct err *e);
+	int (*may_store)(void *arg, struct err *e);                                     /* before the data set is read: -1 refuses with the code's status, data set drained */
+	int (*received)(void *arg, int64_t id, const struct scp_instance *i, struct err *e); /* 0: Success is answered, it must be durable; -1: the code's status */
+	void (*closed)(void *arg, int64_t id, bool released);                           /* released: A-RELEASE in good order between messages */
+};
+
+struct scp_config {
+	const char *aet, *bind, *tmp_dir;         /* borrowed until scp_stop */
+	unsigned port;                            /* 0 = any free one */
+	unsigned max_associations, max_pdu, idle_timeout_s;
+	int64_t max_instance_bytes;
+	bool check_called_aet;
+};
+
+struct scp;
+struct scp *scp_start(const struct scp_config *c, const struct scp_handler *h, struct err *e); /* borrows h; caller: scp_stop */
+unsigned scp_port(const struct scp *s);
+void scp_stop(struct scp *s);                 /* no new association; open ones are aborted within 2 s; joins its threads */
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,39 @@
+/* Files of one series -> one checked volume. Single-frame MR and CT, implicit and explicit VR little endian (others: refused in words). */
+#pragma once
+#include "config/grid.h"
+#include "dicom/dicom.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum series_verdict {
+	SERIES_WHOLE,
+	SERIES_GAP,                               /* as GEOMETRY_GAP */
+	SERIES_BAD,                               /* can never be one volume: doubled position, two patients, studies or frames of reference, mixed orientation, ... */
+	SERIES_IGNORED                            /* not an image series that we segment (SR, localizer geometry, colour, secondary capture, ...) */
+};
+
+struct series_info {
+	char study_uid[DICOM_UID], series_uid[DICOM_UID], modality[17], description[129] /* untrusted UTF-8 */;
+	char frame_of_reference[DICOM_UID];
+	size_t n_instances;
+	struct grid grid;                         /* valid for SERIES_WHOLE */
+};
+
+/* Headers only. -1: a file could not be read (e says which). Else *verdict, and for all but WHOLE reason->text: slice (UID) and tag, never a patient's value. */
+int series_check(const char *const *paths, size_t n, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e);
+
+struct series;
+/* Checks again and decodes; ERR_INPUT for every verdict but WHOLE. caller: series_free. */
+struct series *series_load(const char *const *paths, size_t n, struct err *e);
+void series_free(struct series *s);
+const struct series_info *series_info(const struct series *s);               /* borrowed */
+const struct grid *series_grid(const struct series *s);                      /* borrowed */
+const float *series_voxels(const struct series *s);                          /* borrowed; (slices, rows, cols); rescaled; MONOCHROME1 inverted */
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,28 @@
+/* The one preprocessing of service, training and evaluation (SEGAN.md, last section): channel volumes -> network slices, probabilities -> masks on
+ * the source grid. Slices go one at a time, so memory does not grow with the network's side of a study. Shapes: slices, rows, columns. */
+#pragma once
+#include "config/grid.h"
+#include "model/manifest.h"
+
+#include <stdint.h>
+
+struct volume { const struct grid *grid; const float *voxels; };             /* borrowed; (slices, rows, cols), rescaled values */
+
+struct prep;
+/* channels: one volume a channel of the manifest, in its order, all on one grid. Turns the axes to LPS, takes the statistics, plans the in-plane
+ * size (model spacing, padded). ERR_INPUT: plane not the model's (not yet), constant image, no head. borrows m and the volumes. caller: prep_free. */
+struct prep *prep_new(const struct manifest *m, const struct volume *channels, size_t n_channels, struct err *e);
+void prep_free(struct prep *p);
+size_t prep_slices(const struct prep *p);                                    /* network slices, bottom to top */
+size_t prep_rows(const struct prep *p);                                      /* of one padded network slice */
+size_t prep_cols(const struct prep *p);
+/* Network input of slice k: x is (channels, prep_rows, prep_cols). Thread-safe for different x. */
+void prep_slice(const struct prep *p, size_t k, float *x);
+/* Probabilities of network slice k, (labels, prep_rows, prep_cols), resampled to the source: out is (labels, grid rows, grid cols) of source slice
+ * prep_source_slice(p, k). Thread-safe for different out. */
+void prep_back(const struct prep *p, size_t k, const float *probability, float *out);
+size_t prep_source_slice(const struct prep *p, size_t k);
+
+/* probability (slices, rows, cols) of one map on the source grid -> mask 0/1 of the same shape: >= threshold, then 26-connected pieces smaller than
+ * minimum_ml are removed. Returns the voxels that stay, in *n. */
+int prep_mask(const struct grid *g, const float *probability, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e);

@@ -1,0 +1,18 @@
+/* The folder of received and written files. Names are digests of UIDs, never received text:
+ *   DATA/spool/ab/<sha256 of SOP Instance UID>.dcm     DATA/tmp/...     DATA/results/<job id>/{seg.dcm,preview.png} */
+#pragma once
+#include "config/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct node;
+enum { SPOOL_PATH = 1200 };
+
+int  spool_prepare(const struct node *n, struct err *e);                    /* makes the folders, empties DATA/tmp */
+void spool_path(const struct node *n, const char *sop_uid, char path[SPOOL_PATH]);
+void spool_tmp_dir(const struct node *n, char path[SPOOL_PATH]);
+int  spool_tmp(const struct node *n, char path[SPOOL_PATH], struct err *e); /* a new empty file in DATA/tmp */
+void spool_result(const struct node *n, int64_t job, const char *name, char path[SPOOL_PATH]);
+void spool_work_dir(const struct node *n, int64_t job, int64_t attempt, char path[SPOOL_PATH]); /* a worker's output folder, below DATA/work */
+int  spool_has_room(const struct node *n, struct err *e);                   /* ERR_LIMIT below disk_reserve_mb */

@@ -1,0 +1,13 @@
+/* The process that decodes and computes. segand --worker: one JSON line in a job, progress lines and one result line out.
+ * DESIGN: worker_start is called on the main thread (PR_SET_PDEATHSIG fires when the spawning thread ends); worker_run on the dispatch thread(s), one per worker. */
+#pragma once
+#include "config/err.h"
+#include "db/jobs.h"
+
+struct node;
+struct workers;
+struct workers *workers_start(struct node *n, struct err *e);   /* settings->workers processes, each fed by its own thread that claims jobs; caller: workers_stop */
+void workers_stop(struct workers *w);                           /* kills what runs; the jobs stay running in the database and are queued again at the next start */
+void workers_cancel(struct workers *w, int64_t job);            /* ends the attempt of a running job whose state is no longer running */
+
+int worker_main(int argc, char **argv);                         /* the process itself: segand --worker ... */
