@@ -1,4 +1,4 @@
-/* What the parts of a running node share: settings, database, models, and two bells. Made by segand.c, read by all; nothing here is written after start
+/* What the parts of a running node share: settings, database, models, and three bells. Made by segand.c, read by all; nothing here is written after start
  * but through its own functions. */
 #pragma once
 #include "config/settings.h"
@@ -14,7 +14,7 @@ struct node {
 	const struct settings *settings;
 	struct db *db;
 	struct catalog *catalog;
-	struct bell dispatch, deliver;       /* dispatch: instances or jobs changed; deliver: deliveries changed */
+	struct bell dispatch, work, deliver; /* dispatch: instances or receiving jobs changed; work: a job was queued; deliver: a delivery was made or waits again */
 	atomic_long n_received, n_refused, n_duplicates; /* for /metrics */
 	int64_t started_ms;
 };

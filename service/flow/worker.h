@@ -1,5 +1,6 @@
 /* The process that decodes and computes. segand --worker: one JSON line in a job, progress lines and one result line out.
- * DESIGN: worker_start is called on the main thread (PR_SET_PDEATHSIG fires when the spawning thread ends); worker_run on the dispatch thread(s), one per worker. */
+ * DESIGN: one feeder thread a worker claims queued jobs (bell: node.work), spawns its process and lives until workers_stop (PR_SET_PDEATHSIG fires when the
+ * spawning thread ends), so workers_start may be called from any thread. */
 #pragma once
 #include "config/err.h"
 #include "db/jobs.h"
