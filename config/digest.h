@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { DIGEST_HEX = 65, DIGEST_UID = 65 };          /* array sizes, with the terminator */
 
 struct digest;                                      /* a running SHA-256 */
@@ -20,3 +24,7 @@ int  digest_of_file(const char *path, size_t skip_bytes, char hex[DIGEST_HEX], s
 void digest_uid(const char *name, char uid[DIGEST_UID]);
 void digest_uuid(const char *name, char uuid[37]);  /* the same as a UUID string */
 int  digest_random_hex(size_t n_bytes, char *hex /* [2*n_bytes+1] */, struct err *e);
+
+#ifdef __cplusplus
+}
+#endif

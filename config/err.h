@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What the caller should do about it, not where it happened. */
 enum err_code {
 	ERR_NONE,
@@ -41,3 +45,7 @@ bool err_may_pass(enum err_code code);
 int err_http_status(enum err_code code);             /* 400, 404, 409, 503, 500, 502, 500 */
 unsigned err_dimse_status(enum err_code code);       /* PS3.7 C, PS3.4 B.2.3: 0xC000, 0xA700, 0x0110 */
 const char *err_name(enum err_code code);            /* "input", "not_found", ...; borrowed, static */
+
+#ifdef __cplusplus
+}
+#endif

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Whole file into memory with a terminating 0 behind n bytes. ERR_NOT_FOUND, ERR_LIMIT over max_bytes, ERR_IO. caller: free. */
 char *file_read(const char *path, size_t max_bytes, size_t *n, struct err *e);
 /* path appears whole or not at all: temporary name beside it, fsync, rename, fsync of the folder. */
@@ -20,3 +24,7 @@ int file_remove_tree(const char *dir, struct err *e);                        /* 
 /* Calls fn for every regular file below dir (dir may also be one file), sorted by path, no links followed; fn returning nonzero ends the walk with that value. */
 int file_walk(const char *dir, int (*fn)(void *arg, const char *path, struct err *e), void *arg, struct err *e);
 int64_t file_free_mb(const char *dir, struct err *e);                        /* what a user without privilege may still write, MiB; -1 */
+
+#ifdef __cplusplus
+}
+#endif

@@ -3,6 +3,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A volume's voxels are (slices, rows, cols), columns fastest. spacing_mm[0] between slices, [1] between rows, [2] between columns.
  * row_dir: the direction in which the column index grows (first triplet of ImageOrientationPatient); col_dir: in which the row index grows.
  * Slices ascend along row_dir x col_dir. origin_mm: centre of voxel (0, 0, 0). */
@@ -17,3 +21,7 @@ void   grid_index(const struct grid *g, const double mm[3], double index[3]); /*
 bool   grid_same(const struct grid *a, const struct grid *b);               /* sizes equal, places equal within 1e-3 mm */
 size_t grid_voxels(const struct grid *g);                                   /* slices * rows * cols; SIZE_MAX when that overflows */
 double grid_voxel_ml(const struct grid *g);                                 /* volume of one voxel in ml */
+
+#ifdef __cplusplus
+}
+#endif

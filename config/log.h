@@ -3,9 +3,17 @@
  * Never patient name, patient ID, birth date, accession number. Any thread; one write(2) a line. */
 #pragma once
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_set_level(enum log_level lowest);
 
 /* fmt gives the "key=value key=value" part; a value that may hold spaces goes through log_value or is the last one, text="...". */
 void log_event(enum log_level level, const char *event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#ifdef __cplusplus
+}
+#endif
