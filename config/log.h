@@ -11,7 +11,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_set_level(enum log_level lowest);
 
-/* fmt gives the "key=value key=value" part; a value that may hold spaces goes through log_value or is the last one, text="...". */
+/* fmt gives the "key=value key=value" part; a value that may hold spaces is the last one, text="...". At most 2047 bytes, the rest is cut. */
 void log_event(enum log_level level, const char *event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #ifdef __cplusplus

@@ -1,0 +1,118 @@
+/* Time in milliseconds since 1970, UTC, and its text by RFC 3339. Local time is nobody's business here. */
+#include "config/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t
+read_clock(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t
+clock_ms(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+int64_t
+clock_monotonic_ms(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+void
+clock_text(int64_t ms, char text[CLOCK_TEXT])
+{
+	int64_t part = ms % 1000;
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+	size_t n;
+
+	if (part < 0) {
+		part += 1000;
+		seconds--;
+	}
+	gmtime_r(&seconds, &tm);
+	n = strftime(text, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, CLOCK_TEXT - n, ".%03uZ", (unsigned)part % 1000);
+}
+
+static bool
+take_digits(const char **p, int n, int low, int high, int *value)
+{
+	*value = 0;
+	for (int i = 0; i < n; i++, (*p)++) {
+		if (**p < '0' || **p > '9')
+			return false;
+		*value = *value * 10 + (**p - '0');
+	}
+	return *value >= low && *value <= high;
+}
+
+static bool
+take_char(const char **p, const char *any_of)
+{
+	if (**p == 0 || strchr(any_of, **p) == NULL)
+		return false;
+	(*p)++;
+	return true;
+}
+
+/* ".1", ".123456": milliseconds, the rest is cut; no fraction is 0. */
+static bool
+take_fraction(const char **p, int *ms)
+{
+	int weight = 100;
+
+	*ms = 0;
+	if (!take_char(p, "."))
+		return true;
+	if (**p < '0' || **p > '9')
+		return false;
+	for (; **p >= '0' && **p <= '9'; (*p)++, weight /= 10)
+		*ms += weight * (**p - '0');
+	return true;
+}
+
+static bool
+take_zone(const char **p, int *minutes)
+{
+	int hours, rest, sign = **p == '-' ? -1 : 1;
+
+	*minutes = 0;
+	if (take_char(p, "Zz"))
+		return true;
+	if (!take_char(p, "+-") || !take_digits(p, 2, 0, 23, &hours) || !take_char(p, ":") || !take_digits(p, 2, 0, 59, &rest))
+		return false;
+	*minutes = sign * (hours * 60 + rest);
+	return true;
+}
+
+int
+clock_parse(const char *text, int64_t *ms, struct err *e)
+{
+	const char *p = text;
+	int year, month, part, zone;
+	struct tm tm = { 0 }, back;
+	time_t seconds;
+
+	if (!take_digits(&p, 4, 1, 9999, &year) || !take_char(&p, "-") || !take_digits(&p, 2, 1, 12, &month) || !take_char(&p, "-")
+		|| !take_digits(&p, 2, 1, 31, &tm.tm_mday) || !take_char(&p, "Tt") || !take_digits(&p, 2, 0, 23, &tm.tm_hour) || !take_char(&p, ":")
+		|| !take_digits(&p, 2, 0, 59, &tm.tm_min) || !take_char(&p, ":") || !take_digits(&p, 2, 0, 60, &tm.tm_sec) || !take_fraction(&p, &part)
+		|| !take_zone(&p, &zone) || *p != 0)
+		return err_set(e, ERR_INPUT, "'%.40s' is not a time like 2026-01-31T12:00:00Z (RFC 3339, with zone)", text);
+	tm.tm_year = year - 1900;
+	tm.tm_mon = month - 1;
+	back = tm;
+	seconds = timegm(&back); /* sets back to a day that exists */
+	if (back.tm_mday != tm.tm_mday && tm.tm_mday > 28)
+		return err_set(e, ERR_INPUT, "'%.40s': that month has no day %d", text, tm.tm_mday);
+	*ms = ((int64_t)seconds - (int64_t)zone * 60) * 1000 + part;
+	return 0;
+}

@@ -1,0 +1,5 @@
+/* Well-formed UTF-8, one character at a time (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF). */
+#pragma once
+#include <stddef.h>
+
+size_t utf8_length(const char *s, size_t n); /* bytes of the character that begins at s, of n left; 0 when it is malformed or n is 0 */
