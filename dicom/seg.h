@@ -1,5 +1,6 @@
 /* DICOM Segmentation, BINARY (PS3.3 A.51, C.8.20), as DICOM.md 1 says: masks on the source's own grid, frames only where there is something. */
 #pragma once
+#include "dicom/codes.h"
 #include "dicom/series.h"
 
 #include <stdint.h>
@@ -8,7 +9,6 @@
 extern "C" {
 #endif
 
-struct seg_code { const char *scheme, *value, *meaning; };
 struct seg_segment {
 	unsigned number;                          /* 1.., in order */
 	const char *label;
