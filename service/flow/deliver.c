@@ -46,13 +46,12 @@ struct verdict {
 /* ---- sending ---- */
 
 static void
-send_dimse(const char *host, int64_t port, const char *called, const char *calling, int64_t timeout, const char *path, struct verdict *v)
+send_dimse(const struct scu_peer *peer, const char *path, struct verdict *v)
 {
-	struct scu_peer peer = { .host = host, .called_aet = called, .calling_aet = calling, .port = (unsigned)port, .timeout_s = (unsigned)timeout };
 	struct scu_result result = { 0 };
 	struct err e;
 
-	if (scu_store(&peer, &path, 1, &result, &e) != 0) {
+	if (scu_store(peer, &path, 1, &result, &e) != 0) {
 		v->state = e.code == ERR_INPUT ? DELIVERY_REFUSED : DELIVERY_WAITING;
 		snprintf(v->text, sizeof v->text, "%.390s", e.text);
 		return;
@@ -102,11 +101,14 @@ send_to_sender(const struct lane *l, const struct job *j, const char *path, stru
 		snprintf(v->text, sizeof v->text, "who sent the study is not known: %.300s", e.text);
 		return;
 	}
-	for (size_t i = 0; i < s->dicom.n_peers; i++)
-		if (strcmp(s->dicom.peers[i].aet, aet) == 0 && s->dicom.peers[i].port > 0 && s->dicom.peers[i].host[0] != '\0') {
-			send_dimse(s->dicom.peers[i].host, s->dicom.peers[i].port, aet, s->dicom.aet, l->destination->timeout, path, v);
+	for (size_t i = 0; i < s->dicom.n_peers; i++) {
+		const struct peer_setting *p = &s->dicom.peers[i];
+		struct scu_peer peer = { p->host, aet, s->dicom.aet, (unsigned)p->port, (unsigned)l->destination->timeout };
+		if (strcmp(p->aet, aet) == 0 && p->port > 0 && p->host[0] != '\0') {
+			send_dimse(&peer, path, v);
 			return;
 		}
+	}
 	v->state = DELIVERY_REFUSED;
 	snprintf(v->text, sizeof v->text, "the sender's AE title %s has no entry with host and port in dicom.peers: add it, restart, retry the job", aet);
 }
@@ -116,12 +118,13 @@ send_result(const struct lane *l, const struct job *j, struct verdict *v)
 {
 	const struct destination_setting *d = l->destination;
 	const struct settings *s = l->all->node->settings;
+	struct scu_peer peer = { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, (unsigned)d->port, (unsigned)d->timeout };
 	char path[SPOOL_PATH];
 
 	spool_result(l->all->node, j->id, "seg.dcm", path);
 	switch (d->type) {
 	case DESTINATION_DIMSE:
-		send_dimse(d->host, d->port, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, d->timeout, path, v);
+		send_dimse(&peer, path, v);
 		break;
 	case DESTINATION_STOW:
 		send_stow(l, path, j->study_uid, v);
