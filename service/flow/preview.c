@@ -155,7 +155,7 @@ static int
 paint(const struct preview_request *r, const struct view *v, unsigned char *rgb /* (height, width, 3) */, struct err *e)
 {
 	const float *plane = r->voxels + v->slice * r->grid->rows * r->grid->cols;
-	float range[2];
+	float range[2] = { 0, 0 };
 
 	if (window(plane, r->grid->rows * r->grid->cols, &range[0], &range[1], e) != 0)
 		return -1;
