@@ -5,10 +5,6 @@ B       ?= build
 CC      ?= cc
 CXX     ?= c++
 SANITIZE ?=
-V       ?= 0
-ifeq ($(V),0)
-Q = @echo '  $@';
-endif
 
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wno-format-nonliteral
 CWARN   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
@@ -30,19 +26,19 @@ UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c
 all: $(B)/segand $(B)/segan
 
 $(B)/segand $(B)/segan: $(B)/%: $(B)/obj/service/%.o $(LIB)
-	$(Q)$(CXX) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CXX) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIB): $(OBJS)
 	@rm -f $@
-	$(Q)ar rcs $@ $^
+	ar rcs $@ $^
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 $(B)/obj/%.o: %.cc
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+	$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
 
 # The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm.
 $(B)/obj/model/nn/%.o: OPT += -O3
@@ -51,7 +47,7 @@ $(B)/obj/config/settings.o: config/segand.json
 
 $(B)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $< $(LIB) $(LDFLAGS) -lcmocka $(LIBS)
+	$(CC) $(CFLAGS_ALL) -o $@ $< $(LIB) $(LDFLAGS) -lcmocka $(LIBS)
 
 unit: $(UNIT)
 
@@ -94,7 +90,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make            build/segand (daemon) and build/segan (command line); V=1 shows the commands'
+	@echo 'make            build/segand (daemon) and build/segan (command line)'
 	@echo 'make demo       install what is missing, build, segment the shipped study over C-STORE and STOW-RS (KEEP=1 leaves it running)'
 	@echo 'make test       install what is missing, build, run every test'
 	@echo 'make lint       rooms and directions, banned functions, style, compiler warnings as errors with gcc and clang'

@@ -2,4 +2,12 @@
 #pragma once
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 size_t utf8_length(const char *s, size_t n); /* bytes of the character that begins at s, of n left; 0 when it is malformed or n is 0 */
+
+#ifdef __cplusplus
+}
+#endif

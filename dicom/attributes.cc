@@ -1,0 +1,304 @@
+// The header of one instance as values, and the two digests that tell a repeated instance from another one (DESIGN.md, "Same instance").
+// The content digest covers SOP class, the UIDs, the pixel layout, every position, orientation and spacing of the data set, and the pixel bytes as stored: little
+// endian words are the same in implicit and explicit VR. Encapsulated pixels are taken as they are, together with their transfer syntax: they equal only themselves.
+#include "dicom/attributes.h"
+#include "dicom/part10.hh"
+#include "config/utf8.h"
+
+#include <dcmtk/dcmdata/dcspchrs.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
+#include <unistd.h>
+
+enum { TEXT_MAX = 65536, UNKNOWN_MAX = 1024 /* bytes of a value that are shown as text */ };
+
+struct attributes {
+	DcmFileFormat file;
+	struct instance_header header = {};
+	DcmSpecificCharacterSet conversion;       // to UTF-8; only if can_convert
+	bool can_convert = false;
+	OFString text;                            // of the last attributes_text
+};
+
+struct digest_closer {
+	void operator()(struct digest *d) const { digest_free(d); }
+};
+typedef std::unique_ptr<struct digest, digest_closer> digest_owner;
+
+static int
+add_file_bytes(struct digest *d, int fd, uint64_t at, uint64_t n, struct err *e)
+{
+	unsigned char bytes[65536];
+
+	while (n > 0) {
+		ssize_t got = pread(fd, bytes, n < sizeof bytes ? (size_t)n : sizeof bytes, (off_t)at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? err_errno(e, "reading the file") : err_set(e, ERR_INPUT, "the file became shorter while it was read");
+		digest_add(d, bytes, (size_t)got);
+		at += (uint64_t)got;
+		n -= (uint64_t)got;
+	}
+	return 0;
+}
+
+static int
+data_set_digest(int fd, const struct scan *scan, char hex[DIGEST_HEX], struct err *e)
+{
+	digest_owner d(digest_new(e));
+
+	if (!d || add_file_bytes(d.get(), fd, scan->data_set, scan->size - scan->data_set, e) != 0)
+		return -1;
+	digest_hex(d.get(), hex);
+	return 0;
+}
+
+static void
+add_line(struct digest *d, const char *name, const char *value)
+{
+	digest_add(d, name, strlen(name) + 1);
+	digest_add(d, value, strlen(value) + 1);
+}
+
+// Every value of these tags wherever it stands, so that the frames of a multi-frame instance count too.
+static void
+add_geometry(struct digest *d, DcmItem &item)
+{
+	static const DcmTagKey tags[] = { DCM_ImagePositionPatient, DCM_ImageOrientationPatient, DCM_PixelSpacing };
+
+	for (const DcmTagKey &tag : tags) {
+		DcmStack found;
+		if (item.findAndGetElements(tag, found).bad())
+			continue;
+		for (unsigned long i = 0; i < found.card(); i++) {
+			OFString value;
+			DcmElement *element = dynamic_cast<DcmElement *>(found.elem(i));
+			if (element != NULL && element->getOFStringArray(value).good())
+				add_line(d, tag.toString().c_str(), value.c_str());
+		}
+	}
+}
+
+static int
+content_digest(int fd, DcmItem &item, const struct scan *scan, const struct pixel_layout *p, struct instance_header *h, struct err *e)
+{
+	char layout[160];
+	OFString photometric;
+	digest_owner d(digest_new(e));
+
+	if (!d)
+		return -1;
+	part10_text(item, DCM_PhotometricInterpretation, photometric);
+	snprintf(layout, sizeof layout, "%zu %zu %zu %zu %u %u %u %d", p->rows, p->cols, p->samples, p->frames, p->bits_allocated, p->bits_stored, p->high_bit, p->is_signed);
+	add_line(d.get(), "class", h->sop_class);
+	add_line(d.get(), "instance", h->sop_uid);
+	add_line(d.get(), "study", h->study_uid);
+	add_line(d.get(), "series", h->series_uid);
+	add_line(d.get(), "layout", layout);
+	add_line(d.get(), "photometric", photometric.c_str());
+	add_line(d.get(), "syntax", scan->is_encapsulated ? scan->transfer_syntax : "native");
+	add_geometry(d.get(), item);
+	if (add_file_bytes(d.get(), fd, scan->pixels, scan->is_encapsulated ? scan->n_pixel_bytes : p->n_bytes, e) != 0)
+		return -1;
+	digest_hex(d.get(), h->content_digest);
+	return 0;
+}
+
+// A code or identifier into a fixed array; cut where it does not fit or a NUL stands.
+static void
+copy_text(DcmItem &item, const DcmTagKey &tag, char *to, size_t size)
+{
+	OFString text;
+
+	part10_text(item, tag, text);
+	snprintf(to, size, "%s", text.c_str());
+}
+
+// What seg.cc writes as SoftwareVersions: dicom_software_version, "segan X (DCMTK Y)".
+static bool
+is_written_by_us(DcmItem &item)
+{
+	OFString versions;
+
+	return part10_text(item, DCM_SoftwareVersions, versions) && (versions.compare(0, 6, "segan ") == 0 || versions.find("\\segan ") != OFString_npos);
+}
+
+static int
+read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_header *h, struct err *e)
+{
+	struct pixel_layout layout;
+
+	if (part10_uid(item, DCM_SOPClassUID, true, h->sop_class, e) != 0 || part10_uid(item, DCM_SOPInstanceUID, true, h->sop_uid, e) != 0 ||
+	    part10_uid(item, DCM_StudyInstanceUID, true, h->study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, h->series_uid, e) != 0)
+		return -1;
+	memcpy(h->transfer_syntax, scan->transfer_syntax, sizeof h->transfer_syntax);
+	copy_text(item, DCM_Modality, h->modality, sizeof h->modality);
+	copy_text(item, DCM_DeviceSerialNumber, h->device_serial, sizeof h->device_serial);
+	h->has_pixels = scan->has_pixels;
+	h->is_ours = is_written_by_us(item);
+	if (data_set_digest(fd, scan, h->digest, e) != 0)
+		return -1;
+	if (!h->has_pixels) { // nothing narrower tells two reports apart
+		memcpy(h->content_digest, h->digest, sizeof h->content_digest);
+		return 0;
+	}
+	if (part10_layout(item, scan, &layout, e) != 0)
+		return -1;
+	return content_digest(fd, item, scan, &layout, h, e);
+}
+
+extern "C" struct attributes *
+attributes_load(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		err_errno(e, "opening the file");
+		return NULL;
+	}
+	struct attributes *result = shim_pointer(e, [&]() -> struct attributes * {
+		std::unique_ptr<struct attributes> a(new struct attributes);
+		struct scan scan;
+		if (part10_load_fd(fd, path, a->file, &scan, e) != 0 || read_header(fd, *a->file.getDataset(), &scan, &a->header, e) != 0)
+			return nullptr;
+		a->can_convert = a->conversion.selectCharacterSet(*a->file.getDataset()).good();
+		return a.release();
+	});
+	close(fd);
+	return result;
+}
+
+extern "C" void
+attributes_free(struct attributes *a)
+{
+	delete a;
+}
+
+extern "C" const struct instance_header *
+attributes_header(const struct attributes *a)
+{
+	return &a->header;
+}
+
+// The first item's element of that tag, at any depth within it.
+static DcmElement *
+find_in_first_item(DcmItem &item, const DcmTagKey &sequence, const DcmTagKey &tag)
+{
+	DcmItem *first = NULL;
+	DcmElement *element = NULL;
+
+	if (item.findAndGetSequenceItem(sequence, first, 0).bad() || first == NULL || first->findAndGetElement(tag, element, OFTrue).bad())
+		return NULL;
+	return element;
+}
+
+static DcmElement *
+find_element(DcmItem &item, const DcmTagKey &tag)
+{
+	DcmElement *element = NULL;
+
+	if (item.findAndGetElement(tag, element).good() && element != NULL)
+		return element;
+	element = find_in_first_item(item, DCM_SharedFunctionalGroupsSequence, tag);
+	return element != NULL ? element : find_in_first_item(item, DCM_PerFrameFunctionalGroupsSequence, tag);
+}
+
+// Bytes of a value whose VR says nothing (UN: a private tag that went through an implicit archive), if they are text.
+static void
+unknown_text(DcmElement *element, OFString &text)
+{
+	Uint8 *bytes = NULL;
+	Uint32 n = element->getLength();
+
+	if (n > UNKNOWN_MAX || element->getUint8Array(bytes).bad() || bytes == NULL)
+		return;
+	while (n > 0 && (bytes[n - 1] == ' ' || bytes[n - 1] == '\0'))
+		n--;
+	for (Uint32 i = 0; i < n; i++)
+		if (bytes[i] < 0x20)
+			return;
+	text.assign((const char *)bytes, n);
+}
+
+static void
+element_text(DcmElement *element, OFString &text)
+{
+	switch (element->ident()) {
+	case EVR_SQ: case EVR_OB: case EVR_OW: case EVR_OF: case EVR_OD: case EVR_OL: case EVR_ox: case EVR_px: case EVR_OV:
+		return; // present, but no text
+	case EVR_UN: case EVR_UNKNOWN: case EVR_UNKNOWN2B:
+		unknown_text(element, text);
+		return;
+	default:
+		if (element->getLength() > TEXT_MAX || element->getOFStringArray(text).bad())
+			text.clear();
+	}
+}
+
+static bool
+is_ascii(const OFString &text)
+{
+	for (size_t i = 0; i < text.length(); i++)
+		if ((unsigned char)text[i] >= 0x80 || text[i] == '\033')
+			return false;
+	return true;
+}
+
+// A byte that begins no well-formed character, or an escape sequence that was not understood, becomes '?'.
+static void
+force_utf8(OFString &text)
+{
+	for (size_t i = 0; i < text.length(); ) {
+		size_t n = utf8_length(text.c_str() + i, text.length() - i);
+		if (n == 0 || text[i] == '\033')
+			text[i] = '?';
+		i += n == 0 ? 1 : n;
+	}
+}
+
+// A failed conversion is no failure: the text is shown as far as it can be.
+static void
+to_utf8(struct attributes *a, const DcmElement *element)
+{
+	OFString converted;
+
+	if (is_ascii(a->text))
+		return;
+	if (a->can_convert && element->isAffectedBySpecificCharacterSet() && a->conversion.convertString(a->text, converted, "\\^=").good())
+		a->text = converted;
+	force_utf8(a->text);
+}
+
+extern "C" const char *
+attributes_text(struct attributes *a, const char *keyword)
+{
+	return shim_value((const char *)NULL, [&]() -> const char * {
+		DcmTagKey tag;
+		DcmItem &item = *a->file.getDataset();
+		DcmElement *element = shim_tag(keyword, &tag) ? find_element(item, tag) : NULL;
+		if (element == NULL)
+			return NULL;
+		a->text.clear();
+		element_text(element, a->text);
+		to_utf8(a, element);
+		a->text.erase(a->text.find_last_not_of(" ") == OFString_npos ? 0 : a->text.find_last_not_of(" ") + 1);
+		return a->text.c_str();
+	});
+}
+
+extern "C" int
+attributes_number(struct attributes *a, const char *keyword, double *value)
+{
+	const char *text = attributes_text(a, keyword);
+
+	if (text == NULL)
+		return -1;
+	return shim_value(-1, [&] {
+		OFString first(text, strcspn(text, "\\"));
+		return part10_number(first, value) ? 0 : -1;
+	});
+}

@@ -1,0 +1,30 @@
+// One file into DCMTK's hands, after scan.c has proven its structure. For this room only.
+#pragma once
+#include "dicom/scan.h"
+#include "dicom/shim.hh"
+
+#include <dcmtk/dcmdata/dctk.h>
+
+// How the pixels of one instance are stored (PS3.3 C.7.6.3, PS3.5 8).
+struct pixel_layout {
+	size_t rows, cols, samples, frames;
+	unsigned bits_allocated, bits_stored, high_bit;
+	bool is_signed;
+	uint64_t n_bytes;                         // what native pixel data must hold, without padding
+};
+
+// Loads the header: values of 64 KiB and more stay in the file, pixel data is taken out of the data set. ERR_INPUT says which tag.
+int part10_load(const char *path, DcmFileFormat &file, struct scan *scan, struct err *e);
+// The same for a descriptor that the caller owns and closes; path is what it was opened by.
+int part10_load_fd(int fd, const char *path, DcmFileFormat &file, struct scan *scan, struct err *e);
+// The layout as the data set says it; ERR_INPUT: absent, nonsense, or PixelData shorter than stated.
+int part10_layout(DcmItem &item, const struct scan *scan, struct pixel_layout *p, struct err *e);
+
+// The element's whole value as text, trimmed, or false when it is absent or no text. A NUL within stays in the string: nothing is cut off unseen.
+bool part10_text(DcmItem &item, const DcmTagKey &tag, OFString &text);
+// A UID into uid; ERR_INPUT naming the tag when it is absent (and required) or malformed; absent and not required: "".
+int part10_uid(DcmItem &item, const DcmTagKey &tag, bool is_required, char uid[DICOM_UID], struct err *e);
+// One decimal string (PS3.5 6.2), finite, with nothing behind it.
+bool part10_number(const OFString &text, double *value);
+// n decimal numbers (DS) of which each is finite; false: absent, another count, or no numbers.
+bool part10_numbers(DcmItem &item, const DcmTagKey &tag, double *values, size_t n);

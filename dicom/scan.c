@@ -1,0 +1,411 @@
+/* The structure of a Part 10 file: see scan.h. One loop over tags with a stack of open sequences and items, no recursion; values are skipped, not read.
+ * Where a lenient reader would guess (a length behind the end of its item, a VR that PS3.5 does not know, a second meta header) this one refuses: what it
+ * accepts, every reader understands in the same way.
+ * References: PS3.5 7.1 (elements), 7.5 (sequences), 6.2.2 note 2 (UN of undefined length is implicit), A.4 (encapsulated pixel data), PS3.10 7.1. */
+#include "dicom/scan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UNDEFINED UINT32_MAX
+#define TAG(group, element) ((uint32_t)(group) << 16 | (element))
+#define ITEM       TAG(0xFFFE, 0xE000)
+#define ITEM_END   TAG(0xFFFE, 0xE00D)
+#define SEQUENCE_END TAG(0xFFFE, 0xE0DD)
+#define PIXEL_DATA TAG(0x7FE0, 0x0010)
+
+enum { WINDOW = 16384, META = 128 + 4 };
+
+struct level {                                /* an open sequence or item */
+	uint64_t end;                             /* first byte behind it; UINT64_MAX: until its delimiter */
+	uint64_t limit;                           /* no byte of it may lie at or behind */
+	bool is_sequence, is_implicit, is_fragments /* encapsulated pixel data: its items hold bytes */;
+	uint32_t tag;
+};
+
+struct element {
+	uint32_t tag, length;
+	uint64_t at, value;                       /* offsets of its tag and of its value */
+	char vr[3];                               /* "" in implicit VR and for item tags */
+};
+
+struct reader {
+	int fd;
+	uint64_t size, at;                        /* at: next byte */
+	uint64_t window_at;
+	size_t n_window;
+	unsigned char window[WINDOW];
+	struct level levels[SCAN_MAX_DEPTH];
+	size_t depth;
+	uint64_t header_bytes, largest_value;
+	struct scan *scan;
+};
+
+static int fail(struct err *e, const struct element *x, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static int
+fail(struct err *e, const struct element *x, const char *fmt, ...)
+{
+	char what[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof what, fmt, ap);
+	va_end(ap);
+	return err_set(e, ERR_INPUT, "(%04X,%04X) at byte %llu: %s", x->tag >> 16, x->tag & 0xFFFF, (unsigned long long)x->at, what);
+}
+
+/* n bytes (at most 12) at r->at, which stays; NULL with *e set when they are not there. */
+static const unsigned char *
+peek(struct reader *r, size_t n, struct err *e)
+{
+	ssize_t got;
+
+	if (r->at > r->size || n > r->size - r->at) {
+		err_set(e, ERR_INPUT, "the file ends at byte %llu within an element: it is truncated", (unsigned long long)r->size);
+		return NULL;
+	}
+	if (r->at < r->window_at || r->at + n > r->window_at + r->n_window) {
+		do
+			got = pread(r->fd, r->window, sizeof r->window, (off_t)r->at);
+		while (got < 0 && errno == EINTR);
+		if (got < 0 || (size_t)got < n) {
+			if (got < 0)
+				err_errno(e, "reading byte %llu", (unsigned long long)r->at);
+			else
+				err_set(e, ERR_INPUT, "the file became shorter while it was read");
+			return NULL;
+		}
+		r->window_at = r->at;
+		r->n_window = (size_t)got;
+	}
+	return r->window + (r->at - r->window_at);
+}
+
+static uint32_t
+le16(const unsigned char *b)
+{
+	return (uint32_t)b[0] | (uint32_t)b[1] << 8;
+}
+
+static uint32_t
+le32(const unsigned char *b)
+{
+	return le16(b) | le16(b + 2) << 16;
+}
+
+/* 2: a 16-bit length follows the VR; 4: two reserved bytes and a 32-bit length; 0: no VR of PS3.5 6.2. */
+static int
+length_size(const char *vr)
+{
+	static const char four[][3] = { "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV" };
+	static const char two[][3] = { "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US" };
+
+	for (size_t i = 0; i < sizeof two / sizeof two[0]; i++)
+		if (strcmp(vr, two[i]) == 0)
+			return 2;
+	for (size_t i = 0; i < sizeof four / sizeof four[0]; i++)
+		if (strcmp(vr, four[i]) == 0)
+			return 4;
+	return 0;
+}
+
+static struct level *
+top(struct reader *r)
+{
+	return &r->levels[r->depth - 1];
+}
+
+/* Reads tag, VR and length; r->at is then at the value. */
+static int
+read_element(struct reader *r, bool is_implicit, struct element *x, struct err *e)
+{
+	const unsigned char *b = peek(r, 8, e);
+	size_t n = 8;
+
+	if (b == NULL)
+		return -1;
+	*x = (struct element){ .tag = TAG(le16(b), le16(b + 2)), .at = r->at };
+	if (is_implicit || x->tag >> 16 == 0xFFFE) {
+		x->length = le32(b + 4);
+	} else {
+		memcpy(x->vr, b + 4, 2);
+		switch (length_size(x->vr)) {
+		case 2:
+			x->length = le16(b + 6);
+			break;
+		case 4:
+			n = 12;
+			if ((b = peek(r, n, e)) == NULL)
+				return -1;
+			x->length = le32(b + 8);
+			break;
+		default:
+			return fail(e, x, "no value representation that DICOM knows");
+		}
+	}
+	r->at += n;
+	x->value = r->at;
+	if (x->value > top(r)->limit)
+		return fail(e, x, "the item that holds it ends within it");
+	if (++r->scan->n_elements > SCAN_MAX_ELEMENTS)
+		return fail(e, x, "more than %d elements", (int)SCAN_MAX_ELEMENTS);
+	return 0;
+}
+
+static int
+push(struct reader *r, const struct element *x, struct level l, struct err *e)
+{
+	if (r->depth == SCAN_MAX_DEPTH)
+		return fail(e, x, "nested more than %d levels deep", (int)SCAN_MAX_DEPTH);
+	l.limit = l.end = x->length == UNDEFINED ? UINT64_MAX : x->value + x->length;
+	if (l.limit > top(r)->limit)
+		l.limit = top(r)->limit;
+	l.tag = x->tag;
+	r->levels[r->depth++] = l;
+	return 0;
+}
+
+/* Whether a value's length fits into what holds it. */
+static int
+check_length(struct reader *r, const struct element *x, struct err *e)
+{
+	uint64_t left = top(r)->limit - x->value;
+
+	if (x->length > left)
+		return fail(e, x, "its length is %lu bytes, but %s", (unsigned long)x->length,
+		    top(r)->limit == r->size ? "the file ends before: it is truncated or damaged" : "the item that holds it ends before");
+	return 0;
+}
+
+static int
+skip_value(struct reader *r, const struct element *x, struct err *e)
+{
+	r->header_bytes += x->length;
+	if (x->length > r->largest_value)
+		r->largest_value = x->length;
+	if (r->header_bytes - r->largest_value > SCAN_MAX_HEADER)
+		return fail(e, x, "more than %d bytes of attributes", (int)SCAN_MAX_HEADER);
+	r->at = x->value + x->length;
+	return 0;
+}
+
+/* In implicit VR a value that begins with an item is a sequence, whatever a dictionary says of its tag. */
+static int
+begins_with_item(struct reader *r, const struct element *x, bool *is_item, struct err *e)
+{
+	const unsigned char *b;
+
+	*is_item = false;
+	if (x->length < 8)
+		return 0;
+	if ((b = peek(r, 4, e)) == NULL)
+		return -1;
+	*is_item = TAG(le16(b), le16(b + 2)) == ITEM;
+	return 0;
+}
+
+/* An element of undefined length: sequence, UN in which implicit VR begins, or encapsulated pixel data. */
+static int
+open_undefined(struct reader *r, const struct element *x, struct err *e)
+{
+	struct level l = { .is_sequence = true, .is_implicit = top(r)->is_implicit };
+
+	if (x->tag == PIXEL_DATA && (strcmp(x->vr, "OB") == 0 || strcmp(x->vr, "OW") == 0)) /* OW is wrong (PS3.5 A.4), yet harmless and seen */
+		l.is_fragments = true;
+	else if (x->tag == PIXEL_DATA)
+		return fail(e, x, "pixel data of undefined length must be OB in explicit VR");
+	else if (strcmp(x->vr, "UN") == 0)
+		l.is_implicit = true;
+	else if (x->vr[0] != '\0' && strcmp(x->vr, "SQ") != 0)
+		return fail(e, x, "undefined length with VR %s", x->vr);
+	return push(r, x, l, e);
+}
+
+static void
+note_pixels(struct reader *r, const struct element *x)
+{
+	if (r->depth != 1 || (x->tag != PIXEL_DATA && x->tag != TAG(0x7FE0, 0x0008) && x->tag != TAG(0x7FE0, 0x0009)))
+		return;
+	r->scan->has_pixels = true;
+	r->scan->pixels = x->value;
+	r->scan->n_pixel_bytes = x->length == UNDEFINED ? 0 : x->length; /* undefined: completed by close_level */
+}
+
+static int
+scan_element(struct reader *r, struct err *e)
+{
+	struct element x;
+	bool is_implicit = top(r)->is_implicit, is_sequence;
+
+	if (read_element(r, is_implicit, &x, e) != 0)
+		return -1;
+	if (x.tag == ITEM_END && r->depth > 1 && top(r)->end == UINT64_MAX && x.length == 0) {
+		r->depth--;
+		return 0;
+	}
+	if (x.tag >> 16 == 0xFFFE)
+		return fail(e, &x, "an item or delimiter outside a sequence");
+	if (x.tag >> 16 < 8 && (x.tag >> 16 < 4 || r->depth > 1))
+		return fail(e, &x, "a group that does not belong into a data set");
+	if (x.tag == PIXEL_DATA && r->depth == 1 && r->scan->is_encapsulated != (x.length == UNDEFINED))
+		return fail(e, &x, "pixel data must be %s in transfer syntax %s", r->scan->is_encapsulated ? "encapsulated" : "of defined length", r->scan->transfer_syntax);
+	note_pixels(r, &x);
+	if (x.length == UNDEFINED)
+		return open_undefined(r, &x, e);
+	if (check_length(r, &x, e) != 0)
+		return -1;
+	is_sequence = strcmp(x.vr, "SQ") == 0;
+	if (is_implicit && x.tag != PIXEL_DATA && begins_with_item(r, &x, &is_sequence, e) != 0)
+		return -1;
+	if (is_sequence)
+		return push(r, &x, (struct level){ .is_sequence = true, .is_implicit = is_implicit }, e);
+	return skip_value(r, &x, e);
+}
+
+/* Between the items of a sequence. */
+static int
+scan_item(struct reader *r, struct err *e)
+{
+	struct element x;
+	const struct level *l = top(r);
+
+	if (read_element(r, true, &x, e) != 0)
+		return -1;
+	if (x.tag == SEQUENCE_END && l->end == UINT64_MAX && x.length == 0) {
+		if (l->is_fragments && r->depth == 2)
+			r->scan->n_pixel_bytes = r->at - r->scan->pixels;
+		r->depth--;
+		return 0;
+	}
+	if (x.tag != ITEM)
+		return fail(e, &x, "where an item of (%04X,%04X) should begin", l->tag >> 16, l->tag & 0xFFFF);
+	if (x.length == UNDEFINED && l->is_fragments)
+		return fail(e, &x, "a fragment of undefined length");
+	if (x.length != UNDEFINED && check_length(r, &x, e) != 0)
+		return -1;
+	if (l->is_fragments) {
+		r->at += x.length;
+		return 0;
+	}
+	return push(r, &x, (struct level){ .is_implicit = l->is_implicit }, e);
+}
+
+static int
+scan_data_set(struct reader *r, struct err *e)
+{
+	r->depth = 1;
+	r->levels[0] = (struct level){ .end = r->size, .limit = r->size, .is_implicit = r->scan->is_implicit };
+	for (;;) {
+		while (r->depth > 0 && r->at == top(r)->end)
+			r->depth--;
+		if (r->depth == 0)
+			return 0;
+		if (r->at == r->size)
+			return err_set(e, ERR_INPUT, "the file ends at byte %llu within (%04X,%04X): it is truncated", (unsigned long long)r->size, top(r)->tag >> 16,
+			    top(r)->tag & 0xFFFF);
+		if ((top(r)->is_sequence ? scan_item : scan_element)(r, e) != 0)
+			return -1;
+	}
+}
+
+/* The value of (0002,0010), without its padding. */
+static int
+read_transfer_syntax(struct reader *r, const struct element *x, struct err *e)
+{
+	char uid[DICOM_UID + 1] = "";
+	size_t n = x->length;
+
+	if (n >= sizeof uid || n < 2)
+		return fail(e, x, "a transfer syntax UID of %lu bytes", (unsigned long)n);
+	if (pread(r->fd, uid, n, (off_t)x->value) != (ssize_t)n)
+		return err_errno(e, "reading the transfer syntax");
+	if (uid[n - 1] == '\0' || uid[n - 1] == ' ')
+		uid[--n] = '\0';
+	if (strlen(uid) != n || !dicom_uid_is_valid(uid))
+		return fail(e, x, "the transfer syntax is no valid UID");
+	memcpy(r->scan->transfer_syntax, uid, n + 1);
+	return 0;
+}
+
+/* Group 2: explicit VR little endian whatever follows; ends where another group begins, which is also where its group length must say. */
+static int
+scan_meta(struct reader *r, struct err *e)
+{
+	uint64_t said_end = 0;
+	const unsigned char *b;
+	struct element x;
+
+	r->depth = 1;
+	r->levels[0] = (struct level){ .end = r->size, .limit = r->size };
+	for (r->at = META; r->size - r->at >= 8; ) {
+		if ((b = peek(r, 4, e)) == NULL)
+			return -1;
+		if (le16(b) != 2)
+			break;
+		if (read_element(r, false, &x, e) != 0 || check_length(r, &x, e) != 0)
+			return -1;
+		if (x.tag == TAG(2, 0) && x.length == 4) {
+			if ((b = peek(r, 4, e)) == NULL)
+				return -1;
+			said_end = x.value + 4 + le32(b);
+		}
+		if (x.tag == TAG(2, 0x10) && read_transfer_syntax(r, &x, e) != 0)
+			return -1;
+		if (skip_value(r, &x, e) != 0)
+			return -1;
+	}
+	if (said_end != 0 && said_end != r->at)
+		return err_set(e, ERR_INPUT, "the meta header ends at byte %llu, but its group length (0002,0000) says %llu", (unsigned long long)r->at,
+		    (unsigned long long)said_end);
+	if (r->scan->transfer_syntax[0] == '\0')
+		return err_set(e, ERR_INPUT, "the meta header names no transfer syntax (0002,0010)");
+	r->scan->data_set = r->at;
+	return 0;
+}
+
+/* What the syntax's UID says of the bytes: PS3.5 A. */
+static int
+settle_syntax(struct scan *s, struct err *e)
+{
+	static const struct { const char *uid, *name; } unread[] = {
+		{ "1.2.840.10008.1.2.2", "Explicit VR Big Endian" },
+		{ "1.2.840.10008.1.2.1.99", "Deflated Explicit VR Little Endian" },
+		{ "1.2.840.10008.1.2.4.94", "JPIP Referenced" },
+		{ "1.2.840.10008.1.2.4.95", "JPIP Referenced Deflate" },
+	};
+
+	for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++)
+		if (strcmp(s->transfer_syntax, unread[i].uid) == 0)
+			return err_set(e, ERR_INPUT, "its transfer syntax, %s, is not read by this version: send it uncompressed, as Explicit VR Little Endian", unread[i].name);
+	s->is_implicit = strcmp(s->transfer_syntax, "1.2.840.10008.1.2") == 0;
+	s->is_encapsulated = !s->is_implicit && strcmp(s->transfer_syntax, "1.2.840.10008.1.2.1") != 0;
+	return 0;
+}
+
+int
+scan_file(int fd, struct scan *s, struct err *e)
+{
+	struct reader r = { .fd = fd, .scan = s };
+	const unsigned char *b = NULL;
+	struct stat st;
+
+	memset(s, 0, sizeof *s);
+	if (fstat(fd, &st) != 0)
+		return err_errno(e, "looking at the file");
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INPUT, "not a regular file");
+	r.size = s->size = (uint64_t)st.st_size;
+	r.at = 128;
+	if (r.size >= META && (b = peek(&r, 4, e)) == NULL)
+		return -1;
+	if (r.size < META || memcmp(b, "DICM", 4) != 0)
+		return err_set(e, ERR_INPUT, "not a DICOM file: no \"DICM\" at byte 128");
+	if (scan_meta(&r, e) != 0 || settle_syntax(s, e) != 0)
+		return -1;
+	return scan_data_set(&r, e);
+}

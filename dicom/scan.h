@@ -1,0 +1,28 @@
+/* The structure of a Part 10 file, proven sound before DCMTK may read it: DCMTK recurses once a level and trusts what lengths say. For this room only.
+ * Knows tags, lengths and nesting (PS3.5 7, PS3.10 7.1), no dictionary and no value but the transfer syntax. Plain C, no DCMTK. */
+#pragma once
+#include "dicom/dicom.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SCAN_MAX_DEPTH = 64, SCAN_MAX_ELEMENTS = 400000, SCAN_MAX_HEADER = 128 << 20 /* bytes of all but the largest value */ };
+
+struct scan {
+	char transfer_syntax[DICOM_UID];
+	bool is_implicit, is_encapsulated;        /* the data set's VRs; the pixel data */
+	uint64_t size, data_set;                  /* the file's; where the data set begins */
+	bool has_pixels;                          /* PixelData, Float or Double Float PixelData in the main data set */
+	uint64_t pixels, n_pixel_bytes;           /* its value, as stored (padding and, when encapsulated, item tags included) */
+	size_t n_elements;
+};
+
+/* ERR_INPUT: not Part 10, a transfer syntax that is not read (big endian, deflated, unknown is for the caller), truncated, nested too deep: says tag and byte. */
+int scan_file(int fd, struct scan *s, struct err *e);
+
+#ifdef __cplusplus
+}
+#endif
