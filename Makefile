@@ -5,6 +5,10 @@ B       ?= build
 CC      ?= cc
 CXX     ?= c++
 SANITIZE ?=
+V       ?= 0
+ifeq ($(V),0)
+Q = @echo '  $@';
+endif
 
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wno-format-nonliteral
 CWARN   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
@@ -26,19 +30,19 @@ UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c
 all: $(B)/segand $(B)/segan
 
 $(B)/segand $(B)/segan: $(B)/%: $(B)/obj/service/%.o $(LIB)
-	$(CXX) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CXX) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIB): $(OBJS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 $(B)/obj/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
 
 # The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm.
 $(B)/obj/model/nn/%.o: OPT += -O3
@@ -47,7 +51,7 @@ $(B)/obj/config/settings.o: config/segand.json
 
 $(B)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -o $@ $< $(LIB) $(LDFLAGS) -lcmocka $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $< $(LIB) $(LDFLAGS) -lcmocka $(LIBS)
 
 unit: $(UNIT)
 
@@ -90,7 +94,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make            build/segand (daemon) and build/segan (command line)'
+	@echo 'make            build/segand (daemon) and build/segan (command line); V=1 shows the commands'
 	@echo 'make demo       install what is missing, build, segment the shipped study over C-STORE and STOW-RS (KEEP=1 leaves it running)'
 	@echo 'make test       install what is missing, build, run every test'
 	@echo 'make lint       rooms and directions, banned functions, style, compiler warnings as errors with gcc and clang'

@@ -13,7 +13,7 @@ struct json_doc; /* a parsed text: root and line numbers */
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 enum { JSON_COMMENTS = 1 /* allow // and block comments */ };
-enum { JSON_MAX_DEPTH = 64, JSON_MAX_BYTES = 64 << 20 };
+enum { JSON_MAX_DEPTH = 64, JSON_MAX_BYTES = 64 << 20, JSON_MAX_VALUES = 1 << 20 };
 
 /* ---- reading ---- */
 /* Parses n bytes (no terminator needed). NULL: ERR_INPUT with "line N: what". caller: json_doc_free. */
@@ -44,7 +44,8 @@ struct json_field {
 	bool required;
 	bool nullable;        /* null is taken as "" (FIELD_STRING) or leaves the default */
 };
-/* Fills *out from an object; keys that are absent leave *out as it was. ERR_INPUT names `where` and the key: unknown key, wrong type, out of range, too long. */
+/* Fills *out from an object; keys that are absent leave *out as it was.
+ * ERR_INPUT names line (0 or d NULL: none), `where` ("" for the root) and key: unknown key, wrong type, out of range, too long. */
 int json_read(const struct json_doc *d, const struct json *object, const struct json_field *fields, size_t n_fields, const char *where, void *out, struct err *e);
 /* As json_read, but members that the table does not know are left to the caller. */
 int json_read_some(const struct json_doc *d, const struct json *object, const struct json_field *fields, size_t n_fields, const char *where, void *out, struct err *e);
@@ -53,7 +54,7 @@ int json_read_some(const struct json_doc *d, const struct json *object, const st
 struct json *json_new_object(void);                                         /* caller: json_free, or given to a parent */
 struct json *json_new_array(void);
 void json_free(struct json *v);
-void json_set(struct json *object, const char *key, struct json *child);    /* takes child */
+void json_set(struct json *object, const char *key, struct json *child);    /* takes child; replaces what was under key */
 void json_set_string(struct json *object, const char *key, const char *text /* NULL: null */); /* bad UTF-8 bytes become U+FFFD */
 void json_set_number(struct json *object, const char *key, double value);   /* a value that is not finite becomes null */
 void json_set_int(struct json *object, const char *key, int64_t value);     /* exact over the whole range */

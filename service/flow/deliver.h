@@ -2,7 +2,11 @@
 #pragma once
 #include "config/err.h"
 
+#include <stdbool.h>
+
 struct node;
 struct deliver;
-struct deliver *deliver_start(struct node *n, struct err *e); /* caller: deliver_stop */
-void deliver_stop(struct deliver *d);
+struct deliver *deliver_start(struct node *n, struct err *e); /* borrows n; caller: deliver_stop */
+/* Waits up to 3 s for transfers under way. False: a peer still holds a thread up, which uses the node: the process must end without node_close
+ * (the delivery is taken up again at the next start). */
+bool deliver_stop(struct deliver *d);

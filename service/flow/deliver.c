@@ -1,0 +1,323 @@
+/* Results to destinations.
+ * DESIGN: one thread a destination ("lane"): claims its oldest due delivery, sends, records what the peer answered, sleeps until the next is due or the
+ * deliver bell rings. A slow or dead peer therefore holds up only its own lane. No lock: lanes share nothing but the database and `stopping`. */
+#include "service/flow/deliver.h"
+
+#include "config/clock.h"
+#include "config/json.h"
+#include "config/log.h"
+#include "db/deliveries.h"
+#include "db/instances.h"
+#include "db/jobs.h"
+#include "dicom/scu.h"
+#include "service/flow/deliver_stow.h"
+#include "service/flow/node.h"
+#include "service/flow/spool.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { STOP_WAIT_S = 3, TROUBLE_MS = 5000 };
+
+struct lane {
+	struct deliver *all;
+	const struct destination_setting *destination;
+	pthread_t thread;
+};
+
+struct deliver {
+	struct node *node;
+	atomic_bool stopping;
+	size_t n;
+	struct lane lanes[];
+};
+
+struct verdict {
+	enum delivery_state state;     /* DELIVERED, REFUSED, or WAITING for another try */
+	int64_t retry_after_s;         /* the peer's wish; 0 = none */
+	char text[400];
+};
+
+/* ---- sending ---- */
+
+static void
+send_dimse(const struct scu_peer *peer, const char *path, struct verdict *v)
+{
+	struct scu_result result = { 0 };
+	struct err e;
+
+	if (scu_store(peer, &path, 1, &result, &e) != 0) {
+		v->state = e.code == ERR_INPUT ? DELIVERY_REFUSED : DELIVERY_WAITING;
+		snprintf(v->text, sizeof v->text, "%.390s", e.text);
+		return;
+	}
+	v->state = result.outcome == SCU_STORED ? DELIVERY_DELIVERED : result.outcome == SCU_REFUSED ? DELIVERY_REFUSED : DELIVERY_WAITING;
+	if (result.outcome != SCU_STORED)
+		snprintf(v->text, sizeof v->text, "%.390s", result.text);
+}
+
+static void
+send_stow(const struct lane *l, const char *path, const char *study_uid, struct verdict *v)
+{
+	struct stow_result result;
+
+	stow_store(l->destination, path, study_uid, &l->all->stopping, &result);
+	v->state = result.outcome == STOW_STORED ? DELIVERY_DELIVERED : result.outcome == STOW_REFUSED ? DELIVERY_REFUSED : DELIVERY_WAITING;
+	v->retry_after_s = result.retry_after_s;
+	snprintf(v->text, sizeof v->text, "%s", result.text);
+}
+
+/* AE title of whoever sent the job's first input. */
+static int
+sender_of(struct db *db, int64_t job, char aet[17], struct err *e)
+{
+	struct job_input *inputs = NULL;
+	struct instance_row row;
+	char where[64];
+	size_t n = 0;
+	int rc;
+
+	if (jobs_inputs(db, job, &inputs, &n, e) != 0)
+		return -1;
+	rc = n == 0 ? err_set(e, ERR_NOT_FOUND, "the job has no inputs") : instances_get(db, inputs[0].sop_uid, &row, e);
+	free(inputs);
+	return rc == 0 ? associations_peer(db, row.association, aet, where, e) : -1;
+}
+
+static void
+send_to_sender(const struct lane *l, const struct job *j, const char *path, struct verdict *v)
+{
+	const struct settings *s = l->all->node->settings;
+	char aet[17];
+	struct err e;
+
+	if (sender_of(l->all->node->db, j->id, aet, &e) != 0) {
+		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
+		snprintf(v->text, sizeof v->text, "who sent the study is not known: %.300s", e.text);
+		return;
+	}
+	for (size_t i = 0; i < s->dicom.n_peers; i++) {
+		const struct peer_setting *p = &s->dicom.peers[i];
+		struct scu_peer peer = { p->host, aet, s->dicom.aet, (unsigned)p->port, (unsigned)l->destination->timeout };
+		if (strcmp(p->aet, aet) == 0 && p->port > 0 && p->host[0] != '\0') {
+			send_dimse(&peer, path, v);
+			return;
+		}
+	}
+	v->state = DELIVERY_REFUSED;
+	snprintf(v->text, sizeof v->text, "the sender's AE title %s has no entry with host and port in dicom.peers: add it, restart, retry the job", aet);
+}
+
+static void
+send_result(const struct lane *l, const struct job *j, struct verdict *v)
+{
+	const struct destination_setting *d = l->destination;
+	const struct settings *s = l->all->node->settings;
+	struct scu_peer peer = { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, (unsigned)d->port, (unsigned)d->timeout };
+	char path[SPOOL_PATH];
+
+	spool_result(l->all->node, j->id, "seg.dcm", path);
+	switch (d->type) {
+	case DESTINATION_DIMSE:
+		send_dimse(&peer, path, v);
+		break;
+	case DESTINATION_STOW:
+		send_stow(l, path, j->study_uid, v);
+		break;
+	case DESTINATION_SENDER:
+		send_to_sender(l, j, path, v);
+		break;
+	}
+}
+
+/* ---- recording ---- */
+
+/* retry_delay, doubled a try, at most retry_max; the peer's Retry-After when that is later. */
+static int64_t
+next_wait_s(const struct settings *s, int64_t attempts, int64_t retry_after_s)
+{
+	int64_t wait = s->retry_delay;
+
+	for (int64_t i = 1; i < attempts && wait < s->retry_max; i++)
+		wait *= 2;
+	wait = wait > s->retry_max ? s->retry_max : wait;
+	return retry_after_s > wait && retry_after_s < s->retry_give_up ? retry_after_s : wait;
+}
+
+static void
+add_timing(struct db *db, const struct job *j, int64_t ms)
+{
+	struct err e;
+	struct json_doc *d = j->timings == NULL ? NULL : json_parse(j->timings, strlen(j->timings), 0, &e);
+	struct json *t = d == NULL ? json_new_object() : json_copy(json_root(d));
+	char *text;
+
+	json_set_int(t, "deliver", ms);
+	if ((text = json_print(t, false, &e)) == NULL || jobs_timing(db, j->id, text, &e) != 0)
+		log_event(LOG_WARN, "timing_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);
+	free(text);
+	json_free(t);
+	json_doc_free(d);
+}
+
+static void
+log_outcome(const struct delivery *d, const struct job *j, const struct verdict *v, int64_t next_ms)
+{
+	if (v->state == DELIVERY_DELIVERED)
+		log_event(LOG_INFO, "delivered", "job=%" PRId64 " study=%s destination=%s attempts=%" PRId64, j->id, j->study_uid, d->destination, d->attempts);
+	else if (v->state == DELIVERY_WAITING)
+		log_event(LOG_WARN, "delivery_waits", "job=%" PRId64 " destination=%s attempts=%" PRId64 " next_s=%" PRId64 " text=\"%s\"", j->id, d->destination, d->attempts,
+		    (next_ms - clock_ms()) / 1000, v->text);
+	else
+		log_event(LOG_ERROR, v->state == DELIVERY_REFUSED ? "delivery_refused" : "delivery_given_up", "job=%" PRId64 " destination=%s attempts=%" PRId64 " text=\"%s\"", j->id,
+		    d->destination, d->attempts, v->text);
+}
+
+static void
+log_job_end(struct db *db, int64_t job)
+{
+	struct job j;
+	struct err e;
+
+	if (jobs_get(db, job, &j, &e) != 0)
+		return;
+	if (j.state == JOB_DONE || j.state == JOB_FAILED)
+		log_event(j.state == JOB_DONE ? LOG_INFO : LOG_ERROR, j.state == JOB_DONE ? "job_done" : "job_failed", "job=%" PRId64 " study=%s", j.id, j.study_uid);
+	job_release(&j);
+}
+
+static void
+settle(const struct lane *l, const struct delivery *d, const struct job *j, struct verdict *v)
+{
+	struct node *n = l->all->node;
+	int64_t now = clock_ms(), next_ms = 0;
+	struct err e;
+
+	if (v->state == DELIVERY_WAITING) {
+		if (now - d->created_ms >= n->settings->retry_give_up * 1000)
+			v->state = DELIVERY_GIVEN_UP;
+		else
+			next_ms = now + next_wait_s(n->settings, d->attempts, v->retry_after_s) * 1000;
+	}
+	if (deliveries_settle(n->db, d->id, v->state, next_ms, v->text, &e) != 0) {
+		log_event(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text);
+		return;
+	}
+	log_outcome(d, j, v, next_ms);
+	log_job_end(n->db, j->id);
+}
+
+static void
+deliver_one(const struct lane *l, const struct delivery *d)
+{
+	struct node *n = l->all->node;
+	struct verdict v = { .state = DELIVERY_WAITING };
+	struct job j;
+	struct err e;
+	int64_t began = clock_monotonic_ms();
+
+	if (jobs_get(n->db, d->job, &j, &e) != 0) {
+		log_event(LOG_ERROR, "delivery_without_job", "delivery=%" PRId64 " text=\"%s\"", d->id, e.text);
+		deliveries_settle(n->db, d->id, DELIVERY_REFUSED, 0, e.text, &e);
+		return;
+	}
+	log_event(LOG_DEBUG, "delivery_sending", "job=%" PRId64 " destination=%s attempt=%" PRId64, j.id, d->destination, d->attempts);
+	send_result(l, &j, &v);
+	if (v.state == DELIVERY_DELIVERED)
+		add_timing(n->db, &j, clock_monotonic_ms() - began);
+	settle(l, d, &j, &v);
+	job_release(&j);
+}
+
+/* ---- the lanes ---- */
+
+/* How long the lane may sleep: until its next delivery is due; -1 = until the bell. */
+static int64_t
+idle_ms(const struct lane *l, const struct err *claim)
+{
+	int64_t next = INT64_MAX, now = clock_ms();
+	struct err e;
+
+	if (claim->code != ERR_NOT_FOUND || deliveries_next_ms(l->all->node->db, l->destination->name, &next, &e) != 0)
+		return TROUBLE_MS;
+	return next == INT64_MAX ? -1 : next > now ? next - now : 0;
+}
+
+static void *
+run_lane(void *arg)
+{
+	const struct lane *l = arg;
+	struct node *n = l->all->node;
+	unsigned long seen = 0;
+	int64_t wait_ms = 0;
+
+	while (bell_wait(&n->deliver, &seen, wait_ms) && !atomic_load(&l->all->stopping)) {
+		struct delivery d;
+		struct err e;
+
+		if (deliveries_claim(n->db, l->destination->name, clock_ms(), &d, &e) == 0) {
+			deliver_one(l, &d);
+			wait_ms = 0;
+			continue;
+		}
+		if (e.code != ERR_NOT_FOUND)
+			log_event(LOG_ERROR, "delivery_claim_failed", "destination=%s text=\"%s\"", l->destination->name, e.text);
+		wait_ms = idle_ms(l, &e);
+	}
+	return NULL;
+}
+
+struct deliver *
+deliver_start(struct node *n, struct err *e)
+{
+	size_t count = n->settings->n_destinations;
+	struct deliver *d = calloc(1, sizeof *d + count * sizeof *d->lanes);
+
+	if (d == NULL) {
+		err_set(e, ERR_LIMIT, "no memory for %zu destinations", count);
+		return NULL;
+	}
+	d->node = n;
+	if (stow_start(e) != 0) {
+		free(d);
+		return NULL;
+	}
+	for (; d->n < count; d->n++) {
+		struct lane *l = &d->lanes[d->n];
+		l->all = d;
+		l->destination = &n->settings->destinations[d->n];
+		if (pthread_create(&l->thread, NULL, run_lane, l) != 0) {
+			err_set(e, ERR_LIMIT, "starting the thread of destination %s failed", l->destination->name);
+			deliver_stop(d);
+			return NULL;
+		}
+	}
+	return d;
+}
+
+bool
+deliver_stop(struct deliver *d)
+{
+	struct timespec until;
+	bool all = true;
+
+	if (d == NULL)
+		return true;
+	atomic_store(&d->stopping, true);
+	bell_stop(&d->node->deliver);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_WAIT_S;
+	for (size_t i = 0; i < d->n; i++)
+		if (pthread_timedjoin_np(d->lanes[i].thread, NULL, &until) != 0) {
+			log_event(LOG_WARN, "delivery_interrupted", "destination=%s", d->lanes[i].destination->name);
+			all = false;
+		}
+	if (all)
+		free(d);
+	return all;
+}

@@ -1,0 +1,196 @@
+/* One instance to one STOW-RS service. The answer's body decides where the status does not: 202 and 409 carry a Failed SOP Sequence (0008,1198) with a
+ * reason an instance (PS3.18 10.5.3, Annex I). Never follows a redirect: only configured addresses are contacted. */
+#include "service/flow/deliver_stow.h"
+
+#include "config/file.h"
+#include "config/json.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_ANSWER = 1 << 20, MAX_TOKEN = 16 << 10 };
+
+struct answer_body { char *bytes; size_t n; };
+struct transfer { CURL *curl; curl_mime *mime; struct curl_slist *headers; struct answer_body body; char reason[CURL_ERROR_SIZE]; };
+
+int
+stow_start(struct err *e)
+{
+	return curl_global_init(CURL_GLOBAL_ALL) == 0 ? 0 : err_set(e, ERR_BUG, "libcurl could not be initialised");
+}
+
+static size_t
+collect(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct answer_body *b = arg;
+	size_t more = size * n;
+	char *larger;
+
+	if (more > MAX_ANSWER - b->n)
+		return 0;
+	if ((larger = realloc(b->bytes, b->n + more + 1)) == NULL)
+		return 0;
+	b->bytes = larger;
+	memcpy(b->bytes + b->n, bytes, more);
+	b->n += more;
+	b->bytes[b->n] = '\0';
+	return more;
+}
+
+static int
+watch_stop(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+{
+	const atomic_bool *stop = arg;
+
+	(void)dltotal, (void)dlnow, (void)ultotal, (void)ulnow;
+	return atomic_load(stop);
+}
+
+/* "token_file" holds a bearer token on its first line; it is read for every transfer, so it may be replaced while the node runs. */
+static int
+add_token(struct transfer *t, const char *file, struct err *e)
+{
+	size_t n;
+	char *token, *header;
+
+	if (file[0] == '\0')
+		return 0;
+	if ((token = file_read(file, MAX_TOKEN, &n, e)) == NULL)
+		return err_note(e, "reading token_file");
+	token[strcspn(token, "\r\n")] = '\0';
+	if (asprintf(&header, "Authorization: Bearer %s", token) >= 0) {
+		t->headers = curl_slist_append(t->headers, header);
+		explicit_bzero(header, strlen(header));
+		free(header);
+	}
+	explicit_bzero(token, n);
+	free(token);
+	return 0;
+}
+
+static void
+address(const struct destination_setting *d, const char *study_uid, char *url, size_t size)
+{
+	size_t n = strlen(d->url);
+
+	while (n > 0 && d->url[n - 1] == '/')
+		n--;
+	if (n >= 8 && memcmp(d->url + n - 8, "/studies", 8) == 0)
+		n -= 8;
+	snprintf(url, size, "%.*s/studies/%s", (int)n, d->url, study_uid);
+}
+
+static int
+prepare(struct transfer *t, const struct destination_setting *d, const char *path, const char *url, const atomic_bool *stop, struct err *e)
+{
+	curl_mimepart *part;
+
+	if ((t->curl = curl_easy_init()) == NULL || (t->mime = curl_mime_init(t->curl)) == NULL || (part = curl_mime_addpart(t->mime)) == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for a transfer");
+	if (curl_mime_filedata(part, path) != CURLE_OK)
+		return err_set(e, ERR_IO, "cannot read %s", path);
+	curl_mime_filename(part, NULL);
+	curl_mime_type(part, "application/dicom");
+	t->headers = curl_slist_append(NULL, "Content-Type: multipart/related; type=\"application/dicom\"");
+	t->headers = curl_slist_append(t->headers, "Accept: application/dicom+json");
+	t->headers = curl_slist_append(t->headers, "Expect:");
+	if (add_token(t, d->token_file, e) != 0)
+		return -1;
+	curl_easy_setopt(t->curl, CURLOPT_URL, url);
+	curl_easy_setopt(t->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(t->curl, CURLOPT_MIMEPOST, t->mime);
+	curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, t->headers);
+	curl_easy_setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(t->curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT, (long)d->timeout);
+	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_TIME, (long)d->timeout);
+	curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, &t->body);
+	curl_easy_setopt(t->curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(t->curl, CURLOPT_XFERINFOFUNCTION, watch_stop);
+	curl_easy_setopt(t->curl, CURLOPT_XFERINFODATA, (void *)(uintptr_t)stop);
+	curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, t->reason);
+	if (d->ca_file[0] != '\0')
+		curl_easy_setopt(t->curl, CURLOPT_CAINFO, d->ca_file);
+	return 0;
+}
+
+/* FailureReason (0008,1197) of the first failed instance in a DICOM JSON answer; -1 when none failed or the body is not one. */
+static int
+failure_reason(const struct answer_body *b)
+{
+	struct err e;
+	struct json_doc *d = b->n == 0 ? NULL : json_parse(b->bytes, b->n, 0, &e);
+	const struct json *root = json_root(d), *item, *reason;
+	int code = -1;
+
+	if (json_type(root) == JSON_ARRAY)
+		root = json_first(root);
+	item = json_first(json_get(json_get(root, "00081198"), "Value"));
+	if (item != NULL) {
+		reason = json_first(json_get(json_get(item, "00081197"), "Value"));
+		code = (int)json_number(reason, 0x0110);
+	}
+	json_doc_free(d);
+	return code;
+}
+
+static bool
+reason_may_pass(int reason)
+{
+	return (reason & 0xFF00) == 0xA700 || reason == 0x0110;
+}
+
+static void
+judge(const struct transfer *t, struct stow_result *out)
+{
+	long status = 0;
+	curl_off_t retry_after = 0;
+	int reason = failure_reason(&t->body);
+
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &retry_after);
+	out->retry_after_s = (int64_t)retry_after;
+	if (status >= 200 && status < 300 && reason < 0) {
+		out->outcome = STOW_STORED;
+		return;
+	}
+	if (reason >= 0) {
+		out->outcome = reason_may_pass(reason) ? STOW_PASSING : STOW_REFUSED;
+		snprintf(out->text, sizeof out->text, "answered HTTP %ld with failure reason 0x%04X", status, (unsigned)reason);
+		return;
+	}
+	out->outcome = status >= 500 || status == 408 || status == 429 ? STOW_PASSING : STOW_REFUSED;
+	snprintf(out->text, sizeof out->text, "answered HTTP %ld%s", status,
+	    status == 401 || status == 403 ? ": the token in token_file is missing or not accepted" : status == 404 ? ": is the url right, up to and without /studies?" : "");
+}
+
+void
+stow_store(const struct destination_setting *d, const char *path, const char *study_uid, const atomic_bool *stop, struct stow_result *out)
+{
+	struct transfer t = { 0 };
+	char url[SETTINGS_PATH + 96];
+	struct err e;
+	CURLcode rc;
+
+	*out = (struct stow_result) { .outcome = STOW_PASSING };
+	address(d, study_uid, url, sizeof url);
+	if (prepare(&t, d, path, url, stop, &e) != 0) {
+		snprintf(out->text, sizeof out->text, "%.380s", e.text);
+	} else if ((rc = curl_easy_perform(t.curl)) == CURLE_OK) {
+		judge(&t, out);
+	} else {
+		curl_off_t sent = 0;
+		curl_easy_getinfo(t.curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+		out->outcome = sent > 0 ? STOW_IN_DOUBT : STOW_PASSING;
+		snprintf(out->text, sizeof out->text, "POST %.200s: %.160s", url, t.reason[0] != '\0' ? t.reason : curl_easy_strerror(rc));
+	}
+	curl_easy_cleanup(t.curl);
+	curl_mime_free(t.mime);
+	curl_slist_free_all(t.headers);
+	free(t.body.bytes);
+}

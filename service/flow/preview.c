@@ -1,0 +1,206 @@
+/* A picture of the result for people. Picks the slice, turns it the way radiologists look at it, makes pixels square, draws outlines.
+ * Does not scale for print and knows no fonts: the job's JSON has the numbers. */
+#include "service/flow/preview.h"
+
+#include "config/file.h"
+
+#include <math.h>
+#include <png.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHORT_SIDE = 384, LONG_SIDE_MAX = 4096 };
+
+/* How the picture's axes run through a slice: stored index = flip ? last - i : i, along rows or columns. */
+struct view {
+	size_t slice;
+	bool x_is_row, flip_x, flip_y; /* x_is_row: the picture's horizontal axis is the stored row index */
+	size_t width, height;          /* of the picture */
+	double step_x, step_y;         /* stored pixels a picture pixel */
+	size_t stored_x, stored_y;     /* stored pixels along each picture axis */
+};
+
+static size_t
+dominant(const double direction[3])
+{
+	size_t axis = 0;
+
+	for (size_t i = 1; i < 3; i++)
+		if (fabs(direction[i]) > fabs(direction[axis]))
+			axis = i;
+	return axis;
+}
+
+static size_t
+largest_slice(const struct preview_request *r)
+{
+	size_t plane = r->grid->rows * r->grid->cols, best = r->grid->slices / 2, most = 0;
+
+	for (size_t k = 0; k < r->grid->slices; k++) {
+		size_t area = 0;
+		for (size_t s = 0; s < r->n_segments; s++)
+			for (size_t i = 0; i < plane; i++)
+				area += r->segments[s].mask[k * plane + i];
+		if (area > most) {
+			most = area;
+			best = k;
+		}
+	}
+	return best;
+}
+
+/* Axial: x to the patient's left, y to the back. Coronal: x to the left, y to the feet. Sagittal: x to the back, y to the feet. */
+static int
+plan_view(const struct preview_request *r, struct view *v, struct err *e)
+{
+	const struct grid *g = r->grid;
+	size_t along_cols = dominant(g->row_dir), along_rows = dominant(g->col_dir);
+	double mm_x, mm_y, mm;
+	const double *dx, *dy;
+
+	v->slice = largest_slice(r);
+	v->x_is_row = along_rows < along_cols; /* the horizontal axis is L, else P; the vertical one P, else S */
+	dx = v->x_is_row ? g->col_dir : g->row_dir;
+	dy = v->x_is_row ? g->row_dir : g->col_dir;
+	v->stored_x = v->x_is_row ? g->rows : g->cols;
+	v->stored_y = v->x_is_row ? g->cols : g->rows;
+	mm_x = v->x_is_row ? g->spacing_mm[1] : g->spacing_mm[2];
+	mm_y = v->x_is_row ? g->spacing_mm[2] : g->spacing_mm[1];
+	v->flip_x = dx[dominant(dx)] < 0;
+	v->flip_y = dominant(dy) == 2 ? dy[2] > 0 : dy[dominant(dy)] < 0;
+	mm = fmin((double)v->stored_x * mm_x, (double)v->stored_y * mm_y) / SHORT_SIDE; /* of one picture pixel */
+	if (!(mm > 0) || (double)v->stored_x * mm_x / mm > LONG_SIDE_MAX || (double)v->stored_y * mm_y / mm > LONG_SIDE_MAX)
+		return err_set(e, ERR_INPUT, "preview: slices of %zu x %zu pixels of %g x %g mm are too long and thin for a picture", g->rows, g->cols, mm_y, mm_x);
+	v->width = (size_t)((double)v->stored_x * mm_x / mm + 0.5);
+	v->height = (size_t)((double)v->stored_y * mm_y / mm + 0.5);
+	v->step_x = mm / mm_x;
+	v->step_y = mm / mm_y;
+	return 0;
+}
+
+/* Index into a stored plane of whole stored pixel (x, y) of the view; x and y are clamped to it. */
+static size_t
+stored_index(const struct preview_request *r, const struct view *v, double x, double y)
+{
+	size_t ix = x < 0 ? 0 : x >= (double)v->stored_x ? v->stored_x - 1 : (size_t)x;
+	size_t iy = y < 0 ? 0 : y >= (double)v->stored_y ? v->stored_y - 1 : (size_t)y;
+
+	if (v->flip_x)
+		ix = v->stored_x - 1 - ix;
+	if (v->flip_y)
+		iy = v->stored_y - 1 - iy;
+	return v->x_is_row ? ix * r->grid->cols + iy : iy * r->grid->cols + ix;
+}
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Grey window: 1st to 99.5th percentile of the slice. */
+static int
+window(const float *plane, size_t n, float *low, float *high, struct err *e)
+{
+	float *sorted = malloc(n * sizeof *sorted);
+
+	if (sorted == NULL)
+		return err_set(e, ERR_LIMIT, "preview: no memory");
+	memcpy(sorted, plane, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, compare_floats);
+	*low = sorted[n / 100];
+	*high = sorted[n - 1 - n / 200];
+	free(sorted);
+	return 0;
+}
+
+static unsigned char
+grey(const struct preview_request *r, const struct view *v, const float *plane, double x, double y, const float range[2])
+{
+	double fx = floor(x), fy = floor(y), ax = x - fx, ay = y - fy, value;
+
+	value = (1 - ay) * ((1 - ax) * (double)plane[stored_index(r, v, fx, fy)] + ax * (double)plane[stored_index(r, v, fx + 1, fy)]) +
+	    ay * ((1 - ax) * (double)plane[stored_index(r, v, fx, fy + 1)] + ax * (double)plane[stored_index(r, v, fx + 1, fy + 1)]);
+	value = range[1] > range[0] ? (value - (double)range[0]) / (double)(range[1] - range[0]) * 255 : 0;
+	return value < 0 ? 0 : value > 255 ? 255 : (unsigned char)value;
+}
+
+static bool
+inside(const struct preview_request *r, const struct view *v, size_t segment, size_t px, size_t py)
+{
+	const uint8_t *mask = r->segments[segment].mask + v->slice * r->grid->rows * r->grid->cols;
+
+	return mask[stored_index(r, v, ((double)px + 0.5) * v->step_x, ((double)py + 0.5) * v->step_y)] != 0;
+}
+
+/* A pixel of the mask with a pixel outside it within two picture pixels. */
+static bool
+on_outline(const struct preview_request *r, const struct view *v, size_t segment, size_t px, size_t py)
+{
+	static const int step[][2] = { { -1, 0 }, { 1, 0 }, { 0, -1 }, { 0, 1 }, { -2, 0 }, { 2, 0 }, { 0, -2 }, { 0, 2 } };
+
+	if (!inside(r, v, segment, px, py))
+		return false;
+	for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
+		ptrdiff_t x = (ptrdiff_t)px + step[i][0], y = (ptrdiff_t)py + step[i][1];
+		if (x < 0 || y < 0 || x >= (ptrdiff_t)v->width || y >= (ptrdiff_t)v->height || !inside(r, v, segment, (size_t)x, (size_t)y))
+			return true;
+	}
+	return false;
+}
+
+static int
+paint(const struct preview_request *r, const struct view *v, unsigned char *rgb /* (height, width, 3) */, struct err *e)
+{
+	const float *plane = r->voxels + v->slice * r->grid->rows * r->grid->cols;
+	float range[2] = { 0, 0 };
+
+	if (window(plane, r->grid->rows * r->grid->cols, &range[0], &range[1], e) != 0)
+		return -1;
+	for (size_t y = 0; y < v->height; y++)
+		for (size_t x = 0; x < v->width; x++) {
+			unsigned char *p = rgb + (y * v->width + x) * 3;
+			memset(p, grey(r, v, plane, ((double)x + 0.5) * v->step_x - 0.5, ((double)y + 0.5) * v->step_y - 0.5, range), 3);
+			for (size_t s = 0; s < r->n_segments; s++)
+				if (on_outline(r, v, s, x, y))
+					memcpy(p, r->segments[s].rgb, 3);
+		}
+	return 0;
+}
+
+static int
+write_png(const char *path, const struct view *v, const unsigned char *rgb, struct err *e)
+{
+	png_image image = { .version = PNG_IMAGE_VERSION, .width = (png_uint_32)v->width, .height = (png_uint_32)v->height, .format = PNG_FORMAT_RGB };
+	png_alloc_size_t n = PNG_IMAGE_PNG_SIZE_MAX(image);
+	void *bytes = malloc(n);
+	int rc = -1;
+
+	if (bytes == NULL)
+		return err_set(e, ERR_LIMIT, "preview %s: no memory", path);
+	if (!png_image_write_to_memory(&image, bytes, &n, 0, rgb, 0, NULL))
+		err_set(e, ERR_BUG, "preview %s: %s", path, image.message);
+	else
+		rc = file_write(path, bytes, n, e);
+	free(bytes);
+	return rc;
+}
+
+int
+preview_write(const struct preview_request *r, const char *path, struct err *e)
+{
+	struct view v;
+	unsigned char *rgb;
+	int rc = -1;
+
+	if (plan_view(r, &v, e) != 0)
+		return -1;
+	if ((rgb = malloc(v.width * v.height * 3)) == NULL)
+		return err_set(e, ERR_LIMIT, "preview %s: no memory", path);
+	if (paint(r, &v, rgb, e) == 0)
+		rc = write_png(path, &v, rgb, e);
+	free(rgb);
+	return rc;
+}

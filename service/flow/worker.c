@@ -1,0 +1,367 @@
+/* Feeds the worker processes.
+ * DESIGN: one feeder thread a worker: claims a queued job, gives its process the order, records what comes back. The thread spawns its process and lives
+ * until workers_stop, because a worker dies with the thread that started it (PR_SET_PDEATHSIG). `lock` guards each feeder's job and pid against
+ * workers_cancel and workers_stop, who kill from other threads; nothing waits while holding it. */
+#include "service/flow/worker.h"
+
+#include "config/clock.h"
+#include "config/digest.h"
+#include "config/file.h"
+#include "config/log.h"
+#include "dicom/dicom.h"
+#include "service/flow/node.h"
+#include "service/flow/spool.h"
+#include "service/flow/worker_order.h"
+#include "service/flow/worker_process.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PROGRESS_EVERY_MS = 500, RETRY_MS = 5000 };
+
+struct feeder {
+	struct workers *all;
+	pthread_t thread;
+	struct worker_process process;
+	int64_t job;               /* 0 = none; under lock */
+};
+
+struct workers {
+	struct node *node;
+	pthread_mutex_t lock;
+	bool stopping;             /* under lock */
+	size_t n;
+	struct feeder feeders[];
+};
+
+/* ---- the order ---- */
+
+static const struct model_setting *
+model_setting_of(const struct node *n, const struct job *j)
+{
+	for (size_t i = 0; i < n->settings->n_models; i++)
+		if (strcmp(n->settings->models[i].name, j->model_name) == 0)
+			return &n->settings->models[i];
+	return NULL;
+}
+
+static int
+add_input(const struct node *n, struct order *o, const struct job_input *input, size_t max_inputs, struct err *e)
+{
+	struct segment_channel *c = o->n_channels > 0 ? &o->channels[o->n_channels - 1] : NULL;
+	char path[SPOOL_PATH];
+
+	if (c == NULL || strcmp(c->channel, input->channel) != 0) {
+		if (o->n_channels == MODEL_MAX_CHANNELS)
+			return err_set(e, ERR_BUG, "the job has more than %d channels", MODEL_MAX_CHANNELS);
+		c = &o->channels[o->n_channels++];
+		snprintf(c->channel, sizeof c->channel, "%s", input->channel);
+		if ((c->paths = calloc(max_inputs, sizeof *c->paths)) == NULL)
+			return err_set(e, ERR_LIMIT, "no memory for %zu inputs", max_inputs);
+	}
+	spool_path(n, input->sop_uid, path);
+	if ((((const char **)c->paths)[c->n_paths] = strdup(path)) == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for %zu inputs", max_inputs);
+	c->n_paths++;
+	return 0;
+}
+
+/* UIDs of results derive from this text: the same job, tried again after a crash, makes the same objects (DESIGN small print). */
+static void
+identity_of(const struct node *n, const struct job *j, char *text, size_t size)
+{
+	snprintf(text, size, "%s|%s|%s|%s|%s|case %" PRId64 "|run %" PRId64, db_node_id(n->db), j->study_uid, j->fingerprint == NULL ? "" : j->fingerprint, j->model_digest,
+	    dicom_software_version(), j->case_version, j->run);
+}
+
+static int
+make_order(const struct node *n, const struct job *j, struct order *o, struct err *e)
+{
+	char name[140];
+	const struct catalog_entry *model;
+	struct job_input *inputs = NULL;
+	size_t n_inputs = 0;
+	int rc = -1;
+
+	*o = (struct order) { .job = j->id, .attempt = j->attempt, .created_ms = j->created_ms, .threads = n->settings->threads };
+	o->cpu_seconds = n->settings->job_timeout * sysconf(_SC_NPROCESSORS_ONLN);
+	snprintf(name, sizeof name, "%s@%s", j->model_name, j->model_version);
+	if ((model = catalog_find(n->catalog, name, e)) == NULL)
+		return -1;
+	if (strcmp(model->manifest.weights_sha256, j->model_digest) != 0)
+		return err_set(e, ERR_NOT_FOUND, "model %s is installed with other weights than when the job was made; retry the job to use the present ones", name);
+	snprintf(o->model_dir, sizeof o->model_dir, "%s", model->manifest.dir);
+	snprintf(o->node_id, sizeof o->node_id, "%s", db_node_id(n->db));
+	identity_of(n, j, o->identity, sizeof o->identity);
+	spool_work_dir(n, j->id, j->attempt, o->out_dir);
+	if (jobs_inputs(n->db, j->id, &inputs, &n_inputs, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n_inputs; i++)
+		if (add_input(n, o, &inputs[i], n_inputs, e) != 0)
+			goto out;
+	rc = file_remove_tree(o->out_dir, e) == 0 ? file_make_dirs(o->out_dir, 0700, e) : -1;
+out:
+	free(inputs);
+	return rc;
+}
+
+/* ---- the conversation ---- */
+
+static int
+ensure_process(struct feeder *f, struct err *e)
+{
+	const struct settings *s = f->all->node->settings;
+	struct worker_limits limits = { s->worker_memory_mb, s->core_type[0] != '\0' ? s->core_type : compute_wanted_core() };
+	int rc = 0;
+
+	pthread_mutex_lock(&f->all->lock);
+	if (f->all->stopping)
+		rc = err_set(e, ERR_LIMIT, "the node is stopping");
+	else if (f->process.pid == 0)
+		rc = worker_process_start(&f->process, &limits, e);
+	pthread_mutex_unlock(&f->all->lock);
+	return rc;
+}
+
+static void
+end_process(struct feeder *f, char *how, size_t n_how)
+{
+	pthread_mutex_lock(&f->all->lock);
+	worker_process_end(&f->process, how, n_how);
+	pthread_mutex_unlock(&f->all->lock);
+}
+
+/* Until the result or the error. Progress goes to the database now and then. */
+static int
+listen_to(struct feeder *f, const struct job *j, struct answer *a, struct err *e)
+{
+	struct node *n = f->all->node;
+	int64_t said_ms = 0;
+
+	for (;;) {
+		size_t len = 0;
+		const char *line = worker_process_hear(&f->process, (int)n->settings->job_timeout, &len, e);
+		if (line == NULL)
+			return -1;
+		if (answer_parse(line, len, a, e) != 0) {
+			answer_release(a);
+			return -1;
+		}
+		if (a->kind != ANSWER_PROGRESS)
+			return 0;
+		if (clock_monotonic_ms() - said_ms < PROGRESS_EVERY_MS)
+			continue;
+		said_ms = clock_monotonic_ms();
+		if (jobs_progress(n->db, j->id, j->attempt, a->progress, e) != 0 && e->code != ERR_STATE)
+			return -1;
+	}
+}
+
+/* Runs the attempt in the process. A process that fails in any way is ended; the error says how it ended. */
+static int
+converse(struct feeder *f, const struct job *j, const struct order *o, struct answer *a, struct err *e)
+{
+	char *line = order_print(o, e), how[160] = "";
+	int rc = -1;
+
+	if (line == NULL)
+		return -1;
+	if (ensure_process(f, e) == 0) {
+		if (worker_process_tell(&f->process, line, e) == 0 && listen_to(f, j, a, e) == 0)
+			rc = 0;
+		else
+			end_process(f, how, sizeof how);
+	}
+	if (rc != 0 && e->code == ERR_PEER)
+		err_set(e, ERR_PEER, "%s", how);
+	free(line);
+	return rc;
+}
+
+/* ---- what comes of it ---- */
+
+static int
+keep_files(const struct node *n, const struct order *o, struct err *e)
+{
+	static const char *const names[] = { "seg.dcm", "preview.png" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char from[SPOOL_PATH + 32], to[SPOOL_PATH], dir[SPOOL_PATH];
+		snprintf(from, sizeof from, "%s/%s", o->out_dir, names[i]);
+		if (!file_exists(from))
+			continue;
+		spool_result(n, o->job, names[i], to);
+		snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(to, '/') - to), to);
+		if (file_make_dirs(dir, 0700, e) != 0 || file_commit(from, to, e) != 0)
+			return err_note(e, "keeping the results of job %" PRId64, o->job);
+	}
+	return 0;
+}
+
+static int
+record_result(struct node *n, const struct job *j, const struct order *o, const struct answer *a, struct err *e)
+{
+	const struct model_setting *m = model_setting_of(n, j);
+	struct job_outcome outcome = { .finding = a->present ? "present" : "none", .flags = "[]", .segments = a->segments, .results = a->results, .timings = a->timings };
+	size_t n_destinations = m == NULL || !a->present ? 0 : m->n_destinations;
+	const char **destinations = calloc(n_destinations + 1, sizeof *destinations);
+	int rc;
+
+	if (destinations == NULL)
+		return err_set(e, ERR_LIMIT, "no memory");
+	for (size_t i = 0; i < n_destinations; i++)
+		destinations[i] = m->destinations[i];
+	rc = keep_files(n, o, e);
+	if (rc == 0)
+		rc = jobs_computed(n->db, j->id, j->attempt, &outcome, destinations, n_destinations, e);
+	free(destinations);
+	if (rc != 0)
+		return -1;
+	log_event(LOG_INFO, n_destinations == 0 ? "job_done" : "job_delivering", "job=%" PRId64 " study=%s model=%s@%s attempt=%" PRId64 " finding=%s ms=%" PRId64, j->id,
+	    j->study_uid, j->model_name, j->model_version, j->attempt, outcome.finding, clock_ms() - j->started_ms);
+	bell_ring(&n->deliver);
+	return 0;
+}
+
+/* The input itself can never work: rejected. Anything else: another attempt, while there are any. */
+static void
+record_failure(struct node *n, const struct job *j, const struct err *why)
+{
+	struct err e;
+	int rc;
+
+	if (why->code == ERR_INPUT)
+		rc = jobs_end(n->db, j->id, JOB_RUNNING, JOB_REJECTED, why->text, &e);
+	else
+		rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
+	if (rc == 0)
+		log_event(LOG_WARN, why->code == ERR_INPUT ? "job_rejected" : "job_attempt_failed", "job=%" PRId64 " study=%s attempt=%" PRId64 " text=\"%s\"", j->id, j->study_uid,
+		    j->attempt, why->text);
+	else if (e.code != ERR_STATE) /* ERR_STATE: cancelled meanwhile */
+		log_event(LOG_ERROR, "job_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);
+}
+
+static void
+run_job(struct feeder *f, const struct job *j)
+{
+	struct node *n = f->all->node;
+	struct order o = { 0 };
+	struct answer a = { 0 };
+	struct err e = { 0 }, ignored;
+	bool stopping;
+
+	log_event(LOG_INFO, "job_running", "job=%" PRId64 " study=%s model=%s@%s attempt=%" PRId64, j->id, j->study_uid, j->model_name, j->model_version, j->attempt);
+	if (make_order(n, j, &o, &e) == 0 && converse(f, j, &o, &a, &e) == 0) {
+		if (a.kind == ANSWER_ERROR)
+			e = a.error;
+		else if (record_result(n, j, &o, &a, &e) == 0)
+			e.code = ERR_NONE;
+	}
+	pthread_mutex_lock(&f->all->lock);
+	stopping = f->all->stopping;
+	pthread_mutex_unlock(&f->all->lock);
+	/* A node that stops leaves the job running in the database: the next start queues it again. */
+	if (e.code != ERR_NONE && !stopping)
+		record_failure(n, j, &e);
+	if (o.out_dir[0] != '\0')
+		file_remove_tree(o.out_dir, &ignored); /* what is left there is swept at the next start too */
+	answer_release(&a);
+	order_release(&o);
+}
+
+static bool
+take(struct feeder *f, int64_t job)
+{
+	bool go;
+
+	pthread_mutex_lock(&f->all->lock);
+	f->job = job;
+	go = !f->all->stopping;
+	pthread_mutex_unlock(&f->all->lock);
+	return go;
+}
+
+static void *
+feed(void *arg)
+{
+	struct feeder *f = arg;
+	struct node *n = f->all->node;
+	unsigned long seen = 0;
+	int64_t wait_ms = 0;
+
+	while (take(f, 0) && bell_wait(&n->work, &seen, wait_ms)) {
+		struct job j;
+		struct err e;
+
+		if (jobs_claim(n->db, &j, &e) == 0) {
+			if (take(f, j.id))
+				run_job(f, &j);
+			job_release(&j);
+			wait_ms = 0;
+			continue;
+		}
+		wait_ms = e.code == ERR_NOT_FOUND ? -1 : RETRY_MS;
+		if (e.code != ERR_NOT_FOUND)
+			log_event(LOG_ERROR, "job_claim_failed", "text=\"%s\"", e.text);
+	}
+	end_process(f, NULL, 0);
+	return NULL;
+}
+
+struct workers *
+workers_start(struct node *n, struct err *e)
+{
+	size_t count = (size_t)n->settings->workers;
+	struct workers *w = calloc(1, sizeof *w + count * sizeof *w->feeders);
+
+	if (w == NULL) {
+		err_set(e, ERR_LIMIT, "no memory for %zu workers", count);
+		return NULL;
+	}
+	w->node = n;
+	pthread_mutex_init(&w->lock, NULL);
+	for (; w->n < count; w->n++) {
+		struct feeder *f = &w->feeders[w->n];
+		f->all = w;
+		f->process = (struct worker_process) { .to = -1, .from = -1 };
+		if (pthread_create(&f->thread, NULL, feed, f) != 0) {
+			err_set(e, ERR_LIMIT, "starting the thread of worker %zu failed", w->n + 1);
+			workers_stop(w);
+			return NULL;
+		}
+	}
+	return w;
+}
+
+void
+workers_stop(struct workers *w)
+{
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stopping = true;
+	for (size_t i = 0; i < w->n; i++)
+		if (w->feeders[i].process.pid > 0)
+			kill(w->feeders[i].process.pid, SIGKILL);
+	pthread_mutex_unlock(&w->lock);
+	bell_stop(&w->node->work);
+	for (size_t i = 0; i < w->n; i++)
+		pthread_join(w->feeders[i].thread, NULL);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+void
+workers_cancel(struct workers *w, int64_t job)
+{
+	pthread_mutex_lock(&w->lock);
+	for (size_t i = 0; i < w->n; i++)
+		if (w->feeders[i].job == job && w->feeders[i].process.pid > 0)
+			kill(w->feeders[i].process.pid, SIGKILL);
+	pthread_mutex_unlock(&w->lock);
+}
