@@ -1,0 +1,226 @@
+/* Builders of the two segmentors, `segan` (the paper's) and `unet` (Ronneberger et al. 2015), layer by layer as SEGAN.md "Networks" has them,
+ * and the folding of BatchNorm. Which form is built decides only what conv_norm makes; names and shapes are the same for all. */
+#include "model/network.h"
+#include "model/nn/ops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct builder { struct graph *g; const struct network *network; enum network_form form; };
+
+/* "segmentor.LEVEL.LEAF"; levels are the fixed words of this file, so it always fits. */
+struct name { char text[PARAMETER_NAME]; };
+
+static struct name
+name(const char *level, const char *leaf)
+{
+	struct name n;
+
+	snprintf(n.text, sizeof n.text, "segmentor.%s.%s", level, leaf);
+	return n;
+}
+
+/* Convolution without bias, BatchNorm, LeakyReLU: three nodes, or one when serving. suffix tells two of a level apart: "" or "1", "2". */
+static struct node *
+conv_norm(const struct builder *b, struct node *x, struct conv s, float slope, const char *level, const char *suffix)
+{
+	char conv[16], bn[16];
+
+	snprintf(conv, sizeof conv, "conv%s", suffix);
+	snprintf(bn, sizeof bn, "bn%s", suffix);
+	if (b->form == NETWORK_SERVING) {
+		s.bias = true;
+		return node_fused_conv(b->g, x, s, slope, name(level, conv).text);
+	}
+	x = node_conv(b->g, x, s, name(level, conv).text);
+	x = (b->form == NETWORK_TRAINING ? node_norm_batch : node_norm)(b->g, x, b->network->bn_eps, name(level, bn).text);
+	return node_leaky(b->g, x, slope);
+}
+
+/* Convolution with bias, no BatchNorm. slope 1: no activation. */
+static struct node *
+conv_bias(const struct builder *b, struct node *x, struct conv s, float slope, const char *level)
+{
+	s.bias = true;
+	if (b->form == NETWORK_SERVING)
+		return node_fused_conv(b->g, x, s, slope, name(level, "conv").text);
+	x = node_conv(b->g, x, s, name(level, "conv").text);
+	return slope == 1 ? x : node_leaky(b->g, x, slope);
+}
+
+static struct node *
+segan(const struct builder *b, struct node *x)
+{
+	static const char *const encoder[] = { "enc1", "enc2", "enc3", "enc4" }, *const decoder[] = { "dec1", "dec2", "dec3" };
+	const size_t w = b->network->width;
+	const float slope = (float)b->network->leaky_slope;
+	struct node *level[4];                 /* w, 2w, 4w, 8w maps at 1/2, 1/4, 1/8, 1/16 of the size */
+
+	for (size_t i = 0; i < 4; i++) {
+		struct conv s = { .maps = w << i, .kernel = 4, .stride = 2, .pad = 1 };
+		x = level[i] = i == 0 ? conv_bias(b, x, s, slope, encoder[i]) : conv_norm(b, x, s, slope, encoder[i], "");
+	}
+	for (size_t i = 3; i-- > 0;) {
+		struct conv s = { .maps = w << i, .kernel = 3, .stride = 1, .pad = 1 };
+		x = conv_norm(b, node_resize2(b->g, x), s, 0, decoder[i], "");
+		x = b->network->skip == SKIP_SUM ? node_sum(b->g, x, level[i]) : node_concat(b->g, level[i], x);
+	}
+	return conv_bias(b, node_resize2(b->g, x), (struct conv){ .maps = b->network->labels, .kernel = 3, .stride = 1, .pad = 1 }, 1, "out");
+}
+
+/* [conv 3x3, BatchNorm, ReLU] x 2 */
+static struct node *
+unet_level(const struct builder *b, struct node *x, size_t maps, const char *level)
+{
+	struct conv s = { .maps = maps, .kernel = 3, .stride = 1, .pad = 1 };
+
+	x = conv_norm(b, x, s, 0, level, "1");
+	return conv_norm(b, x, s, 0, level, "2");
+}
+
+static struct node *
+unet(const struct builder *b, struct node *x)
+{
+	static const char *const down[] = { "down1", "down2", "down3", "down4" }, *const up[] = { "up1", "up2", "up3", "up4" };
+	const size_t w = b->network->width;
+	struct node *level[4];                 /* w, 2w, 4w, 8w maps at 1, 1/2, 1/4, 1/8 of the size */
+
+	for (size_t i = 0; i < 4; i++) {
+		level[i] = unet_level(b, x, w << i, down[i]);
+		x = node_max_pool2(b->g, level[i]);
+	}
+	x = unet_level(b, x, w << 4, "middle");
+	for (size_t i = 4; i-- > 0;) {
+		x = node_up_conv(b->g, x, w << i, name(up[i], "conv").text);
+		x = unet_level(b, node_concat(b->g, x, level[i]), w << i, up[i]);
+	}
+	return conv_bias(b, x, (struct conv){ .maps = b->network->labels, .kernel = 1, .stride = 1, .pad = 0 }, 1, "out");
+}
+
+struct node *
+network_segmentor(struct graph *g, const struct network *network, enum network_form form, struct node *x)
+{
+	static struct node *(*const builders[])(const struct builder *, struct node *) = { [NETWORK_SEGAN] = segan, [NETWORK_UNET] = unet };
+	const struct builder b = { g, network, form };
+
+	return builders[network->kind](&b, x);
+}
+
+int
+network_define(struct parameters *p, const struct network *network, enum network_form form, struct err *e)
+{
+	struct network_pass pass;
+
+	if (network_pass_open(&pass, p, network, form, (struct shape){ 1, network->channels, NETWORK_MULTIPLE, NETWORK_MULTIPLE }, e) != 0)
+		return -1;
+	network_pass_close(&pass);
+	return 0;
+}
+
+int
+network_fill(struct parameters *p, tensor_find_fn find, const void *source, struct err *e)
+{
+	for (size_t i = 0; i < parameters_size(p); i++) {
+		struct parameter *to = parameters_at(p, i);
+		const struct tensor *from = find(source, to->name);
+
+		if (!from)
+			return err_set(e, ERR_INPUT, "the tensor %s is missing", to->name);
+		if (from->n_dims != to->n_dims || memcmp(from->dims, to->dims, to->n_dims * sizeof *to->dims) != 0)
+			return err_set(e, ERR_INPUT, "the tensor %s has another shape than the network's", to->name);
+		memcpy(to->value, from->values, to->size * sizeof *to->value);
+	}
+	return 0;
+}
+
+/* The BatchNorm tensor that belongs to a convolution's weight: "a.conv1.weight", "running_var" -> "a.bn1.running_var". */
+static const struct parameter *
+norm_of(const struct parameters *plain, const char *weight, const char *leaf)
+{
+	const char *conv = strstr(weight, ".conv"), *end = strrchr(weight, '.');
+	char text[PARAMETER_NAME + 32];
+
+	if (!conv)
+		return NULL;
+	snprintf(text, sizeof text, "%.*s.bn%.*s.%s", (int)(conv - weight), weight, (int)(end - conv) - 5, conv + 5, leaf);
+	return parameters_find(plain, text);
+}
+
+/* weight (maps, c, k, k) of a convolution that has BatchNorm behind it; bias (maps) follows weight in both sets' naming. */
+static int
+fold_one(const struct parameters *plain, const struct parameter *from, struct parameter *weight, struct parameter *bias, double eps, struct err *e)
+{
+	const struct parameter *gamma = norm_of(plain, from->name, "weight"), *beta = norm_of(plain, from->name, "bias");
+	const struct parameter *mean = norm_of(plain, from->name, "running_mean"), *variance = norm_of(plain, from->name, "running_var");
+	const size_t n = weight->size / weight->dims[0];
+
+	if (!gamma || !beta || !mean || !variance)
+		return err_set(e, ERR_BUG, "%s has neither bias nor normalisation", from->name);
+	for (size_t m = 0; m < weight->dims[0]; m++) {
+		double scale = gamma->value[m] / sqrt(variance->value[m] + eps);
+
+		if (!(variance->value[m] >= 0))
+			return err_set(e, ERR_INPUT, "the tensor %s has a negative variance", variance->name);
+		for (size_t i = m * n; i < (m + 1) * n; i++)
+			weight->value[i] = (float)(from->value[i] * scale);
+		bias->value[m] = (float)(beta->value[m] - mean->value[m] * scale);
+	}
+	return 0;
+}
+
+/* "X.weight" -> the parameter "X.bias"; NULL when there is none. */
+static struct parameter *
+bias_of(const struct parameters *p, const char *weight)
+{
+	char text[PARAMETER_NAME + 8];
+
+	snprintf(text, sizeof text, "%.*s.bias", (int)(strrchr(weight, '.') - weight), weight);
+	return parameters_find(p, text);
+}
+
+int
+network_fold(const struct parameters *plain, struct parameters *serving, double bn_eps, struct err *e)
+{
+	for (size_t i = 0; i < parameters_size(serving); i++) {
+		struct parameter *weight = parameters_at(serving, i), *bias = bias_of(serving, weight->name);
+		const struct parameter *from = parameters_find(plain, weight->name), *from_bias = bias_of(plain, weight->name);
+
+		if (bias == weight)
+			continue;              /* done together with its weight */
+		if (!from || !bias)
+			return err_set(e, ERR_BUG, "%s has no origin", weight->name);
+		if (!from_bias) {
+			if (fold_one(plain, from, weight, bias, bn_eps, e) != 0)
+				return -1;
+			continue;
+		}
+		memcpy(weight->value, from->value, weight->size * sizeof *weight->value);
+		memcpy(bias->value, from_bias->value, bias->size * sizeof *bias->value);
+	}
+	return 0;
+}
+
+int
+network_pass_open(struct network_pass *out, struct parameters *p, const struct network *network, enum network_form form, struct shape x, struct err *e)
+{
+	*out = (struct network_pass){ .graph = graph_new(p, e) };
+	if (!out->graph)
+		return -1;
+	out->x = graph_input(out->graph, x);
+	out->logits = network_segmentor(out->graph, network, form, out->x);
+	out->probability = node_sigmoid(out->graph, out->logits);
+	if (out->probability)
+		out->probability->keep = true;
+	if (graph_plan(out->graph, form == NETWORK_SERVING ? PLAN_REUSE : PLAN_EACH, e) == 0)
+		return 0;
+	network_pass_close(out);
+	return -1;
+}
+
+void
+network_pass_close(struct network_pass *pass)
+{
+	graph_free(pass->graph);
+	*pass = (struct network_pass){ 0 };
+}

@@ -1,0 +1,67 @@
+/* Image patches -> matrix columns. Zero padding is written here; the products are the caller's. */
+#include "model/nn/patches.h"
+#include "model/nn/arena.h"
+
+#include <string.h>
+
+enum { BAND_FLOATS = 64 * 1024, MAX_SIDE = 1 << 20, MAX_KERNEL = 64 };   /* a band's matrix stays in a 256 kB part of the L2 cache */
+
+int
+patches_plan(const struct conv *s, struct shape in, struct patches *out, struct err *e)
+{
+	size_t row;
+
+	if (s->kernel == 0 || s->kernel > MAX_KERNEL || s->stride == 0 || s->pad >= s->kernel || s->maps == 0 || in.h > MAX_SIDE || in.w > MAX_SIDE)
+		return err_set(e, ERR_INPUT, "not a convolution: kernel %zu, stride %zu, padding %zu", s->kernel, s->stride, s->pad);
+	if (in.h + 2 * s->pad < s->kernel || in.w + 2 * s->pad < s->kernel || in.c == 0)
+		return err_set(e, ERR_INPUT, "%zu x %zu x %zu is smaller than the kernel", in.c, in.h, in.w);
+	*out = (struct patches){ .c = in.c, .h = in.h, .w = in.w, .kernel = s->kernel, .stride = s->stride, .pad = s->pad };
+	out->rows = (in.h + 2 * s->pad - s->kernel) / s->stride + 1;
+	out->cols = (in.w + 2 * s->pad - s->kernel) / s->stride + 1;
+	row = arena_product(in.c * s->kernel * s->kernel, out->cols);
+	out->band = row >= BAND_FLOATS ? 1 : BAND_FLOATS / row;
+	if (out->band > out->rows)
+		out->band = out->rows;
+	return 0;
+}
+
+size_t
+patches_scratch(const struct patches *p)
+{
+	return arena_product(arena_product(p->c, p->kernel * p->kernel), arena_product(p->band, p->cols));
+}
+
+/* One output row's values for kernel column kx: image row -> cols floats, zeros outside. Which columns are inside: 0 <= x*stride + kx - pad < w. */
+static void
+fill_row(const struct patches *p, const float *image_row, size_t kx, float *to)
+{
+	size_t begin = kx >= p->pad ? 0 : (p->pad - kx + p->stride - 1) / p->stride;
+	size_t end = p->w + p->pad <= kx ? 0 : (p->w + p->pad - kx - 1) / p->stride + 1;
+
+	if (end > p->cols)
+		end = p->cols;
+	if (begin > end)
+		begin = end;
+	memset(to, 0, begin * sizeof *to);
+	if (p->stride == 1)
+		memcpy(to + begin, image_row + (begin + kx - p->pad), (end - begin) * sizeof *to);
+	else
+		for (size_t x = begin; x < end; x++)
+			to[x] = image_row[x * p->stride + kx - p->pad];
+	memset(to + end, 0, (p->cols - end) * sizeof *to);
+}
+
+void
+patches_fill(const struct patches *p, const float *image, size_t first, size_t n, float *matrix)
+{
+	for (size_t c = 0; c < p->c; c++)
+		for (size_t ky = 0; ky < p->kernel; ky++)
+			for (size_t kx = 0; kx < p->kernel; kx++)
+				for (size_t y = first; y < first + n; y++, matrix += p->cols) {
+					size_t row = y * p->stride + ky;   /* of the padded image */
+					if (row < p->pad || row >= p->h + p->pad)
+						memset(matrix, 0, p->cols * sizeof *matrix);
+					else
+						fill_row(p, image + (c * p->h + row - p->pad) * p->w, kx, matrix);
+				}
+}
