@@ -8,8 +8,10 @@
 enum { DB_UID = 65, DB_HEX = 65, DB_NAME = 65, DB_TEXT = 512 };
 
 /* ---- associations: a C-STORE association or one STOW request ---- */
+/* One that is aborted takes over the series it brought a part of, unless what brings the series now was opened after its last instance (the sender's next
+ * try): association_state then says aborted until a later association brings more. */
 int associations_open(struct db *d, const char *peer_aet, const char *address, int64_t now_ms, int64_t *id, struct err *e);
-int associations_close(struct db *d, int64_t id, bool released, int64_t now_ms, struct err *e);
+int associations_close(struct db *d, int64_t id, bool released, int64_t now_ms, struct err *e); /* released false: aborted. ERR_STATE when not open */
 int associations_recover(struct db *d, int64_t now_ms, struct err *e);      /* at start: what was open is aborted */
 /* AE title of the peer of an association. ERR_NOT_FOUND. */
 int associations_peer(struct db *d, int64_t id, char aet[17], char address[64], struct err *e);
@@ -18,12 +20,13 @@ int associations_peer(struct db *d, int64_t id, char aet[17], char address[64], 
 struct instance_row {
 	char sop_uid[DB_UID], sop_class[DB_UID], study_uid[DB_UID], series_uid[DB_UID], transfer_syntax[DB_UID], modality[17];
 	char digest[DB_HEX], content_digest[DB_HEX];
-	int64_t size, association, received_ms;
+	int64_t size, association /* 0 = none: found in the spool */, received_ms;
 	bool ours;                                                     /* a result of this node: never matched */
 };
 enum instance_fate { INSTANCE_NEW, INSTANCE_SAME, INSTANCE_CONFLICT };
 /* NEW: row added, its series opened again (revision + 1, state open, last_ms = received_ms). SAME (digest or content digest equal): changes nothing but
- * that the series now belongs to this association. CONFLICT: other content under a known UID, nothing changed. *row of a SAME or CONFLICT stays as given. */
+ * that the series now belongs to this association. CONFLICT: other content under a known UID, nothing changed. *row of a SAME or CONFLICT stays as given.
+ * Calls from several threads at once share one commit. */
 int instances_add(struct db *d, const struct instance_row *row, enum instance_fate *fate, struct err *e);
 int instances_get(struct db *d, const char *sop_uid, struct instance_row *out, struct err *e); /* ERR_NOT_FOUND */
 int instances_of_series(struct db *d, const char *series_uid, struct instance_row **rows, size_t *n, struct err *e); /* by sop_uid; caller: free */
@@ -46,6 +49,6 @@ struct series_row {
 int series_get(struct db *d, const char *series_uid, struct series_row *out, struct err *e);   /* ERR_NOT_FOUND */
 int series_of_study(struct db *d, const char *study_uid, struct series_row **rows, size_t *n, struct err *e); /* caller: free */
 int series_unsettled(struct db *d, struct series_row **rows, size_t *n, struct err *e);        /* open or waiting; caller: free */
-/* Compare-and-set on revision. ERR_STATE when it changed meanwhile. */
+/* Compare-and-set on revision. ERR_STATE when it changed meanwhile. A reason (here and of series_decide) of NULL keeps the one that is there. */
 int series_settle(struct db *d, const char *series_uid, int64_t revision, enum series_state state, const char *reason, struct err *e);
 int series_decide(struct db *d, const char *series_uid, const char *channel, const char *rule, const char *reason, struct err *e);

@@ -25,7 +25,9 @@ void job_release(struct job *j);                                   /* frees the 
 void jobs_free(struct job *jobs, size_t n);
 
 /* ---- making ---- */
-int jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e);  /* in j->state (receiving or queued), attempt 0 */
+/* In j->state (receiving or queued), attempt 0; priority "" = normal; run 0 = the next run of this study, model and case version. A queued job that replaces
+ * another takes its inputs over, and its channels and fingerprint where j has none. ERR_STATE when such a job is there already. */
+int jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e);
 int jobs_get(struct db *d, int64_t id, struct job *out, struct err *e);          /* ERR_NOT_FOUND; caller: job_release */
 /* The newest job of a study and model name (highest case_version, then run). ERR_NOT_FOUND. caller: job_release. */
 int jobs_latest(struct db *d, const char *study_uid, const char *model_name, struct job *out, struct err *e);
@@ -50,7 +52,9 @@ struct job_outcome { const char *finding, *flags, *segments, *results, *timings;
 /* running -> delivering with one delivery a destination, or -> done when there are none (or nothing was found). */
 int jobs_computed(struct db *d, int64_t id, int64_t attempt, const struct job_outcome *o, const char *const *destinations, size_t n, struct err *e);
 int jobs_progress(struct db *d, int64_t id, int64_t attempt, double progress, struct err *e);
-int jobs_end(struct db *d, int64_t id, enum job_state from, enum job_state to /* rejected, failed, cancelled */, const char *reason, struct err *e);
+int jobs_end(struct db *d, int64_t id, enum job_state from, enum job_state to /* rejected, failed, cancelled */, const char *reason, struct err *e); /* waiting deliveries of a cancelled job are given up */
+/* A failed job that was not computed: failed -> queued, for one attempt more. ERR_STATE otherwise (computed: deliveries_retry). */
+int jobs_retry(struct db *d, int64_t id, const char *cause, struct err *e);
 int jobs_timing(struct db *d, int64_t id, const char *timings, struct err *e);
 /* At start: running -> queued, or failed when attempt >= max_attempts. */
 int jobs_recover(struct db *d, int64_t max_attempts, struct err *e);

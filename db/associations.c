@@ -1,0 +1,98 @@
+/* Associations: who brought what, and whether they said goodbye. An open association holds its series open; an aborted one marks them as interrupted. */
+#include "db/instances.h"
+#include "db/sql.h"
+
+#include <stdlib.h>
+
+int
+associations_open(struct db *d, const char *peer_aet, const char *address, int64_t now_ms, int64_t *id, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+	int r;
+
+	if (s == NULL)
+		return -1;
+	r = sql_run(s, "INSERT INTO associations(peer_aet, address, opened_ms, state) VALUES(?1, ?2, ?3, 'open')",
+	            SQL_ARGS(sql_text(peer_aet), sql_text(address), sql_int(now_ms)), e);
+	*id = sqlite3_last_insert_rowid(s->handle);
+	return sql_write_end(s, r, e);
+}
+
+/* The aborted one becomes the association of its series, but where the present one was opened after the last instance that this one brought. */
+static const char take_over[] =
+	"UPDATE series SET association = ?1"
+	" WHERE series_uid IN (SELECT series_uid FROM contributions WHERE association = ?1) AND association <> ?1"
+	"   AND (SELECT opened_ms FROM associations WHERE id = series.association)"
+	"       <= (SELECT max(received_ms) FROM instances WHERE instances.series_uid = series.series_uid AND instances.association = ?1)";
+
+/* 1: it was open, 0: it was not, -1 */
+static int
+end_one(struct sql *s, int64_t id, bool released, int64_t now_ms, struct err *e)
+{
+	if (sql_run(s, "UPDATE associations SET state = ?2, closed_ms = ?3 WHERE id = ?1 AND state = 'open'",
+	            SQL_ARGS(sql_int(id), sql_text(released ? "released" : "aborted"), sql_int(now_ms)), e) < 0)
+		return -1;
+	if (sql_changes(s) == 0)
+		return 0;
+	if (!released && sql_run(s, take_over, SQL_ARGS(sql_int(id)), e) < 0)
+		return -1;
+	if (sql_run(s, "DELETE FROM contributions WHERE association = ?1", SQL_ARGS(sql_int(id)), e) < 0)
+		return -1;
+	return 1;
+}
+
+int
+associations_close(struct db *d, int64_t id, bool released, int64_t now_ms, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+	int r;
+
+	if (s == NULL)
+		return -1;
+	r = end_one(s, id, released, now_ms, e);
+	if (r == 0)
+		r = err_set(e, ERR_STATE, "association %lld is not open", (long long)id);
+	return sql_write_end(s, r < 0 ? -1 : 0, e);
+}
+
+int
+associations_recover(struct db *d, int64_t now_ms, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+	sqlite3_stmt *q;
+	void *ids = NULL;
+	size_t n = 0;
+	int r = -1;
+
+	if (s == NULL)
+		return -1;
+	q = sql_query(s, "SELECT id FROM associations WHERE state = 'open' ORDER BY id", SQL_NONE, e);
+	if (q)
+		r = sql_collect(q, sql_fill_int, sizeof(int64_t), &ids, &n, e);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = end_one(s, ((int64_t *)ids)[i], false, now_ms, e);
+	free(ids);
+	return sql_write_end(s, r < 0 ? -1 : 0, e);
+}
+
+struct peer { char *aet, *address; };
+
+static int
+fill_peer(sqlite3_stmt *q, void *element, struct err *e)
+{
+	struct peer *p = element;
+
+	(void)e; /* bounded copies cannot fail */
+	sql_copy(q, 0, p->aet, 17);
+	sql_copy(q, 1, p->address, 64);
+	return 0;
+}
+
+int
+associations_peer(struct db *d, int64_t id, char aet[17], char address[64], struct err *e)
+{
+	struct peer p = { aet, address };
+	int r = sql_one(d, SQL_ASK(fill_peer, p, "SELECT peer_aet, address FROM associations WHERE id = ?1", SQL_ARGS(sql_int(id))), &p, e);
+
+	return r == 0 ? err_set(e, ERR_NOT_FOUND, "there is no association %lld", (long long)id) : r < 0 ? -1 : 0;
+}

@@ -1,0 +1,65 @@
+/* The tables, as SQL text by version. Append a version, never edit one that has been released: files in the field went through it.
+ * States are words, so that a person with the sqlite3 shell can read them. No column holds a patient's name, ID, birth date or accession number.
+ * An index that no query of this room uses is only work for the disk: tests/unit/test_jobs.c proves that those on jobs are used. */
+#include "db/sql.h"
+
+#include <stdio.h>
+
+const char *const schema_versions[] = {
+	/* 1 */
+	"CREATE TABLE node(id TEXT NOT NULL) STRICT;"
+	"INSERT INTO node VALUES(lower(hex(randomblob(16))));"
+
+	"CREATE TABLE associations("
+	"  id INTEGER PRIMARY KEY, peer_aet TEXT NOT NULL, address TEXT NOT NULL, opened_ms INTEGER NOT NULL, closed_ms INTEGER,"
+	"  state TEXT NOT NULL CHECK(state IN ('open', 'released', 'aborted'))) STRICT;"
+	"CREATE INDEX associations_open ON associations(id) WHERE state = 'open';"
+
+	"CREATE TABLE series("
+	"  series_uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, modality TEXT NOT NULL,"
+	"  n_instances INTEGER NOT NULL, revision INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,"
+	"  association INTEGER REFERENCES associations(id), ours INTEGER NOT NULL,"
+	"  state TEXT NOT NULL CHECK(state IN ('open', 'waiting', 'complete', 'rejected', 'ignored')),"
+	"  channel TEXT NOT NULL DEFAULT '', rule TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;"
+	"CREATE INDEX series_study ON series(study_uid);"
+	"CREATE INDEX series_unsettled ON series(series_uid) WHERE state IN ('open', 'waiting');"
+
+	/* which open associations brought a part of which series; rows go when the association ends */
+	"CREATE TABLE contributions("
+	"  series_uid TEXT NOT NULL REFERENCES series(series_uid) ON DELETE CASCADE, association INTEGER NOT NULL REFERENCES associations(id),"
+	"  PRIMARY KEY(series_uid, association)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE instances("
+	"  sop_uid TEXT PRIMARY KEY, sop_class TEXT NOT NULL, study_uid TEXT NOT NULL, series_uid TEXT NOT NULL REFERENCES series(series_uid),"
+	"  transfer_syntax TEXT NOT NULL, modality TEXT NOT NULL, digest TEXT NOT NULL, content_digest TEXT NOT NULL,"
+	"  size INTEGER NOT NULL, association INTEGER REFERENCES associations(id), received_ms INTEGER NOT NULL, ours INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX instances_series ON instances(series_uid);",
+};
+const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
+
+int
+schema_apply(sqlite3 *h, const char *const *versions, int n, struct err *e)
+{
+	char mark[64];
+	int64_t at;
+
+	if (sql_exec(h, "BEGIN IMMEDIATE", e) < 0)
+		return -1;
+	if (sql_exec_int(h, "PRAGMA user_version", &at, e) < 0)
+		goto out;
+	for (int64_t i = at; i < n; i++)
+		if (sql_exec(h, versions[i], e) < 0) {
+			err_note(e, "schema version %d", (int)i + 1);
+			goto out;
+		}
+	snprintf(mark, sizeof mark, "PRAGMA user_version = %d", n);
+	if (at < n && sql_exec(h, mark, e) < 0)
+		goto out;
+	if (sql_exec(h, "COMMIT", e) < 0)
+		goto out;
+	return 0;
+out:
+	if (!sqlite3_get_autocommit(h))
+		(void)sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL); /* e says why already */
+	return -1;
+}
