@@ -34,7 +34,7 @@ double json_number(const struct json *v, double otherwise);
 bool json_bool(const struct json *v, bool otherwise);
 
 /* ---- a table of keys ---- */
-enum json_field_kind { FIELD_STRING, FIELD_BOOL, FIELD_INT, FIELD_DOUBLE };
+enum json_field_kind { FIELD_STRING, FIELD_BOOL, FIELD_INT, FIELD_DOUBLE, FIELD_OTHER /* a key that the caller reads and writes itself */ };
 struct json_field {
 	const char *key;
 	enum json_field_kind kind;
@@ -49,6 +49,8 @@ struct json_field {
 int json_read(const struct json_doc *d, const struct json *object, const struct json_field *fields, size_t n_fields, const char *where, void *out, struct err *e);
 /* As json_read, but members that the table does not know are left to the caller. */
 int json_read_some(const struct json_doc *d, const struct json *object, const struct json_field *fields, size_t n_fields, const char *where, void *out, struct err *e);
+/* The way back: sets every key of the table in object. */
+void json_write(struct json *object, const struct json_field *fields, size_t n_fields, const void *from);
 
 /* ---- building; memory that runs out is noticed by json_print, which then fails ---- */
 struct json *json_new_object(void);                                         /* caller: json_free, or given to a parent */

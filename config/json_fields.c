@@ -56,6 +56,8 @@ read_field(const struct json *v, const struct json_field *f, char *to, const cha
 {
 	bool value;
 
+	if (f->kind == FIELD_OTHER)
+		return 0;
 	if (json_type(v) == JSON_NULL && f->nullable) {
 		if (f->kind == FIELD_STRING)
 			*to = 0;
@@ -115,4 +117,34 @@ json_read(const struct json_doc *d, const struct json *object, const struct json
 		return err_set(e, ERR_INPUT, "%s: unknown key", place);
 	}
 	return json_read_some(d, object, fields, n_fields, where, out, e);
+}
+
+void
+json_write(struct json *object, const struct json_field *fields, size_t n_fields, const void *from)
+{
+	for (size_t i = 0; i < n_fields; i++) {
+		const char *member = (const char *)from + fields[i].offset;
+		bool on;
+		int64_t whole;
+		double number;
+		switch (fields[i].kind) {
+		case FIELD_STRING:
+			json_set_string(object, fields[i].key, fields[i].nullable && *member == 0 ? NULL : member);
+			break;
+		case FIELD_BOOL:
+			memcpy(&on, member, sizeof on);
+			json_set_bool(object, fields[i].key, on);
+			break;
+		case FIELD_INT:
+			memcpy(&whole, member, sizeof whole);
+			json_set_int(object, fields[i].key, whole);
+			break;
+		case FIELD_DOUBLE:
+			memcpy(&number, member, sizeof number);
+			json_set_number(object, fields[i].key, number);
+			break;
+		case FIELD_OTHER:
+			break;
+		}
+	}
 }

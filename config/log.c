@@ -22,6 +22,18 @@ log_set_level(enum log_level lowest)
 	atomic_store(&lowest_level, (int)lowest);
 }
 
+int
+log_parse_level(const char *word, enum log_level *level)
+{
+	for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+		if (strcmp(level_names[i], word) != 0)
+			continue;
+		*level = (enum log_level)i;
+		return 0;
+	}
+	return -1;
+}
+
 /* C0 and DEL, and their C1 kin U+0080..U+009F, which many terminals obey too. */
 static int
 is_printable(const char *s, size_t length)

@@ -10,6 +10,7 @@ extern "C" {
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_set_level(enum log_level lowest);
+int  log_parse_level(const char *word, enum log_level *level); /* "debug", "info", "warn", "error"; -1 for any other */
 
 /* fmt gives the "key=value key=value" part; a value that may hold spaces is the last one, text="...". At most 2047 bytes, the rest is cut. */
 void log_event(enum log_level level, const char *event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

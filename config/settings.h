@@ -70,7 +70,8 @@ struct settings {
 	int64_t retry_delay, retry_max, retry_give_up; /* s: first wait, longest wait, when to give up */
 	int64_t disk_reserve_mb, retention_days, retention_max_mb;
 	char core_type[SETTINGS_NAME], log_level[SETTINGS_NAME]; /* "" = chosen by the CPU; debug|info|warn|error */
-	char trainings_dir[SETTINGS_PATH];
+	char trainings_dir[SETTINGS_PATH]; /* "" = data_dir/trainings */
+	struct json *archives;       /* checked; read by the commands that train */
 };
 
 struct settings *settings_load(const char *path /* NULL: defaults */, struct err *e); /* caller: settings_free */

@@ -1,0 +1,113 @@
+/* The effective configuration as JSON, through the tables that read it, so that reading it again gives the same. */
+#include "config/settings_parts.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static struct json *
+from_table(enum settings_table_name table, const void *from)
+{
+	struct json *object = json_new_object();
+
+	json_write(object, settings_tables[table].fields, settings_tables[table].n, from);
+	return object;
+}
+
+static struct json *
+print_dicom(const struct settings *s)
+{
+	struct json *dicom = from_table(TABLE_DICOM, s), *peers = json_new_object();
+
+	for (size_t i = 0; i < s->dicom.n_peers; i++)
+		json_set(peers, s->dicom.peers[i].name, from_table(TABLE_PEER, &s->dicom.peers[i]));
+	json_set(dicom, "peers", peers);
+	return dicom;
+}
+
+static struct json *
+print_destinations(const struct settings *s)
+{
+	struct json *list = json_new_object();
+
+	for (size_t i = 0; i < s->n_destinations; i++) {
+		const struct destination_setting *to = &s->destinations[i];
+		struct json *object = from_table(settings_types[to->type].table, to);
+		json_set_string(object, "type", settings_types[to->type].word);
+		json_set(list, to->name, object);
+	}
+	return list;
+}
+
+static struct json *
+print_models(const struct settings *s)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < s->n_models; i++) {
+		const struct model_setting *m = &s->models[i];
+		struct json *object = json_new_object(), *destinations = json_new_array();
+		char name[2 * SETTINGS_NAME + 1];
+		snprintf(name, sizeof name, "%s%s%s", m->name, m->version[0] != 0 ? "@" : "", m->version);
+		json_set_string(object, "name", name);
+		for (size_t k = 0; k < m->n_destinations; k++)
+			json_add_string(destinations, m->destinations[k]);
+		json_set(object, "destinations", destinations);
+		json_add(list, object);
+	}
+	return list;
+}
+
+static struct json *
+print_conditions(const struct condition_setting *list, size_t n)
+{
+	struct json *object = json_new_object();
+
+	for (size_t i = 0; i < n; i++) {
+		struct json *range;
+		if (list[i].pattern != NULL) {
+			json_set_string(object, list[i].attribute, list[i].pattern);
+			continue;
+		}
+		range = json_new_array();
+		json_add_number(range, list[i].min); /* an open end is infinite here, null there */
+		json_add_number(range, list[i].max);
+		json_set(object, list[i].attribute, range);
+	}
+	return object;
+}
+
+static struct json *
+print_rules(const struct settings *s)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < s->n_rules; i++) {
+		const struct rule_setting *r = &s->rules[i];
+		struct json *object = json_new_object();
+		json_set_string(object, "name", r->name);
+		json_set_string(object, "channel", r->channel);
+		json_set(object, "where", print_conditions(r->where, r->n_where));
+		json_set(object, "not", print_conditions(r->unless, r->n_unless));
+		json_set_bool(object, "fallback", r->fallback);
+		json_add(list, object);
+	}
+	return list;
+}
+
+char *
+settings_print(const struct settings *s, struct err *e)
+{
+	struct json *root = from_table(TABLE_ROOT, s);
+	char *text;
+
+	json_set(root, "dicom", print_dicom(s));
+	json_set(root, "http", from_table(TABLE_HTTP, s));
+	json_set(root, "retention", from_table(TABLE_RETENTION, s));
+	json_set(root, "destinations", print_destinations(s));
+	json_set(root, "models", print_models(s));
+	json_set(root, "archives", s->archives != NULL ? json_copy(s->archives) : json_new_object());
+	json_set(root, "rules", print_rules(s));
+	text = json_print(root, true, e);
+	json_free(root);
+	return text;
+}

@@ -1,0 +1,121 @@
+/* Every key of the settings: where it goes and what it may be. Defaults are not here: config/segand.json holds them.
+ * Add a setting: a member in settings.h, a row here, a line in segand.json. */
+#include "config/settings_parts.h"
+
+#define SIZE_OF(type, member) sizeof(((type *)0)->member)
+#define TEXT(type, key, member) { key, FIELD_STRING, offsetof(type, member), SIZE_OF(type, member), 0, 0, false, false }
+#define NEEDED(type, key, member) { key, FIELD_STRING, offsetof(type, member), SIZE_OF(type, member), 0, 0, true, false }
+#define MAYBE(type, key, member) { key, FIELD_STRING, offsetof(type, member), SIZE_OF(type, member), 0, 0, false, true }
+#define FLAG(type, key, member) { key, FIELD_BOOL, offsetof(type, member), 0, 0, 0, false, false }
+#define WHOLE(type, key, member, min, max) { key, FIELD_INT, offsetof(type, member), 0, min, max, false, false }
+#define OTHER(key) { key, FIELD_OTHER, 0, 0, 0, 0, false, false }
+#define OTHER_NEEDED(key) { key, FIELD_OTHER, 0, 0, 0, 0, true, false }
+
+enum { PORT_MAX = 65535, MB_MAX = 1 << 30, DAY = 86400 /* s */ };
+
+static const struct json_field root[] = {
+	TEXT(struct settings, "data_dir", data_dir),
+	TEXT(struct settings, "models_dir", models_dir),
+	MAYBE(struct settings, "trainings_dir", trainings_dir),
+	OTHER("dicom"),
+	OTHER("http"),
+	WHOLE(struct settings, "series_complete_trigger", series_complete_trigger, 1, DAY),
+	WHOLE(struct settings, "series_interrupted_trigger", series_interrupted_trigger, 1, 30 * DAY),
+	WHOLE(struct settings, "study_forcecomplete_trigger", study_forcecomplete_trigger, 1, 30 * DAY),
+	OTHER("models"),
+	OTHER("destinations"),
+	OTHER("archives"),
+	WHOLE(struct settings, "workers", workers, 1, 256),
+	WHOLE(struct settings, "threads", threads, 0, 1024),
+	WHOLE(struct settings, "max_attempts", max_attempts, 1, 100),
+	WHOLE(struct settings, "job_timeout", job_timeout, 1, DAY),
+	WHOLE(struct settings, "worker_memory_mb", worker_memory_mb, 256, MB_MAX),
+	MAYBE(struct settings, "core_type", core_type),
+	WHOLE(struct settings, "retry_delay", retry_delay, 1, DAY),
+	WHOLE(struct settings, "retry_max", retry_max, 1, DAY),
+	WHOLE(struct settings, "retry_give_up", retry_give_up, 1, 366 * DAY),
+	WHOLE(struct settings, "disk_reserve_mb", disk_reserve_mb, 0, MB_MAX),
+	OTHER("retention"),
+	TEXT(struct settings, "log_level", log_level),
+	OTHER("rules"),
+};
+static const struct json_field dicom[] = {
+	TEXT(struct settings, "aet", dicom.aet),
+	TEXT(struct settings, "bind", dicom.bind),
+	WHOLE(struct settings, "port", dicom.port, 0, PORT_MAX),
+	OTHER("peers"),
+	FLAG(struct settings, "accept_unknown_peers", dicom.accept_unknown_peers),
+	FLAG(struct settings, "check_called_aet", dicom.check_called_aet),
+	MAYBE(struct settings, "move_aet", dicom.move_aet),
+	WHOLE(struct settings, "max_associations", dicom.max_associations, 1, 4096),
+	WHOLE(struct settings, "max_pdu", dicom.max_pdu, 4096, 131072),
+	WHOLE(struct settings, "idle_timeout", dicom.idle_timeout, 1, DAY),
+	WHOLE(struct settings, "max_instance_mb", dicom.max_instance_mb, 1, 1 << 20),
+};
+static const struct json_field http[] = {
+	TEXT(struct settings, "bind", http.bind),
+	WHOLE(struct settings, "port", http.port, 0, PORT_MAX),
+	MAYBE(struct settings, "tokens_file", http.tokens_file),
+	MAYBE(struct settings, "tls_certificate", http.tls_certificate),
+	MAYBE(struct settings, "tls_key", http.tls_key),
+	WHOLE(struct settings, "max_connections", http.max_connections, 1, 65536),
+	WHOLE(struct settings, "max_body_mb", http.max_body_mb, 1, 1 << 20),
+	WHOLE(struct settings, "idle_timeout", http.idle_timeout, 1, DAY),
+};
+static const struct json_field retention[] = {
+	WHOLE(struct settings, "days", retention_days, 0, 36600),
+	WHOLE(struct settings, "max_mb", retention_max_mb, 0, MB_MAX),
+};
+static const struct json_field peer[] = {
+	NEEDED(struct peer_setting, "aet", aet),
+	MAYBE(struct peer_setting, "host", host),
+	WHOLE(struct peer_setting, "port", port, 0, PORT_MAX),
+};
+static const struct json_field dimse[] = {
+	OTHER_NEEDED("type"),
+	NEEDED(struct destination_setting, "aet", aet),
+	NEEDED(struct destination_setting, "host", host),
+	{ "port", FIELD_INT, offsetof(struct destination_setting, port), 0, 1, PORT_MAX, true, false },
+	MAYBE(struct destination_setting, "calling_aet", calling_aet),
+	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
+};
+static const struct json_field stow[] = {
+	OTHER_NEEDED("type"),
+	NEEDED(struct destination_setting, "url", url),
+	MAYBE(struct destination_setting, "token_file", token_file),
+	MAYBE(struct destination_setting, "ca_file", ca_file),
+	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
+};
+static const struct json_field sender[] = {
+	OTHER_NEEDED("type"),
+	MAYBE(struct destination_setting, "calling_aet", calling_aet),
+	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
+};
+static const struct json_field folder[] = {
+	OTHER_NEEDED("type"),
+	NEEDED(struct folder_setting, "path", path),
+};
+static const struct json_field rule[] = {
+	NEEDED(struct rule_setting, "name", name),
+	NEEDED(struct rule_setting, "channel", channel),
+	OTHER_NEEDED("where"),
+	OTHER("not"),
+	FLAG(struct rule_setting, "fallback", fallback),
+};
+static const struct json_field model[] = {
+	OTHER_NEEDED("name"),
+	OTHER("destinations"),
+};
+
+const struct settings_type settings_types[SETTINGS_N_TYPES] = {
+	[DESTINATION_DIMSE] = { "dimse", TABLE_DIMSE },
+	[DESTINATION_STOW] = { "stow", TABLE_STOW },
+	[DESTINATION_SENDER] = { "sender", TABLE_SENDER },
+};
+
+#define TABLE(fields) { fields, sizeof fields / sizeof fields[0] }
+const struct settings_table settings_tables[TABLE_N] = {
+	[TABLE_ROOT] = TABLE(root), [TABLE_DICOM] = TABLE(dicom), [TABLE_HTTP] = TABLE(http), [TABLE_RETENTION] = TABLE(retention),
+	[TABLE_PEER] = TABLE(peer), [TABLE_DIMSE] = TABLE(dimse), [TABLE_STOW] = TABLE(stow), [TABLE_SENDER] = TABLE(sender),
+	[TABLE_FOLDER] = TABLE(folder), [TABLE_RULE] = TABLE(rule), [TABLE_MODEL] = TABLE(model),
+};
