@@ -1,4 +1,5 @@
-/* Every door ends here: a temporary file becomes a spool file and a row, and only then is there anything to acknowledge. */
+/* Every door ends here: a temporary file becomes a spool file and a row, and only then is there anything to acknowledge.
+ * Any thread. The door asks spool_has_room before it takes the bytes. */
 #pragma once
 #include "config/err.h"
 
@@ -12,10 +13,14 @@ struct intake_file {
 	const char *study_uid;                     /* required study (STOW to /studies/{study}); NULL = any */
 	int64_t association;
 };
-struct intake_answer { char sop_class[65], sop_uid[65], study_uid[65], series_uid[65]; bool known; /* the same instance was here before */ };
+struct intake_answer {
+	char sop_class[65], sop_uid[65], study_uid[65], series_uid[65]; /* as far as known; "" = not known */
+	bool known;                                /* the same instance was here before */
+	unsigned dimse_status;                     /* C-STORE status, FailureReason of STOW: 0x0000, 0xA900 disagrees with command or study, else of the error's code */
+};
 
-/* 0: file and row are durable. -1: ERR_INPUT (not readable, disagrees with the command: *dimse_status is set, 0xA900 / 0xC000 / 0x0110), ERR_STATE (other
- * content under a known UID), ERR_LIMIT (disk), ERR_IO. *a is filled as far as it is known. */
+/* 0: file and row are durable. -1: ERR_INPUT (not readable, or disagrees with the command), ERR_STATE (other content under a known UID; the first copy
+ * stays), ERR_LIMIT (disk), ERR_IO. *a is filled in every case. */
 int intake_add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct err *e);
 
 int  intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *association, struct err *e); /* an association begins */

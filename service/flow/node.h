@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { NODE_STRIPES = 64 };
 struct bell { pthread_mutex_t lock; pthread_cond_t rung; unsigned long rings; bool stopped; }; /* "something changed: look again" */
 
 struct node {
@@ -17,10 +18,16 @@ struct node {
 	struct bell dispatch, work, deliver; /* dispatch: instances or receiving jobs changed; work: a job was queued; deliver: a delivery was made or waits again */
 	atomic_long n_received, n_refused, n_duplicates; /* for /metrics */
 	int64_t started_ms;
+	pthread_mutex_t intake[NODE_STRIPES]; /* one instance at a time a SOP Instance UID, from look-up to commit (intake.c); nothing else is waited for under it but disk and db */
+	int lock_fd;                         /* DATA/lock: one segand a data_dir */
 };
 
 int  node_open(struct node *n, const struct settings *s, struct err *e);  /* folders (data_dir 0700), database, catalog, recovery; borrows s */
 void node_close(struct node *n);
+/* The installed model that an entry of settings "models" means. NULL: ERR_NOT_FOUND. borrowed from the catalog. */
+const struct catalog_entry *node_model(const struct node *n, const struct model_setting *m, struct err *e);
+/* Every model of the settings is installed and its weights are whole, without a node: for `segand --check` and the start. ERR_INPUT names file and model. */
+int  node_check_models(const struct settings *s, struct err *e);
 
 void bell_ring(struct bell *b);
 void bell_stop(struct bell *b);

@@ -1,0 +1,203 @@
+/* The one place where something becomes ours. Order of the promise (RELIABILITY rule 1): fsync of the temporary file, rename into the spool, fsync of its
+ * folder, row committed, success. A crash between rename and row leaves a file without a row: nothing was acknowledged, and the next instance of that UID,
+ * the same or another, takes its place. Not here: what a series is worth (settle.c), how it is answered (scp.cc, stow.c).
+ * DESIGN: runs on the doors' threads. node.intake[] is held from the look-up to the commit, so two associations with one SOP Instance UID cannot race:
+ * whoever commits first is the first copy, and its file is never overwritten by other content. */
+#include "service/flow/intake.h"
+
+#include "config/clock.h"
+#include "config/file.h"
+#include "config/log.h"
+#include "db/instances.h"
+#include "dicom/attributes.h"
+#include "service/flow/node.h"
+#include "service/flow/spool.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DISAGREES = 0xA900 }; /* PS3.4 B.2.3: data set does not match SOP class */
+
+static int
+disagrees(struct intake_answer *a, const char *what, const char *here, const char *said, struct err *e)
+{
+	a->dimse_status = DISAGREES;
+	return err_set(e, ERR_INPUT, "the data set's %s is %s, the request says %s", what, here, said);
+}
+
+static int
+check_request(const struct intake_file *f, struct intake_answer *a, struct err *e)
+{
+	if (f->sop_class != NULL && strcmp(f->sop_class, a->sop_class) != 0)
+		return disagrees(a, "SOPClassUID (0008,0016)", a->sop_class, f->sop_class, e);
+	if (f->sop_uid != NULL && strcmp(f->sop_uid, a->sop_uid) != 0)
+		return disagrees(a, "SOPInstanceUID (0008,0018)", a->sop_uid, f->sop_uid, e);
+	if (f->study_uid != NULL && strcmp(f->study_uid, a->study_uid) != 0)
+		return disagrees(a, "StudyInstanceUID (0020,000D)", a->study_uid, f->study_uid, e);
+	return 0;
+}
+
+static void
+fill_answer(const struct intake_file *f, const struct instance_header *h, struct intake_answer *a)
+{
+	const char *sop_class = h != NULL ? h->sop_class : f->sop_class, *sop_uid = h != NULL ? h->sop_uid : f->sop_uid;
+
+	snprintf(a->sop_class, sizeof a->sop_class, "%s", sop_class != NULL ? sop_class : "");
+	snprintf(a->sop_uid, sizeof a->sop_uid, "%s", sop_uid != NULL ? sop_uid : "");
+	snprintf(a->study_uid, sizeof a->study_uid, "%s", h != NULL ? h->study_uid : "");
+	snprintf(a->series_uid, sizeof a->series_uid, "%s", h != NULL ? h->series_uid : "");
+}
+
+static int
+fill_row(const struct node *n, const struct intake_file *f, const struct instance_header *h, struct instance_row *row, struct err *e)
+{
+	struct stat st;
+
+	if (stat(f->path, &st) != 0)
+		return err_errno(e, "looking at %s", f->path);
+	memset(row, 0, sizeof *row);
+	snprintf(row->sop_uid, sizeof row->sop_uid, "%s", h->sop_uid);
+	snprintf(row->sop_class, sizeof row->sop_class, "%s", h->sop_class);
+	snprintf(row->study_uid, sizeof row->study_uid, "%s", h->study_uid);
+	snprintf(row->series_uid, sizeof row->series_uid, "%s", h->series_uid);
+	snprintf(row->transfer_syntax, sizeof row->transfer_syntax, "%s", h->transfer_syntax);
+	snprintf(row->modality, sizeof row->modality, "%s", h->modality);
+	snprintf(row->digest, sizeof row->digest, "%s", h->digest);
+	snprintf(row->content_digest, sizeof row->content_digest, "%s", h->content_digest);
+	row->size = st.st_size;
+	row->association = f->association;
+	row->ours = h->is_ours && strcmp(h->device_serial, db_node_id(n->db)) == 0;
+	return 0;
+}
+
+static int
+conflict(const struct instance_row *row, struct err *e)
+{
+	return err_set(e, ERR_STATE, "instance %s is already here with other content: the first copy is kept", row->sop_uid);
+}
+
+/* A first copy. When the row cannot be written the file goes again, but only if the database says that the row is not there: a row without its file
+ * would be worse than a file without its row. */
+static int
+add_new(struct node *n, const struct intake_file *f, const struct instance_row *row, struct err *e)
+{
+	char path[SPOOL_PATH];
+	struct instance_row there;
+	struct err ignored;
+	enum instance_fate fate;
+
+	spool_path(n, row->sop_uid, path);
+	if (file_commit(f->path, path, e) != 0)
+		return -1;
+	if (instances_add(n->db, row, &fate, e) != 0) {
+		if (instances_get(n->db, row->sop_uid, &there, &ignored) != 0 && ignored.code == ERR_NOT_FOUND)
+			unlink(path);
+		return -1;
+	}
+	return fate == INSTANCE_CONFLICT ? conflict(row, e) : 0;
+}
+
+/* Known: nothing moves but the series' association. A spool file that went missing comes back with these bytes. */
+static int
+add_again(struct node *n, const struct intake_file *f, const struct instance_row *row, const struct instance_row *there, struct err *e)
+{
+	char path[SPOOL_PATH];
+	struct stat st;
+	enum instance_fate fate;
+
+	if (instances_add(n->db, row, &fate, e) != 0)
+		return -1;
+	if (fate == INSTANCE_CONFLICT)
+		return conflict(row, e);
+	spool_path(n, row->sop_uid, path);
+	if (stat(path, &st) == 0 && st.st_size == there->size)
+		return 0;
+	log_event(LOG_WARN, "spool_file_replaced", "instance=%s", row->sop_uid);
+	return file_commit(f->path, path, e);
+}
+
+static pthread_mutex_t *
+stripe(struct node *n, const char *sop_uid)
+{
+	size_t sum = 5381;
+
+	for (const char *p = sop_uid; *p != 0; p++)
+		sum = sum * 33 + (unsigned char)*p;
+	return &n->intake[sum % NODE_STRIPES];
+}
+
+static int
+add_locked(struct node *n, const struct intake_file *f, struct instance_row *row, bool *known, struct err *e)
+{
+	struct instance_row there;
+
+	row->received_ms = clock_ms();
+	*known = instances_get(n->db, row->sop_uid, &there, e) == 0;
+	if (!*known && e->code != ERR_NOT_FOUND)
+		return -1;
+	return *known ? add_again(n, f, row, &there, e) : add_new(n, f, row, e);
+}
+
+static int
+add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct err *e)
+{
+	struct attributes *attributes = attributes_load(f->path, e);
+	struct instance_row row;
+	pthread_mutex_t *lock;
+	int result;
+
+	fill_answer(f, attributes != NULL ? attributes_header(attributes) : NULL, a);
+	if (attributes == NULL)
+		return -1;
+	result = check_request(f, a, e);
+	if (result == 0)
+		result = fill_row(n, f, attributes_header(attributes), &row, e);
+	attributes_free(attributes);
+	if (result != 0)
+		return -1;
+	lock = stripe(n, row.sop_uid);
+	pthread_mutex_lock(lock);
+	result = add_locked(n, f, &row, &a->known, e);
+	pthread_mutex_unlock(lock);
+	return result;
+}
+
+int
+intake_add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct err *e)
+{
+	int result;
+
+	memset(a, 0, sizeof *a);
+	result = add(n, f, a, e);
+	unlink(f->path); /* gone already when it became the spool file */
+	if (result != 0) {
+		if (a->dimse_status == 0)
+			a->dimse_status = err_dimse_status(e->code);
+		atomic_fetch_add(&n->n_refused, 1);
+		return err_note(e, "instance %s", a->sop_uid[0] != 0 ? a->sop_uid : "(no UID)");
+	}
+	atomic_fetch_add(a->known ? &n->n_duplicates : &n->n_received, 1);
+	log_event(LOG_DEBUG, a->known ? "instance_known" : "instance_received", "instance=%s series=%s association=%lld", a->sop_uid, a->series_uid,
+	    (long long)f->association);
+	if (!a->known)
+		bell_ring(&n->dispatch);
+	return 0;
+}
+
+int
+intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *association, struct err *e)
+{
+	return associations_open(n->db, peer_aet, address, clock_ms(), association, e);
+}
+
+void
+intake_close(struct node *n, int64_t association, bool released)
+{
+	struct err e;
+
+	if (associations_close(n->db, association, released, clock_ms(), &e) != 0)
+		log_event(LOG_ERROR, "association_not_closed", "association=%lld text=\"%s\"", (long long)association, e.text); /* counts as aborted from the next start on */
+	bell_ring(&n->dispatch);
+}

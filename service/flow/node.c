@@ -1,0 +1,219 @@
+/* Opens what a running node stands on, in order, and recovers what a crash left: start-up is recovery (RELIABILITY rules 2 and 3).
+ * Not here: threads. Those are started by segand.c. */
+#include "service/flow/node.h"
+
+#include "config/clock.h"
+#include "config/file.h"
+#include "db/deliveries.h"
+#include "db/instances.h"
+#include "db/jobs.h"
+#include "service/flow/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- bells ---- */
+
+static void
+bell_init(struct bell *b)
+{
+	pthread_condattr_t attributes;
+
+	memset(b, 0, sizeof *b);
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->rung, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void
+bell_destroy(struct bell *b)
+{
+	pthread_cond_destroy(&b->rung);
+	pthread_mutex_destroy(&b->lock);
+}
+
+void
+bell_ring(struct bell *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->rings++;
+	pthread_cond_broadcast(&b->rung);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void
+bell_stop(struct bell *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->stopped = true;
+	pthread_cond_broadcast(&b->rung);
+	pthread_mutex_unlock(&b->lock);
+}
+
+bool
+bell_wait(struct bell *b, unsigned long *seen, int64_t timeout_ms)
+{
+	struct timespec until;
+	bool goes_on, in_time = true;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	if (timeout_ms > 0) {
+		until.tv_sec += timeout_ms / 1000;
+		until.tv_nsec += timeout_ms % 1000 * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+	}
+	pthread_mutex_lock(&b->lock);
+	while (!b->stopped && b->rings == *seen && in_time) {
+		if (timeout_ms < 0)
+			pthread_cond_wait(&b->rung, &b->lock);
+		else
+			in_time = pthread_cond_timedwait(&b->rung, &b->lock, &until) != ETIMEDOUT;
+	}
+	*seen = b->rings;
+	goes_on = !b->stopped;
+	pthread_mutex_unlock(&b->lock);
+	return goes_on;
+}
+
+/* ---- models ---- */
+
+static struct catalog *
+open_catalog(const struct settings *s, struct err *e)
+{
+	char own[SPOOL_PATH];
+	const char *roots[] = { own, s->models_dir };
+
+	snprintf(own, sizeof own, "%s/models", s->data_dir);
+	return catalog_open(roots, s->models_dir[0] != 0 ? 2 : 1, e);
+}
+
+static const struct catalog_entry *
+find_model(const struct catalog *c, const struct model_setting *m, struct err *e)
+{
+	char name[2 * SETTINGS_NAME];
+
+	snprintf(name, sizeof name, "%s%s%s", m->name, m->version[0] != 0 ? "@" : "", m->version);
+	return catalog_find(c, name, e);
+}
+
+const struct catalog_entry *
+node_model(const struct node *n, const struct model_setting *m, struct err *e)
+{
+	return find_model(n->catalog, m, e);
+}
+
+int
+node_check_models(const struct settings *s, struct err *e)
+{
+	struct catalog *c = open_catalog(s, e);
+	int result = 0;
+
+	if (c == NULL)
+		return -1;
+	for (size_t i = 0; i < s->n_models && result == 0; i++) {
+		const struct catalog_entry *m = find_model(c, &s->models[i], e);
+		result = m != NULL ? catalog_check(&m->manifest, e) : -1;
+		if (result != 0) {
+			err_note(e, "%s: model \"%s\" of \"models\"", s->file[0] != 0 ? s->file : "the default settings", s->models[i].name);
+			e->code = ERR_INPUT; /* a wrong setting, whatever the catalog calls it */
+		}
+	}
+	catalog_free(c);
+	return result;
+}
+
+/* ---- the node ---- */
+
+/* The lock lives as long as the process: kill -9 releases it, a worker never inherits it. */
+static int
+take_lock(struct node *n, struct err *e)
+{
+	char path[SPOOL_PATH], pid[24] = "";
+
+	snprintf(path, sizeof path, "%s/lock", n->settings->data_dir);
+	n->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (n->lock_fd < 0)
+		return err_errno(e, "opening %s", path);
+	if (flock(n->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK)
+			return err_errno(e, "locking %s", path);
+		if (pread(n->lock_fd, pid, sizeof pid - 1, 0) < 0)
+			pid[0] = 0;
+		return err_set(e, ERR_STATE, "another segand (process %.*s) works in %s: stop it, or give this one a data_dir of its own",
+		    (int)strspn(pid, "0123456789"), pid, n->settings->data_dir);
+	}
+	if (ftruncate(n->lock_fd, 0) != 0 || dprintf(n->lock_fd, "%ld\n", (long)getpid()) < 0)
+		return err_errno(e, "writing %s", path);
+	return 0;
+}
+
+static int
+recover(struct node *n, struct err *e)
+{
+	if (associations_recover(n->db, n->started_ms, e) != 0)
+		return -1;
+	if (jobs_recover(n->db, n->settings->max_attempts, e) != 0)
+		return -1;
+	return deliveries_recover(n->db, n->started_ms, e);
+}
+
+static int
+open_parts(struct node *n, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	if (file_make_dirs(n->settings->data_dir, 0700, e) != 0 || take_lock(n, e) != 0 || spool_prepare(n, e) != 0)
+		return -1;
+	snprintf(path, sizeof path, "%s/segand.db", n->settings->data_dir);
+	n->db = db_open(path, e);
+	if (n->db == NULL)
+		return -1;
+	n->catalog = open_catalog(n->settings, e);
+	return n->catalog != NULL ? recover(n, e) : -1;
+}
+
+int
+node_open(struct node *n, const struct settings *s, struct err *e)
+{
+	memset(n, 0, sizeof *n);
+	n->settings = s;
+	n->lock_fd = -1;
+	n->started_ms = clock_ms();
+	bell_init(&n->dispatch);
+	bell_init(&n->work);
+	bell_init(&n->deliver);
+	for (size_t i = 0; i < NODE_STRIPES; i++)
+		pthread_mutex_init(&n->intake[i], NULL);
+	if (open_parts(n, e) == 0)
+		return 0;
+	node_close(n);
+	return err_note(e, "opening the node");
+}
+
+void
+node_close(struct node *n)
+{
+	if (n->catalog != NULL)
+		catalog_free(n->catalog);
+	if (n->db != NULL)
+		db_close(n->db);
+	if (n->lock_fd >= 0)
+		close(n->lock_fd);
+	for (size_t i = 0; i < NODE_STRIPES; i++)
+		pthread_mutex_destroy(&n->intake[i]);
+	bell_destroy(&n->dispatch);
+	bell_destroy(&n->work);
+	bell_destroy(&n->deliver);
+	memset(n, 0, sizeof *n);
+	n->lock_fd = -1;
+}

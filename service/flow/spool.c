@@ -1,0 +1,106 @@
+/* Where files lie below data_dir. Names are digests of UIDs, so nothing that was received ever chooses a path. Every folder is made at start:
+ * the hot path only writes, syncs and renames. Not here: what a file means (intake.c) and when it goes (retention). */
+#include "service/flow/spool.h"
+
+#include "config/digest.h"
+#include "config/file.h"
+#include "service/flow/node.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FAN_OUT = 256 };
+
+static int
+make(const struct node *n, const char *below, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	snprintf(path, sizeof path, "%s/%s", n->settings->data_dir, below);
+	return file_make_dirs(path, 0700, e);
+}
+
+/* What a crash left there was never acknowledged (tmp) or is computed again (work). */
+static int
+make_empty(const struct node *n, const char *below, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	snprintf(path, sizeof path, "%s/%s", n->settings->data_dir, below);
+	if (file_remove_tree(path, e) != 0)
+		return -1;
+	return file_make_dirs(path, 0700, e);
+}
+
+int
+spool_prepare(const struct node *n, struct err *e)
+{
+	static const char *const kept[] = { "", "spool", "results", "models" };
+	char name[16];
+
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		if (make(n, kept[i], e) != 0)
+			return -1;
+	for (int i = 0; i < FAN_OUT; i++) {
+		snprintf(name, sizeof name, "spool/%02x", (unsigned)i);
+		if (make(n, name, e) != 0)
+			return -1;
+	}
+	return make_empty(n, "tmp", e) != 0 || make_empty(n, "work", e) != 0 ? -1 : 0;
+}
+
+void
+spool_path(const struct node *n, const char *sop_uid, char path[SPOOL_PATH])
+{
+	char hex[DIGEST_HEX];
+
+	digest_of(sop_uid, strlen(sop_uid), hex);
+	snprintf(path, SPOOL_PATH, "%s/spool/%.2s/%s.dcm", n->settings->data_dir, hex, hex);
+}
+
+void
+spool_tmp_dir(const struct node *n, char path[SPOOL_PATH])
+{
+	snprintf(path, SPOOL_PATH, "%s/tmp", n->settings->data_dir);
+}
+
+int
+spool_tmp(const struct node *n, char path[SPOOL_PATH], struct err *e)
+{
+	int fd;
+
+	snprintf(path, SPOOL_PATH, "%s/tmp/XXXXXX", n->settings->data_dir);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, "creating a file in %s/tmp", n->settings->data_dir);
+	close(fd);
+	return 0;
+}
+
+void
+spool_result(const struct node *n, int64_t job, const char *name, char path[SPOOL_PATH])
+{
+	snprintf(path, SPOOL_PATH, "%s/results/%lld/%s", n->settings->data_dir, (long long)job, name);
+}
+
+void
+spool_work_dir(const struct node *n, int64_t job, int64_t attempt, char path[SPOOL_PATH])
+{
+	snprintf(path, SPOOL_PATH, "%s/work/%lld.%lld", n->settings->data_dir, (long long)job, (long long)attempt);
+}
+
+int
+spool_has_room(const struct node *n, struct err *e)
+{
+	int64_t free_mb = file_free_mb(n->settings->data_dir, e);
+
+	if (free_mb < 0)
+		return -1;
+	if (free_mb < n->settings->disk_reserve_mb)
+		return err_set(e, ERR_LIMIT, "%lld MiB free in %s, disk_reserve_mb is %lld: nothing new is taken until there is room",
+		    (long long)free_mb, n->settings->data_dir, (long long)n->settings->disk_reserve_mb);
+	return 0;
+}
