@@ -57,21 +57,25 @@ bell_stop(struct bell *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
+static void
+after(int64_t ms, struct timespec *until)
+{
+	clock_gettime(CLOCK_MONOTONIC, until);
+	until->tv_sec += ms / 1000;
+	until->tv_nsec += ms % 1000 * 1000000;
+	if (until->tv_nsec >= 1000000000) {
+		until->tv_sec++;
+		until->tv_nsec -= 1000000000;
+	}
+}
+
 bool
 bell_wait(struct bell *b, unsigned long *seen, int64_t timeout_ms)
 {
 	struct timespec until;
 	bool goes_on, in_time = true;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	if (timeout_ms > 0) {
-		until.tv_sec += timeout_ms / 1000;
-		until.tv_nsec += timeout_ms % 1000 * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-	}
+	after(timeout_ms > 0 ? timeout_ms : 0, &until);
 	pthread_mutex_lock(&b->lock);
 	while (!b->stopped && b->rings == *seen && in_time) {
 		if (timeout_ms < 0)
@@ -80,6 +84,21 @@ bell_wait(struct bell *b, unsigned long *seen, int64_t timeout_ms)
 			in_time = pthread_cond_timedwait(&b->rung, &b->lock, &until) != ETIMEDOUT;
 	}
 	*seen = b->rings;
+	goes_on = !b->stopped;
+	pthread_mutex_unlock(&b->lock);
+	return goes_on;
+}
+
+bool
+bell_rest(struct bell *b, int64_t timeout_ms)
+{
+	struct timespec until;
+	bool goes_on, in_time = true;
+
+	after(timeout_ms > 0 ? timeout_ms : 0, &until);
+	pthread_mutex_lock(&b->lock);
+	while (!b->stopped && in_time)
+		in_time = pthread_cond_timedwait(&b->rung, &b->lock, &until) != ETIMEDOUT;
 	goes_on = !b->stopped;
 	pthread_mutex_unlock(&b->lock);
 	return goes_on;

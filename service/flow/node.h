@@ -33,3 +33,5 @@ void bell_ring(struct bell *b);
 void bell_stop(struct bell *b);
 /* Waits until rung after *seen, stopped, or timeout_ms (< 0: for ever). Updates *seen. False when stopped. */
 bool bell_wait(struct bell *b, unsigned long *seen, int64_t timeout_ms);
+/* Waits timeout_ms whatever rings: the pace of a thread that is rung often. False when stopped. */
+bool bell_rest(struct bell *b, int64_t timeout_ms);

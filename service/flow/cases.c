@@ -1,0 +1,298 @@
+/* From series to jobs (DESIGN "Flow of a case"; small print "Jobs"). Precedence where several series fit one channel: no fallback rule where another rule of
+ * the channel fits a series of the study; not rejected; the rule that comes first; more slices; the smaller series UID. While one of them is still being
+ * received the job waits. The moves of a job are in cases_jobs.c.
+ * A series keeps its reason as up to three lines: what the rules said, the verdict ("rejected: ..."), what the study makes of it ("not used: ..."). */
+#include "service/flow/cases.h"
+
+#include "dicom/series.h"
+#include "service/flow/cases_parts.h"
+#include "service/flow/node.h"
+#include "service/flow/spool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char ours_text[] = "made by this node: never matched";
+
+/* ---- one series by the rules ---- */
+
+/* The path of one of its files; ERR_NOT_FOUND when it has none. */
+static int
+first_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], struct err *e)
+{
+	struct instance_row *rows = NULL;
+	size_t count = 0;
+
+	if (instances_of_series(n->db, series_uid, &rows, &count, e) != 0)
+		return -1;
+	if (count > 0)
+		spool_path(n, rows[0].sop_uid, path);
+	free(rows);
+	return count > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "the series has no instance");
+}
+
+static int
+decide_by_file(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e)
+{
+	struct decision primary;
+	enum series_verdict verdict;
+	struct series_info info;
+	struct err reason = { 0 };
+
+	if (rules_decide(r, path, n_slices, false, out, e) != 0)
+		return -1;
+	if (out->channel[0] == 0) {
+		primary = *out;
+		if (rules_decide(r, path, n_slices, true, out, e) != 0)
+			return -1;
+		if (out->channel[0] == 0)
+			*out = primary;
+	}
+	if (out->channel[0] == 0)
+		return 0;
+	if (series_check(&path, 1, &verdict, &info, &reason, e) != 0)
+		return -1;
+	if (verdict == SERIES_IGNORED) { /* a screenshot that a rule would take makes no job */
+		out->channel[0] = out->rule[0] = 0;
+		snprintf(out->reason, sizeof out->reason, "%s", reason.text);
+	}
+	return 0;
+}
+
+int
+cases_decide(const struct node *n, const struct rules *r, const struct series_row *row, struct decision *out, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	memset(out, 0, sizeof *out);
+	if (row->ours) {
+		snprintf(out->reason, sizeof out->reason, ours_text);
+		return 0;
+	}
+	if (first_file(n, row->series_uid, path, e) == 0 && decide_by_file(r, path, (size_t)row->n_instances, out, e) == 0)
+		return 0;
+	if (err_may_pass(e->code))
+		return err_note(e, "deciding on series %s", row->series_uid);
+	memset(out, 0, sizeof *out);
+	snprintf(out->reason, sizeof out->reason, "cannot be read: %.480s", e->text);
+	return 0;
+}
+
+/* ---- the study ---- */
+
+/* What was decided before, from the row: the first line is the rules' word, a line that begins with the state's name is the verdict. */
+static void
+recall(const struct rules *r, const struct series_row *row, struct member *m)
+{
+	const char *end = strchr(row->reason, '\n'), *state = series_state_name(row->state);
+	const struct rule_setting *rule;
+
+	snprintf(m->decision.reason, sizeof m->decision.reason, "%.*s", end != NULL ? (int)(end - row->reason) : (int)strlen(row->reason), row->reason);
+	if (row->rule[0] != 0 && rules_place(r, row->rule, &rule) >= 0) {
+		snprintf(m->decision.rule, sizeof m->decision.rule, "%s", rule->name);
+		snprintf(m->decision.channel, sizeof m->decision.channel, "%s", rule->channel);
+	}
+	if (end != NULL && strncmp(end + 1, state, strlen(state)) == 0 && strncmp(end + 1 + strlen(state), ": ", 2) == 0) {
+		const char *verdict = end + 1 + strlen(state) + 2;
+		snprintf(m->verdict, sizeof m->verdict, "%.*s", (int)strcspn(verdict, "\n"), verdict);
+	}
+}
+
+static int
+fill_member(struct study *s, const struct series_row *row, const struct prospect *p, struct member *m, struct err *e)
+{
+	const struct rule_setting *rule;
+
+	m->row = *row;
+	m->state = row->state;
+	m->place = -1;
+	if (p != NULL && strcmp(p->series_uid, row->series_uid) == 0) {
+		m->state = p->state;
+		m->decision = p->decision;
+		snprintf(m->verdict, sizeof m->verdict, "%s", p->verdict);
+	} else if (row->ours || row->reason[0] == 0) {
+		if (cases_decide(s->node, s->rules, row, &m->decision, e) != 0)
+			return -1;
+	} else {
+		recall(s->rules, row, m);
+	}
+	if (row->ours || m->decision.channel[0] == 0 || m->state == SERIES_STATE_IGNORED)
+		return 0;
+	m->place = rules_place(s->rules, m->decision.rule, &rule);
+	m->is_fallback = m->place >= 0 && rule->fallback;
+	return 0;
+}
+
+static int
+load_study(struct study *s, const struct prospect *p, struct err *e)
+{
+	struct series_row *rows = NULL;
+	int result = -1;
+
+	if (series_of_study(s->node->db, s->study_uid, &rows, &s->n, e) != 0)
+		return -1;
+	s->members = calloc(s->n + 1, sizeof *s->members);
+	if (s->members == NULL) {
+		err_set(e, ERR_LIMIT, "no memory for %zu series", s->n);
+		goto out;
+	}
+	for (size_t i = 0; i < s->n; i++)
+		if (fill_member(s, &rows[i], p, &s->members[i], e) != 0)
+			goto out;
+	result = 0;
+out:
+	free(rows);
+	return result;
+}
+
+/* ---- who fills a channel ---- */
+
+bool
+member_fits(const struct member *m, const char *channel)
+{
+	return m->place >= 0 && strcmp(m->decision.channel, channel) == 0;
+}
+
+enum precedence { BY_FALLBACK, BY_STATE, BY_RULE, BY_SLICES, BY_UID };
+
+/* > 0: a before b. *by says what decided. */
+static int
+compare(const struct member *a, const struct member *b, enum precedence *by)
+{
+	bool a_rejected = a->state == SERIES_STATE_REJECTED, b_rejected = b->state == SERIES_STATE_REJECTED;
+
+	if (*by = BY_FALLBACK, a->is_fallback != b->is_fallback)
+		return b->is_fallback - a->is_fallback;
+	if (*by = BY_STATE, a_rejected != b_rejected)
+		return b_rejected - a_rejected;
+	if (*by = BY_RULE, a->place != b->place)
+		return b->place - a->place;
+	if (*by = BY_SLICES, a->row.n_instances != b->row.n_instances)
+		return a->row.n_instances > b->row.n_instances ? 1 : -1;
+	*by = BY_UID;
+	return -strcmp(a->row.series_uid, b->row.series_uid);
+}
+
+const struct member *
+study_filler(const struct study *s, const char *channel)
+{
+	const struct member *best = NULL;
+	enum precedence by;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (member_fits(&s->members[i], channel) && (best == NULL || compare(&s->members[i], best, &by) > 0))
+			best = &s->members[i];
+	return best;
+}
+
+/* ---- saying so ---- */
+
+static void
+say_loser(const struct member *m, const struct member *filler, char *text, size_t size)
+{
+	enum precedence by;
+	int n = snprintf(text, size, "not used: series %s fills channel %s", filler->row.series_uid, m->decision.channel);
+
+	compare(filler, m, &by);
+	if (n < 0 || (size_t)n >= size)
+		return;
+	text += n;
+	size -= (size_t)n;
+	switch (by) {
+	case BY_FALLBACK:
+		snprintf(text, size, " by rule %s, and rule %s is a fallback", filler->decision.rule, m->decision.rule);
+		break;
+	case BY_STATE:
+		snprintf(text, size, " and is not rejected");
+		break;
+	case BY_RULE:
+		snprintf(text, size, " by rule %s, which comes before rule %s", filler->decision.rule, m->decision.rule);
+		break;
+	case BY_SLICES:
+		snprintf(text, size, " with %lld slices against %lld", (long long)filler->row.n_instances, (long long)m->row.n_instances);
+		break;
+	case BY_UID:
+		snprintf(text, size, ": its UID is the smaller one");
+		break;
+	}
+}
+
+/* The models that take the channel but lack another one. */
+static void
+say_missing(const struct study *s, const char *channel, char *text, size_t size)
+{
+	const struct settings *settings = s->node->settings;
+	bool is_taken = false;
+	struct err e;
+
+	text[0] = 0;
+	for (size_t i = 0; i < settings->n_models; i++) {
+		const struct catalog_entry *model = node_model(s->node, &settings->models[i], &e);
+		if (model == NULL || !model_takes(&model->manifest, channel))
+			continue;
+		is_taken = true;
+		for (size_t c = 0; c < model->manifest.n_channels; c++)
+			if (study_filler(s, model->manifest.channels[c]) == NULL) {
+				size_t n = strlen(text);
+				snprintf(text + n, size - n, "%smodel %s has no series for channel %s", n > 0 ? "; " : "waits: ", model->manifest.name, model->manifest.channels[c]);
+			}
+	}
+	if (!is_taken)
+		snprintf(text, size, "not used: no model takes channel %s", channel);
+}
+
+/* One line more when it fits; never half a line of what matters: the first line gives way. */
+static void
+compose(const struct member *m, const char *study_line, char reason[DB_TEXT])
+{
+	char rest[DB_TEXT] = "";
+	size_t n = 0;
+
+	if (m->verdict[0] != 0)
+		n = (size_t)snprintf(rest, sizeof rest, "\n%s: %s", series_state_name(m->state), m->verdict);
+	if (study_line[0] != 0 && n + 1 + strlen(study_line) < DB_TEXT - 64)
+		snprintf(rest + n, sizeof rest - n, "\n%s", study_line);
+	n = DB_TEXT - 1 - strlen(rest);
+	if (n > strlen(m->decision.reason))
+		n = strlen(m->decision.reason);
+	while (n > 0 && ((unsigned char)m->decision.reason[n] & 0xC0) == 0x80)
+		n--; /* whole UTF-8 characters */
+	memcpy(reason, m->decision.reason, n);
+	memcpy(reason + n, rest, strlen(rest) + 1);
+}
+
+static int
+write_decision(const struct study *s, const struct member *m, struct prospect *p, struct err *e)
+{
+	const struct member *filler = m->place >= 0 ? study_filler(s, m->decision.channel) : NULL;
+	const char *channel = filler == m ? m->decision.channel : "";
+	char line[320] = "", reason[DB_TEXT];
+
+	if (filler == m)
+		say_missing(s, channel, line, sizeof line);
+	else if (filler != NULL)
+		say_loser(m, filler, line, sizeof line);
+	compose(m, line, reason);
+	if (p != NULL && strcmp(p->series_uid, m->row.series_uid) == 0)
+		memcpy(p->reason, reason, sizeof p->reason);
+	if (strcmp(channel, m->row.channel) == 0 && strcmp(m->decision.rule, m->row.rule) == 0 && strcmp(reason, m->row.reason) == 0)
+		return 0;
+	return series_decide(s->node->db, m->row.series_uid, channel, m->decision.rule, reason, e);
+}
+
+/* ---- the whole ---- */
+
+int
+cases_match(struct node *n, const struct rules *r, const char *study_uid, struct prospect *p, struct err *e)
+{
+	struct study s = { .node = n, .rules = r, .study_uid = study_uid, .is_prospect = p != NULL };
+	int result = load_study(&s, p, e);
+
+	for (size_t i = 0; result == 0 && i < s.n; i++)
+		result = write_decision(&s, &s.members[i], p, e);
+	for (size_t i = 0; result == 0 && i < n->settings->n_models; i++)
+		result = study_follow(&s, &n->settings->models[i], e);
+	free(s.members);
+	return result == 0 ? 0 : err_note(e, "matching study %s", study_uid);
+}

@@ -1,0 +1,28 @@
+/* One study: which of its series fills which channel, and which jobs follow. Works on what the database holds, writes only what differs, may be called again
+ * at any time: a crash between any two of its steps is made good by the next call. Called on the dispatch thread only. */
+#pragma once
+#include "db/instances.h"
+#include "service/flow/match.h"
+
+struct node;
+
+/* What is about to be recorded of a series. A job that follows from it is made first, so that an unsettled series or a receiving job is all that a start
+ * after a crash has to look for. */
+struct prospect {
+	const char *series_uid;
+	enum series_state state;
+	struct decision decision;
+	char verdict[384];                    /* why it is rejected, waiting, ignored; "" = whole */
+	char reason[DB_TEXT];                 /* filled: the text that the series keeps */
+};
+
+/* Which channel a series may fill, by one of its files: the rules, then the fallback rules; not an image series that can be segmented: none. A file that can
+ * not be read is a decision too; -1 only for what may pass. */
+int cases_decide(const struct node *n, const struct rules *r, const struct series_row *row, struct decision *out, struct err *e);
+
+/* Decides who fills the channels, makes, queues, takes back and rejects jobs. With a prospect: nothing is queued or rejected yet. */
+int cases_match(struct node *n, const struct rules *r, const char *study_uid, struct prospect *p /* NULL = as recorded */, struct err *e);
+
+/* Matches the studies of receiving jobs with an id over *seen (0 at start), and rejects those that wait longer than study_forcecomplete_trigger.
+ * *next_ms becomes smaller when one of the others has its turn earlier. */
+int cases_receiving(struct node *n, const struct rules *r, int64_t *seen, int64_t now_ms, int64_t *next_ms, struct err *e);
