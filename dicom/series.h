@@ -30,7 +30,10 @@ struct series;
 /* Checks again and decodes; ERR_INPUT for every verdict but WHOLE. caller: series_free. */
 struct series *series_load(const char *const *paths, size_t n, struct err *e);
 void series_free(struct series *s);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* g++: a function named as a struct; two things in C */
 const struct series_info *series_info(const struct series *s);               /* borrowed */
+#pragma GCC diagnostic pop
 const struct grid *series_grid(const struct series *s);                      /* borrowed */
 const float *series_voxels(const struct series *s);                          /* borrowed; (slices, rows, cols); rescaled; MONOCHROME1 inverted */
 

@@ -1,0 +1,382 @@
+// DICOM Segmentation, BINARY (PS3.3 A.51, C.8.20), written with plain data set calls: DCMTK's own DcmSegmentation packs frames of odd sizes wrongly in
+// 3.6.7 (DICOM.md 0.1). What is common to all results is in derived.cc. Reads no SEG; makes no FRACTIONAL or LABELMAP one.
+//
+// A frame is one slice of one segment that has a voxel. Frames are ordered by segment, then position; both dimensions are counted 1, 2, ... over what has
+// frames. The file is made in memory and goes to disk at once, because DCMTK's file stream loses a late write error.
+#include "dicom/seg.h"
+#include "dicom/bits.h"
+#include "dicom/derived.hh"
+#include "dicom/put.hh"
+#include "dicom/shim.hh"
+#include "config/digest.h"
+#include "config/file.h"
+
+#include <dcmtk/dcmdata/dcostrmb.h>
+#include <dcmtk/dcmdata/dcwcache.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+static const char our_class_uid[] = "2.25.110218865339405787666790757946454859764", our_version_name[] = "SEGAN_010";
+
+struct frame { size_t segment, slice; };      // indices
+struct plan {
+	std::vector<frame> frames;
+	std::vector<Uint32> segment_index, position_index; // dimension index of each segment, of each slice; 0: without a frame
+	bool has_overlap;                     // a voxel in two segments
+};
+
+static int
+check_request(const struct seg_request *r, struct err *e)
+{
+	const struct grid *g = series_grid(r->source);
+
+	if (g->rows > UINT16_MAX || g->cols > UINT16_MAX)
+		return err_set(e, ERR_INPUT, "%zu rows and %zu columns: a DICOM image has 65535 at most", g->rows, g->cols);
+	for (size_t i = 0; i < r->n_segments; i++) {
+		const struct seg_segment *s = &r->segments[i];
+
+		if (s->number != i + 1)
+			return err_set(e, ERR_INPUT, "segment number %u stands at place %zu: numbers must be 1, 2, 3 ... in order", s->number, i + 1);
+		for (const struct seg_code *c : { &s->category, &s->type })
+			if (c->scheme == NULL || c->value == NULL || c->meaning == NULL || c->value[0] == '\0')
+				return err_set(e, ERR_INPUT, "segment %u has no category or type code", s->number);
+	}
+	for (size_t i = 0; i < r->n_others; i++)
+		if (strcmp(series_info(r->others[i])->study_uid, series_info(r->source)->study_uid) != 0)
+			return err_set(e, ERR_INPUT, "series %s is of another study", series_info(r->others[i])->series_uid);
+	return 0;
+}
+
+static bool
+has_voxel(const uint8_t *mask, size_t n)
+{
+	return n > 0 && (mask[0] != 0 || memcmp(mask, mask + 1, n - 1) != 0);
+}
+
+static bool
+overlap_in_slice(const struct seg_request *r, size_t slice, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned segments = 0;
+
+		for (size_t s = 0; s < r->n_segments; s++)
+			segments += r->segments[s].mask[slice * n + i] != 0;
+		if (segments > 1)
+			return true;
+	}
+	return false;
+}
+
+static int
+make_plan(const struct seg_request *r, struct plan *p, struct err *e)
+{
+	const struct grid *g = series_grid(r->source);
+	size_t n = g->rows * g->cols, i;
+	Uint32 index = 0;
+
+	p->segment_index.assign(r->n_segments, 0);
+	p->position_index.assign(g->slices, 0);
+	p->has_overlap = false;
+	for (size_t s = 0; s < r->n_segments; s++) {
+		for (i = 0; i < g->slices; i++)
+			if (has_voxel(r->segments[s].mask + i * n, n)) {
+				p->frames.push_back({ s, i });
+				p->position_index[i]++;       // segments in it, for now
+			}
+		if (!p->frames.empty() && p->frames.back().segment == s)
+			p->segment_index[s] = ++index;
+	}
+	if (p->frames.empty())
+		return err_set(e, ERR_INPUT, "no segment has a voxel: there is no frame to write");
+	if (p->frames.size() > INT32_MAX || p->frames.size() > (UINT32_MAX - 1) * (size_t)8 / n)
+		return err_set(e, ERR_INPUT, "%zu frames of %zux%zu are more than one DICOM value can hold (4 GiB)", p->frames.size(), g->rows, g->cols);
+	for (index = 0, i = 0; i < g->slices; i++) {
+		p->has_overlap = p->has_overlap || (p->position_index[i] > 1 && overlap_in_slice(r, i, n));
+		if (p->position_index[i] > 0)
+			p->position_index[i] = ++index;
+	}
+	return 0;
+}
+
+static std::vector<Uint8>
+pack_frames(const struct seg_request *r, const struct plan *p)
+{
+	const struct grid *g = series_grid(r->source);
+	size_t n = g->rows * g->cols, bit = 0;
+	std::vector<Uint8> packed(bits_bytes(p->frames.size() * n));
+
+	for (const frame &f : p->frames) {
+		bits_pack(r->segments[f.segment].mask + f.slice * n, n, bit, packed.data());
+		bit += n;
+	}
+	return packed;
+}
+
+static void
+make_uid(const struct seg_request *r, const std::string &kind, char uid[DICOM_UID])
+{
+	digest_uid((r->identity + ("/seg/" + kind)).c_str(), uid);
+}
+
+static std::string
+model_of(const struct seg_request *r)
+{
+	return std::string(r->model_name) + "@" + r->model_version;
+}
+
+// SOP common, series, equipment, frame of reference, references
+static void
+put_general(DcmItem &ds, const struct seg_request *r, const struct seg_result *made)
+{
+	DcmItem &header = *series_header(r->source, 0);
+	struct derived_time t = derived_time_at(header, r->created_ms);
+	std::vector<const struct series *> inputs(1, r->source);
+
+	inputs.insert(inputs.end(), r->others, r->others + r->n_others);
+	derived_patient_study(ds, header);           // first: it says the character set
+	put_text(ds, DCM_SOPClassUID, EVR_UI, made->sop_class);
+	put_text(ds, DCM_SOPInstanceUID, EVR_UI, made->sop_uid);
+	put_integer(ds, DCM_InstanceNumber, 1);
+	put_text(ds, DCM_Modality, EVR_CS, "SEG");
+	put_text(ds, DCM_SeriesInstanceUID, EVR_UI, made->series_uid);
+	put_integer(ds, DCM_SeriesNumber, r->series_number);
+	put_text(ds, DCM_SeriesDescription, EVR_LO, ("SEG " + model_of(r).substr(0, 40) + ", research use only").c_str());
+	derived_dates(ds, &t);
+	derived_equipment(ds, r->node_id, &t);
+	derived_frame_of_reference(ds, header, series_info(r->source)->series_uid);
+	derived_references(ds, inputs.data(), inputs.size());
+	derived_lossy(ds, inputs.data(), inputs.size());
+}
+
+// PS3.3 C.8.20.2
+static void
+put_image(DcmItem &ds, const struct seg_request *r, const struct plan *p)
+{
+	const struct grid *g = series_grid(r->source);
+	const struct { DcmTagKey tag; size_t value; } numbers[] = {
+		{ DCM_SamplesPerPixel, 1 }, { DCM_Rows, g->rows }, { DCM_Columns, g->cols },
+		{ DCM_BitsAllocated, 1 }, { DCM_BitsStored, 1 }, { DCM_HighBit, 0 }, { DCM_PixelRepresentation, 0 },
+	};
+
+	put_raw(ds, DCM_ImageType, EVR_CS, "DERIVED\\PRIMARY");
+	put_text(ds, DCM_PhotometricInterpretation, EVR_CS, "MONOCHROME2");
+	for (const auto &a : numbers) {
+		Uint16 value = (Uint16)a.value;
+
+		put_u16(ds, a.tag, &value, 1);
+	}
+	put_integer(ds, DCM_NumberOfFrames, p->frames.size());
+	put_text(ds, DCM_ContentLabel, EVR_CS, "SEGMENTATION");
+	put_text(ds, DCM_ContentDescription, EVR_LO, "Automatic segmentation, research use only");
+	put_text(ds, DCM_ContentCreatorName, EVR_PN, "segan");
+	put_text(ds, DCM_SegmentationType, EVR_CS, "BINARY");
+	put_text(ds, DCM_SegmentsOverlap, EVR_CS, p->has_overlap ? "YES" : "NO");
+}
+
+// Algorithm Parameters carry the digest of the weights and of the PixelData value: by these a reader knows whether the pixels are still ours.
+static void
+put_algorithm(DcmItem &segment, const struct seg_request *r, const char *pixel_sha256)
+{
+	DcmItem &item = put_item(segment, DCM_SegmentationAlgorithmIdentificationSequence);
+	std::string parameters = std::string("weights_sha256=") + r->weights_sha256 + " pixel_sha256=" + pixel_sha256 + " core=" + r->core_type
+		+ " model=" + model_of(r);
+
+	put_code(item, DCM_AlgorithmFamilyCodeSequence, code_of(CODE_ARTIFICIAL_INTELLIGENCE));
+	put_text(item, DCM_AlgorithmName, EVR_LO, "SegAN");
+	put_text(item, DCM_AlgorithmVersion, EVR_LO, r->model_version);
+	put_text(item, DCM_AlgorithmParameters, EVR_LT, parameters.c_str());
+}
+
+static void
+put_segment(DcmItem &ds, const struct seg_request *r, const struct seg_segment *s, const char *pixel_sha256)
+{
+	DcmItem &item = put_item(ds, DCM_SegmentSequence);
+	Uint16 number = (Uint16)s->number, lab[3];
+	char uid[DICOM_UID];
+
+	put_u16(item, DCM_SegmentNumber, &number, 1);
+	put_text(item, DCM_SegmentLabel, EVR_LO, s->label);
+	put_text(item, DCM_SegmentDescription, EVR_ST, (std::string(s->label) + "; automatic, research use only").c_str());
+	put_text(item, DCM_SegmentAlgorithmType, EVR_CS, "AUTOMATIC");
+	put_text(item, DCM_SegmentAlgorithmName, EVR_LO, model_of(r).c_str());
+	put_algorithm(item, r, pixel_sha256);
+	put_code(item, DCM_SegmentedPropertyCategoryCodeSequence, &s->category);
+	put_code(item, DCM_SegmentedPropertyTypeCodeSequence, &s->type);
+	if (s->anatomy.value != NULL && s->anatomy.value[0] != '\0')
+		put_code(item, DCM_AnatomicRegionSequence, &s->anatomy);
+	code_cielab(s->rgb, lab);
+	put_u16(item, DCM_RecommendedDisplayCIELabValue, lab, 3);
+	put_text(item, DCM_TrackingID, EVR_UT, (model_of(r) + " segment " + std::to_string(s->number)).c_str());
+	make_uid(r, "tracking/" + std::to_string(s->number), uid);
+	put_text(item, DCM_TrackingUID, EVR_UI, uid);
+}
+
+// PS3.3 C.7.6.17
+static void
+put_dimensions(DcmItem &ds, const struct seg_request *r)
+{
+	static const struct { DcmTagKey index, group; const char *label; } dimensions[] = {
+		{ DCM_ReferencedSegmentNumber, DCM_SegmentIdentificationSequence, "Segment" },
+		{ DCM_ImagePositionPatient, DCM_PlanePositionSequence, "Position" },
+	};
+	char uid[DICOM_UID];
+
+	make_uid(r, "dimensions", uid);
+	put_text(put_item(ds, DCM_DimensionOrganizationSequence), DCM_DimensionOrganizationUID, EVR_UI, uid);
+	for (const auto &d : dimensions) {
+		DcmItem &item = put_item(ds, DCM_DimensionIndexSequence);
+
+		put_text(item, DCM_DimensionOrganizationUID, EVR_UI, uid);
+		put_ok(item.putAndInsertTagKey(DcmTag(DCM_DimensionIndexPointer, EVR_AT), d.index));
+		put_ok(item.putAndInsertTagKey(DcmTag(DCM_FunctionalGroupPointer, EVR_AT), d.group));
+		put_text(item, DCM_DimensionDescriptionLabel, EVR_LO, d.label);
+	}
+}
+
+static void
+put_shared_groups(DcmItem &ds, const struct seg_request *r)
+{
+	const struct grid *g = series_grid(r->source);
+	DcmItem &header = *series_header(r->source, 0), &shared = put_item(ds, DCM_SharedFunctionalGroupsSequence);
+	DcmItem &measures = put_item(shared, DCM_PixelMeasuresSequence);
+	double directions[6] = { g->row_dir[0], g->row_dir[1], g->row_dir[2], g->col_dir[0], g->col_dir[1], g->col_dir[2] };
+
+	derived_decimals(measures, header, DCM_PixelSpacing, g->spacing_mm + 1, 2, DERIVED_POSITIVE);
+	derived_decimals(measures, header, DCM_SliceThickness, g->spacing_mm, 1, DERIVED_POSITIVE);
+	put_decimals(measures, DCM_SpacingBetweenSlices, g->spacing_mm, 1); // the real distance, whatever the source's attribute says
+	derived_decimals(put_item(shared, DCM_PlaneOrientationSequence), header, DCM_ImageOrientationPatient, directions, 6, DERIVED_ANY);
+}
+
+static void
+put_derivation(DcmItem &groups, DcmItem &header)
+{
+	DcmItem &derivation = put_item(groups, DCM_DerivationImageSequence);
+
+	put_code(derivation, DCM_DerivationCodeSequence, code_of(CODE_SEGMENTATION));
+	DcmItem &source = put_item(derivation, DCM_SourceImageSequence);
+	for (auto pair : { std::make_pair(DCM_SOPClassUID, DCM_ReferencedSOPClassUID), std::make_pair(DCM_SOPInstanceUID, DCM_ReferencedSOPInstanceUID) }) {
+		const char *uid = NULL;
+
+		put_ok(header.findAndGetString(pair.first, uid));
+		put_text(source, pair.second, EVR_UI, uid != NULL ? uid : "");
+	}
+	put_text(source, DCM_SpatialLocationsPreserved, EVR_CS, "YES");
+	put_code(source, DCM_PurposeOfReferenceCodeSequence, code_of(CODE_SOURCE_IMAGE));
+}
+
+static void
+put_frame_groups(DcmItem &ds, const struct seg_request *r, const struct plan *p, const frame &f)
+{
+	DcmItem &groups = put_item(ds, DCM_PerFrameFunctionalGroupsSequence), &header = *series_header(r->source, f.slice);
+	Uint32 index[2] = { p->segment_index[f.segment], p->position_index[f.slice] };
+	Uint16 number = (Uint16)r->segments[f.segment].number;
+	double corner[3];
+
+	grid_point(series_grid(r->source), (double)f.slice, 0, 0, corner);
+	put_ok(put_item(groups, DCM_FrameContentSequence).putAndInsertUint32Array(DcmTag(DCM_DimensionIndexValues, EVR_UL), index, 2));
+	derived_decimals(put_item(groups, DCM_PlanePositionSequence), header, DCM_ImagePositionPatient, corner, 3, DERIVED_ANY);
+	put_derivation(groups, header);
+	put_u16(put_item(groups, DCM_SegmentIdentificationSequence), DCM_ReferencedSegmentNumber, &number, 1);
+}
+
+// Group 2 (PS3.10 7.1), all by ourselves: DCMTK would say that it made the file.
+static void
+put_meta(DcmItem &meta, const struct seg_result *made)
+{
+	const Uint8 version[2] = { 0, 1 };
+
+	put_ok(meta.putAndInsertUint32(DcmTag(DCM_FileMetaInformationGroupLength, EVR_UL), 0)); // set on writing
+	put_ok(meta.putAndInsertUint8Array(DcmTag(DCM_FileMetaInformationVersion, EVR_OB), version, 2));
+	put_text(meta, DCM_MediaStorageSOPClassUID, EVR_UI, made->sop_class);
+	put_text(meta, DCM_MediaStorageSOPInstanceUID, EVR_UI, made->sop_uid);
+	put_text(meta, DCM_TransferSyntaxUID, EVR_UI, UID_LittleEndianExplicitTransferSyntax);
+	put_text(meta, DCM_ImplementationClassUID, EVR_UI, our_class_uid);
+	put_text(meta, DCM_ImplementationVersionName, EVR_SH, our_version_name);
+}
+
+// Appends what `object` writes to bytes; a DCMTK object writes until the buffer is full and goes on at the next call.
+template <class Write>
+static void
+append(std::string &bytes, DcmObject &object, Write write)
+{
+	std::vector<char> buffer(1 << 20);
+	DcmOutputBufferStream stream(buffer.data(), (offile_off_t)buffer.size());
+	OFCondition c;
+
+	object.transferInit();
+	do {
+		void *part = NULL;
+		offile_off_t n = 0;
+
+		c = write(stream);
+		stream.flushBuffer(part, n);
+		bytes.append((const char *)part, (size_t)n);
+	} while (c == EC_StreamNotifyClient);
+	put_ok(c);
+	object.transferEnd();
+}
+
+static std::string
+file_bytes(DcmMetaInfo &meta, DcmDataset &ds)
+{
+	const E_TransferSyntax syntax = EXS_LittleEndianExplicit;
+	DcmWriteCache cache;
+	std::string bytes;
+
+	put_ok(meta.computeGroupLengthAndPadding(EGL_recalcGL, EPD_withoutPadding, syntax, EET_ExplicitLength));
+	append(bytes, meta, [&](DcmOutputStream &to) { return meta.write(to, syntax, EET_ExplicitLength, NULL); });
+	append(bytes, ds, [&](DcmOutputStream &to) { return ds.write(to, syntax, EET_ExplicitLength, &cache, EGL_withoutGL, EPD_withoutPadding); });
+	return bytes;
+}
+
+static std::string
+make_file(const struct seg_request *r, const struct plan *p, const struct seg_result *made)
+{
+	DcmMetaInfo meta;
+	DcmDataset ds;
+	std::vector<Uint8> packed = pack_frames(r, p);
+	char digest[DIGEST_HEX];
+
+	digest_of(packed.data(), packed.size(), digest);
+	put_meta(meta, made);
+	put_general(ds, r, made);
+	put_image(ds, r, p);
+	for (size_t i = 0; i < r->n_segments; i++)
+		put_segment(ds, r, &r->segments[i], digest);
+	put_dimensions(ds, r);
+	put_shared_groups(ds, r);
+	for (const frame &f : p->frames)
+		put_frame_groups(ds, r, p, f);
+	put_ok(ds.putAndInsertUint8Array(DcmTag(DCM_PixelData, EVR_OB), packed.data(), (unsigned long)packed.size()));
+	return file_bytes(meta, ds);
+}
+
+static int
+write_seg(const struct seg_request *r, const char *path, struct seg_result *out, struct err *e)
+{
+	struct seg_result made = {};
+	struct plan p;
+
+	if (check_request(r, e) != 0 || make_plan(r, &p, e) != 0)
+		return -1;
+	make_uid(r, "series", made.series_uid);
+	make_uid(r, "instance", made.sop_uid);
+	snprintf(made.sop_class, sizeof made.sop_class, "%s", UID_SegmentationStorage);
+	made.frames = p.frames.size();
+	std::string bytes = make_file(r, &p, &made);
+	if (file_write(path, bytes.data(), bytes.size(), e) != 0)
+		return -1;
+	*out = made;
+	return 0;
+}
+
+extern "C" int
+seg_write(const struct seg_request *r, const char *path, struct seg_result *out, struct err *e)
+{
+	if (shim_int(e, [&] { return write_seg(r, path, out, e); }) != 0)
+		return err_note(e, "writing the segmentation of series %s", series_info(r->source)->series_uid);
+	return 0;
+}
