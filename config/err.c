@@ -49,10 +49,8 @@ err_errno(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(e->text);
 	if (n + 3 < sizeof e->text) {
-		char reason[128];
-		if (strerror_r(number, reason, sizeof reason) != 0)
-			snprintf(reason, sizeof reason, "error %d", number);
-		snprintf(e->text + n, sizeof e->text - n, ": %s", reason);
+		char room[128];
+		snprintf(e->text + n, sizeof e->text - n, ": %s", strerror_r(number, room, sizeof room)); /* GNU's: the text, in room or not */
 	}
 	return -1;
 }

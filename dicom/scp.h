@@ -14,6 +14,7 @@ struct scp_peer { char calling_aet[DICOM_AET], called_aet[DICOM_AET], address[64
 struct scp_instance {
 	const char *path;                         /* a closed Part 10 file in tmp_dir, bytes as sent; the callee renames or removes it */
 	char sop_class[DICOM_UID], sop_uid[DICOM_UID], transfer_syntax[DICOM_UID]; /* as the command said */
+	unsigned *refusal;                        /* out: the status of a refusal where the code's own is too coarse (0xA900: not what the command said); else leave */
 };
 
 struct scp_handler {

@@ -1,0 +1,36 @@
+// What the two halves of the SCP share: scp.cc (listener, threads) and scp_session.cc (one association). For them only.
+#pragma once
+#include "dicom/scp.h"
+#include "dicom/wire.hh"
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+// One connection and its thread.
+struct session {
+	session(struct scp *owner, int64_t idle_ms, int stop_fd) : scp(owner), line(idle_ms, stop_fd) {}
+
+	struct scp *const scp;
+	wire line;
+	std::thread thread;
+	bool is_admitted = false, is_cut = false, is_done = false; // under scp->lock
+};
+
+struct scp {
+	struct scp_config config;
+	const struct scp_handler *handler;
+	int listen_fd = -1;
+	int stop_fd = -1;                    // an eventfd, readable from scp_stop on: nobody reads it
+	int wake_fd = -1;                    // an eventfd: a session has ended, the listener joins it
+	unsigned port = 0;
+	std::thread listener;
+	std::mutex lock;                     // guards what follows and the flags of the sessions
+	std::list<std::unique_ptr<session>> sessions;
+	unsigned n_admitted = 0;
+};
+
+bool scp_take_place(session &s);             // false: all max_associations places are taken
+void scp_leave_place(session &s);
+void session_serve(session &s, int fd);      // the whole life of a connection; takes fd; throws nothing

@@ -1,0 +1,323 @@
+// One association in: negotiation, C-ECHO, C-STORE, release or abort (PS3.7 9, PS3.8 9.2). Any other command ends it by A-ABORT; what a data set says
+// is the handler's business. Runs on the connection's own thread (scp.cc).
+#include "dicom/scp_parts.hh"
+#include "dicom/scp_receive.hh"
+#include "dicom/shim.hh"
+#include "config/log.h"
+
+#include <dcmtk/dcmdata/dcdatset.h>
+#include <dcmtk/dcmdata/dcdeftag.h>
+#include <dcmtk/dcmdata/dcuid.h>
+#include <dcmtk/dcmnet/assoc.h>
+#include <dcmtk/dcmnet/dimse.h>
+
+#include <cstring>
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+enum { GOODBYE_MS = 1000, COMMENT = 65, STATUS_CLASS_NOT_SUPPORTED = 0x0122 };
+
+static const T_ASC_RejectParameters
+	no_such_context = { ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER, ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED },
+	calling_unknown = { ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER, ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED },
+	called_unknown = { ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED },
+	no_place = { ASC_RESULT_REJECTEDTRANSIENT, ASC_SOURCE_SERVICEPROVIDER_PRESENTATION_RELATED, ASC_REASON_SP_PRES_LOCALLIMITEXCEEDED },
+	not_now = { ASC_RESULT_REJECTEDTRANSIENT, ASC_SOURCE_SERVICEUSER, ASC_REASON_SU_NOREASON };
+
+// Association and network go together, on every path.
+struct association {
+	~association();
+	T_ASC_Network *network = NULL;
+	T_ASC_Association *dul = NULL;
+	struct scp_peer peer = {};
+	int64_t id = 0;                      // the handler's
+};
+
+association::~association()
+{
+	ASC_destroyAssociation(&dul);
+	ASC_dropNetwork(&network);
+}
+
+static void
+copy_title(char to[DICOM_AET], const char *from)
+{
+	from += strspn(from, " ");
+	size_t n = strnlen(from, DICOM_AET - 1);
+	while (n > 0 && from[n - 1] == ' ')
+		n--;
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+static void
+read_address(int fd, char *text, size_t size)
+{
+	struct sockaddr_storage a;
+	socklen_t n = sizeof a;
+
+	if (getpeername(fd, (struct sockaddr *)&a, &n) != 0 || getnameinfo((struct sockaddr *)&a, n, text, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
+		text[0] = '\0';
+}
+
+// NULL: admitted. In the order of PS3.8: the application context, the called title, a free place, the handler.
+static const T_ASC_RejectParameters *
+admit(session &s, association &a, struct err *e)
+{
+	const DUL_ASSOCIATESERVICEPARAMETERS &p = a.dul->params->DULparams;
+	const struct scp_config &c = s.scp->config;
+
+	copy_title(a.peer.calling_aet, p.callingAPTitle);
+	copy_title(a.peer.called_aet, p.calledAPTitle);
+	if (strcmp(p.applicationContextName, UID_StandardApplicationContext) != 0) {
+		err_set(e, ERR_INPUT, "not the DICOM application context");
+		return &no_such_context;
+	}
+	if (c.check_called_aet && strcmp(a.peer.called_aet, c.aet) != 0) {
+		err_set(e, ERR_NOT_FOUND, "it called %s, our AE title is %s", a.peer.called_aet, c.aet);
+		return &called_unknown;
+	}
+	if (!scp_take_place(s)) {
+		err_set(e, ERR_LIMIT, "%u associations are open, no more are allowed", c.max_associations);
+		return &no_place;
+	}
+	if (s.scp->handler->opened(s.scp->handler->arg, &a.peer, &a.id, e) == 0)
+		return NULL;
+	scp_leave_place(s);
+	return e->code == ERR_INPUT ? &calling_unknown : e->code == ERR_NOT_FOUND ? &called_unknown : e->code == ERR_LIMIT ? &no_place : &not_now;
+}
+
+// Verification, and all standard storage: DCMTK's table, and the whole arc of the storage classes, for the newer ones (label map 66.7 ...).
+static bool
+is_served(const char *sop_class)
+{
+	static const char arc[] = "1.2.840.10008.5.1.4.1.1.";
+
+	return strcmp(sop_class, UID_VerificationSOPClass) == 0 || dcmIsaStorageSOPClassUID(sop_class, ESSC_All) ||
+		(strncmp(sop_class, arc, sizeof arc - 1) == 0 && dicom_uid_is_valid(sop_class));
+}
+
+static const char *
+best_syntax(const T_ASC_PresentationContext &pc)
+{
+	static const char *const ours[] = { UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax };
+
+	for (const char *syntax : ours)
+		for (int i = 0; i < pc.transferSyntaxCount; i++)
+			if (strcmp(pc.proposedTransferSyntaxes[i], syntax) == 0)
+				return syntax;
+	return NULL;
+}
+
+static OFCondition
+negotiate(T_ASC_Association *dul)
+{
+	OFCondition c = EC_Normal;
+	int n = ASC_countPresentationContexts(dul->params);
+
+	for (int i = 0; i < n && c.good(); i++) {
+		T_ASC_PresentationContext pc;
+		c = ASC_getPresentationContext(dul->params, i, &pc);
+		if (c.bad())
+			break;
+		const char *syntax = best_syntax(pc);
+		if (!is_served(pc.abstractSyntax) || pc.proposedRole == ASC_SC_ROLE_SCP)
+			c = ASC_refusePresentationContext(dul->params, pc.presentationContextID, ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
+		else if (syntax == NULL)
+			c = ASC_refusePresentationContext(dul->params, pc.presentationContextID, ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
+		else
+			c = ASC_acceptPresentationContext(dul->params, pc.presentationContextID, syntax, ASC_SC_ROLE_DEFAULT);
+	}
+	return c.good() ? ASC_acknowledgeAssociation(dul) : c;
+}
+
+// PS3.7 C: Error Comment is LO, 64 characters; only printable ASCII goes out.
+static void
+comment_text(const char *text, char comment[COMMENT])
+{
+	size_t n = 0;
+
+	for (; text[n] != '\0' && n < COMMENT - 1; n++)
+		comment[n] = text[n] >= 0x20 && text[n] < 0x7f && text[n] != '\\' ? text[n] : '?';
+	comment[n] = '\0';
+}
+
+static OFCondition
+answer(const association &a, T_ASC_PresentationContextID pc, const T_DIMSE_C_StoreRQ &rq, unsigned status, const struct err &e)
+{
+	T_DIMSE_C_StoreRSP rsp = {};
+	DcmDataset detail;
+	char comment[COMMENT];
+
+	rsp.DimseStatus = (DIC_US)status;
+	if (status == STATUS_Success)
+		return DIMSE_sendStoreResponse(a.dul, pc, &rq, &rsp, NULL);
+	log_event(LOG_WARN, "instance_refused", "peer=%s status=%04x sop=%s text=\"%s\"", a.peer.address, status, rq.AffectedSOPInstanceUID, e.text);
+	comment_text(e.text, comment);
+	OFCondition c = detail.putAndInsertString(DCM_ErrorComment, comment);
+	return c.good() ? DIMSE_sendStoreResponse(a.dul, pc, &rq, &rsp, &detail) : c;
+}
+
+// What can be said before the data set is read. 0, or the status that refuses it.
+static unsigned
+may_come(session &s, const association &a, T_ASC_PresentationContextID pc, const T_DIMSE_C_StoreRQ &rq, struct scp_instance *i, struct err *e)
+{
+	T_ASC_PresentationContext context;
+
+	snprintf(i->sop_class, sizeof i->sop_class, "%s", rq.AffectedSOPClassUID);
+	snprintf(i->sop_uid, sizeof i->sop_uid, "%s", rq.AffectedSOPInstanceUID);
+	if (ASC_findAcceptedPresentationContext(a.dul->params, pc, &context).bad() || strcmp(context.abstractSyntax, i->sop_class) != 0) {
+		err_set(e, ERR_INPUT, "the SOP class is not that of the presentation context");
+		return STATUS_CLASS_NOT_SUPPORTED;
+	}
+	snprintf(i->transfer_syntax, sizeof i->transfer_syntax, "%s", context.acceptedTransferSyntax);
+	return s.scp->handler->may_store(s.scp->handler->arg, e) == 0 ? 0 : err_dimse_status(e->code);
+}
+
+struct arrival { session &s; incoming &file; };
+
+static void
+stop_endless(void *arg, unsigned long)
+{
+	const arrival *a = (const arrival *)arg;
+
+	if (a->file.is_endless())
+		a->s.line.cut();
+}
+
+static unsigned
+hand_on(session &s, const association &a, incoming &file, struct scp_instance *i, struct err *e)
+{
+	unsigned refusal = 0;
+
+	if (file.finish(e) != 0)
+		return err_dimse_status(e->code);
+	i->path = file.path();
+	i->refusal = &refusal;
+	int rc = s.scp->handler->received(s.scp->handler->arg, a.id, i, e);
+	file.taken();
+	return rc == 0 ? STATUS_Success : refusal != 0 ? refusal : err_dimse_status(e->code);
+}
+
+static OFCondition
+store(session &s, const association &a, T_ASC_PresentationContextID pc, const T_DIMSE_C_StoreRQ &rq)
+{
+	struct err e = {};
+	struct scp_instance i = {};
+	unsigned status = may_come(s, a, pc, rq, &i, &e);
+	incoming file(s.scp->config.max_instance_bytes);
+	arrival on_its_way = { s, file };
+	T_ASC_PresentationContextID data_pc = 0;
+
+	if (status == 0 && (file.open(s.scp->config.tmp_dir, &e) != 0 || file.write_meta(&i, a.peer.calling_aet, &e) != 0))
+		status = err_dimse_status(e.code);
+	OFCondition c = DIMSE_receiveDataSetInFile(a.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &data_pc, &file, stop_endless, &on_its_way);
+	if (c != EC_Normal)
+		return c;
+	if (data_pc != pc)
+		return DIMSE_BADMESSAGE;
+	if (status == 0)
+		status = hand_on(s, a, file, &i, &e);
+	return answer(a, pc, rq, status, e);
+}
+
+static OFCondition
+obey(session &s, const association &a, T_ASC_PresentationContextID pc, T_DIMSE_Message &m)
+{
+	switch (m.CommandField) {
+	case DIMSE_C_ECHO_RQ: return DIMSE_sendEchoResponse(a.dul, pc, &m.msg.CEchoRQ, STATUS_Success, NULL);
+	case DIMSE_C_STORE_RQ: return store(s, a, pc, m.msg.CStoreRQ);
+	case DIMSE_C_CANCEL_RQ: return EC_Normal; // nothing of ours can be cancelled (PS3.7 9.3.2.3: no response)
+	default: return DIMSE_BADCOMMANDTYPE;
+	}
+}
+
+// Messages until the association ends. *is_clean: the release came between two messages.
+static OFCondition
+converse(session &s, const association &a, bool *is_clean)
+{
+	enum { RELEASE_PDU = 10 };                   // PS3.8 9.3.6: its length; more since the last message means half a command before it
+	OFCondition c;
+
+	do {
+		T_DIMSE_Message m = {};
+		T_ASC_PresentationContextID pc = 0;
+		s.line.fresh();
+		c = DIMSE_receiveCommand(a.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &pc, &m, NULL, NULL);
+		*is_clean = c == DUL_PEERREQUESTEDRELEASE && s.line.n_read() == RELEASE_PDU;
+		if (c == EC_Normal)
+			c = obey(s, a, pc, m);
+	} while (c == EC_Normal);
+	return c;
+}
+
+static const char *
+reason(const session &s, const OFCondition &c)
+{
+	return s.line.is_stopped() ? "we are stopping" : s.line.is_timed_out() ? "the peer was silent for too long" : c.text();
+}
+
+static void
+take_leave(session &s, association &a, const OFCondition &c)
+{
+	s.line.hurry(GOODBYE_MS);
+	if (c == DUL_PEERREQUESTEDRELEASE) {
+		ASC_acknowledgeRelease(a.dul);
+		ASC_dropSCPAssociation(a.dul, 1);    // the peer closes first
+		return;
+	}
+	log_event(LOG_WARN, "association_aborted", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, reason(s, c));
+	if (c != DUL_PEERABORTEDASSOCIATION)
+		ASC_abortAssociation(a.dul);
+}
+
+static void
+reject(session &s, association &a, const T_ASC_RejectParameters *why, const struct err &e)
+{
+	log_event(LOG_WARN, "association_rejected", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, e.text);
+	s.line.hurry(GOODBYE_MS);
+	if (ASC_rejectAssociation(a.dul, why).good())
+		ASC_dropSCPAssociation(a.dul, 1);
+}
+
+static int
+serve(session &s, int fd)
+{
+	association a;
+	struct err e = {};
+	bool is_clean = false;
+	OFCondition end;
+
+	read_address(fd, a.peer.address, sizeof a.peer.address);
+	end = s.line.accept(fd, s.scp->config.max_pdu, &a.network, &a.dul);
+	if (end.bad()) {
+		log_event(LOG_INFO, "association_none", "peer=%s text=\"%s\"", a.peer.address, reason(s, end));
+		return 0;
+	}
+	const T_ASC_RejectParameters *why = admit(s, a, &e);
+	if (why != NULL) {
+		reject(s, a, why, e);
+		return 0;
+	}
+	int rc = shim_int(&e, [&] {                  // whatever happens, the handler hears of the end
+		end = negotiate(a.dul);
+		if (end.good())
+			end = converse(s, a, &is_clean);
+		return 0;
+	});
+	s.scp->handler->closed(s.scp->handler->arg, a.id, rc == 0 && is_clean);
+	scp_leave_place(s);                          // before the peer hears of it: it may come back at once
+	if (rc == 0)
+		take_leave(s, a, end);
+	return rc;
+}
+
+void
+session_serve(session &s, int fd)
+{
+	struct err e = {};
+
+	if (shim_int(&e, [&] { return serve(s, fd); }) != 0)
+		log_event(LOG_ERROR, "association_failed", "text=\"%s\"", e.text);
+}

@@ -1,0 +1,405 @@
+// Associations out: C-ECHO and C-STORE as a requestor (PS3.4 A, B; PS3.7 9.1). What a failure means for trying again is said here, once, in two tables;
+// when to try again is the deliverer's business. Any number of threads: nothing is shared but DCMTK's connect timeout, see open_association.
+#include "dicom/scu.h"
+#include "dicom/shim.hh"
+#include "dicom/wire.hh"
+
+#include <dcmtk/dcmdata/dcdeftag.h>
+#include <dcmtk/dcmdata/dcfilefo.h>
+#include <dcmtk/dcmdata/dcmetinf.h>
+#include <dcmtk/dcmdata/dcuid.h>
+#include <dcmtk/dcmnet/cond.h>
+#include <dcmtk/dcmnet/dimse.h>
+
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MAX_CONTEXTS = 128, GOODBYE_MS = 2000 };
+
+// PS3.4 B.2.3, PS3.7 C: the first row that fits.
+static const struct {
+	unsigned mask, value;
+	enum scu_outcome outcome;
+	const char *words;
+} meanings[] = {
+	{ 0xFFFF, 0x0000, SCU_STORED, "stored" },
+	{ 0xF000, 0xB000, SCU_STORED, "stored with a warning" },
+	{ 0xFF00, 0xA700, SCU_PASSING, "out of resources" },
+	{ 0xFF00, 0xA900, SCU_REFUSED, "the data set does not match its SOP class" },
+	{ 0xF000, 0xC000, SCU_REFUSED, "it cannot understand the instance" },
+	{ 0xFFFF, 0x0122, SCU_REFUSED, "SOP class not supported" },
+	{ 0xFFFF, 0x0124, SCU_PASSING, "we are not authorised" },
+	{ 0xFFFF, 0x0110, SCU_PASSING, "processing failure" },
+	{ 0x0000, 0x0000, SCU_PASSING, "failure" },
+};
+
+struct context { std::string sop_class, syntax; };
+
+struct outgoing {
+	std::string sop_class, sop_uid, syntax; // as the meta header says
+	bool is_good = false;                // may be sent
+};
+
+struct requestor {
+	explicit requestor(const struct scu_peer &to) : peer(to), line(to.timeout_s * INT64_C(1000), -1) {}
+	~requestor();
+	void release();
+	void abort();
+
+	const struct scu_peer &peer;
+	wire line;
+	T_ASC_Network *network = NULL;
+	T_ASC_Parameters *params = NULL;     // until the association has them
+	T_ASC_Association *dul = NULL;
+};
+
+requestor::~requestor()
+{
+	ASC_destroyAssociation(&dul);
+	if (params != NULL)
+		ASC_destroyAssociationParameters(&params);
+	ASC_dropNetwork(&network);
+}
+
+// In good order where the peer plays along. Nothing hangs on it: what was stored is known by the responses.
+void
+requestor::release()
+{
+	line.fresh();
+	line.hurry(GOODBYE_MS);
+	if (ASC_releaseAssociation(dul).bad())
+		abort();
+}
+
+void
+requestor::abort()
+{
+	line.fresh();
+	line.hurry(GOODBYE_MS);
+	ASC_abortAssociation(dul);
+}
+
+static int
+resolve(const struct scu_peer &p, char address[64], struct err *e)
+{
+	struct addrinfo hints = {}, *found = NULL;
+	char number[INET_ADDRSTRLEN];
+
+	hints.ai_family = AF_INET;                   // what DCMTK's own parsing of HOST:PORT allows
+	hints.ai_socktype = SOCK_STREAM;
+	int rc = getaddrinfo(p.host, NULL, &hints, &found);
+	if (rc != 0)
+		return err_set(e, ERR_PEER, "the host %s is not known: %s", p.host, gai_strerror(rc));
+	inet_ntop(AF_INET, &((const struct sockaddr_in *)found->ai_addr)->sin_addr, number, sizeof number);
+	freeaddrinfo(found);
+	snprintf(address, 64, "%s:%u", number, p.port);
+	return 0;
+}
+
+static int
+propose(requestor &r, const std::vector<context> &contexts, struct err *e)
+{
+	char address[64], here[64];
+	OFCondition c;
+
+	if (resolve(r.peer, address, e) != 0)
+		return -1;
+	if (gethostname(here, sizeof here) != 0)
+		here[0] = '\0';
+	here[sizeof here - 1] = '\0';
+	c = r.line.requestor(&r.network);
+	if (c.good())
+		c = ASC_createAssociationParameters(&r.params, ASC_MAXIMUMPDUSIZE);
+	if (c.good())
+		c = ASC_setAPTitles(r.params, r.peer.calling_aet, r.peer.called_aet, NULL);
+	if (c.good())
+		c = ASC_setPresentationAddresses(r.params, here, address);
+	for (size_t i = 0; i < contexts.size() && c.good(); i++) {
+		const char *syntax = contexts[i].syntax.c_str();
+		c = ASC_addPresentationContext(r.params, (T_ASC_PresentationContextID)(2 * i + 1), contexts[i].sop_class.c_str(), &syntax, 1);
+	}
+	return c.good() ? 0 : shim_failed(e, ERR_BUG, c);
+}
+
+static int
+rejected(const requestor &r, struct err *e)
+{
+	static const struct {
+		T_ASC_RejectParametersReason reason;
+		const char *words;
+	} reasons[] = {
+		{ ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED, "application context not supported" },
+		{ ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED, "calling AE title not recognised: make ours known there" },
+		{ ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED, "called AE title not recognised: correct the one of the destination" },
+		{ ASC_REASON_SP_ACSE_PROTOCOLVERSIONNOTSUPPORTED, "protocol version not supported" },
+		{ ASC_REASON_SP_PRES_TEMPORARYCONGESTION, "temporary congestion" },
+		{ ASC_REASON_SP_PRES_LOCALLIMITEXCEEDED, "its limit of associations is reached" },
+	};
+	T_ASC_RejectParameters p = {};
+	const char *words = "no reason given";
+
+	ASC_getRejectParameters(r.dul->params, &p);
+	bool is_final = p.result == ASC_RESULT_REJECTEDPERMANENT;
+	for (const auto &i : reasons)
+		if (i.reason == p.reason)
+			words = i.words;
+	return err_set(e, is_final ? ERR_INPUT : ERR_PEER, "it rejects the association of %s to %s %s: %s", r.peer.calling_aet, r.peer.called_aet,
+		is_final ? "for good" : "for now", words);
+}
+
+static const char *
+reason(const requestor &r, const OFCondition &c)
+{
+	return r.line.is_timed_out() ? "it did not answer in time" : c == DUL_PEERABORTEDASSOCIATION ? "it aborted the association" : c.text();
+}
+
+static int
+open_association(requestor &r, const std::vector<context> &contexts, struct err *e)
+{
+	if (propose(r, contexts, e) != 0)
+		return -1;
+	// Process-wide in DCMTK: a thread that opens at the same moment may get this peer's time instead of its own, but always some bound.
+	dcmConnectionTimeout.set((Sint32)r.peer.timeout_s);
+	r.line.fresh();
+	OFCondition c = ASC_requestAssociation(r.network, r.params, &r.dul, NULL, NULL, DUL_NOBLOCK, WIRE_RULES_S);
+	if (r.dul != NULL)
+		r.params = NULL;                     // the association's now
+	if (c.good())
+		return 0;
+	if (c == DUL_ASSOCIATIONREJECTED)
+		return rejected(r, e);
+	return err_set(e, ERR_PEER, "no association: %s", reason(r, c));
+}
+
+static int
+echo(requestor &r, struct err *e)
+{
+	DIC_US status = 0;
+	DcmDataset *detail = NULL;
+
+	if (open_association(r, { { UID_VerificationSOPClass, UID_LittleEndianImplicitTransferSyntax } }, e) != 0)
+		return -1;
+	r.line.fresh();
+	OFCondition c = ASC_findAcceptedPresentationContextID(r.dul, UID_VerificationSOPClass) == 0 ? DIMSE_NOVALIDPRESENTATIONCONTEXTID
+		: DIMSE_echoUser(r.dul, r.dul->nextMsgID++, DIMSE_NONBLOCKING, WIRE_RULES_S, &status, &detail);
+	delete detail;
+	if (c.bad()) {
+		err_set(e, ERR_PEER, "no echo: %s", reason(r, c));
+		r.abort();
+		return -1;
+	}
+	r.release();
+	return status == STATUS_Success ? 0 : err_set(e, ERR_PEER, "it answered the echo with status 0x%04x", status);
+}
+
+extern "C" int
+scu_echo(const struct scu_peer *p, struct err *e)
+{
+	int rc = shim_int(e, [&] {
+		requestor r(*p);
+		return echo(r, e);
+	});
+
+	return rc == 0 ? 0 : err_note(e, "%s at %s:%u", p->called_aet, p->host, p->port);
+}
+
+static void
+say(struct scu_result *r, enum scu_outcome outcome, const char *what, const char *why)
+{
+	int n = snprintf(r->text, sizeof r->text, "%s%s%s", what, why[0] != '\0' ? ": " : "", why); // too long is cut
+
+	assert(n >= 0);
+	r->outcome = outcome;
+}
+
+static std::string
+meta_text(DcmMetaInfo *meta, const DcmTagKey &tag)
+{
+	OFString text;
+
+	return meta->findAndGetOFString(tag, text).good() ? std::string(text.c_str()) : std::string();
+}
+
+// The meta header of a file, and where it cannot be sent, why.
+static outgoing
+examine(const char *path, struct scu_result *r)
+{
+	outgoing o;
+	DcmFileFormat file;
+
+	if (access(path, R_OK) != 0) {
+		char why[128];
+		say(r, SCU_NOT_SENT, "the file to send cannot be read", strerror_r(errno, why, sizeof why));
+		return o;
+	}
+	OFCondition c = file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_fileOnly, DcmTagKey(0x0008, 0x0000));
+	o.sop_class = meta_text(file.getMetaInfo(), DCM_MediaStorageSOPClassUID);
+	o.sop_uid = meta_text(file.getMetaInfo(), DCM_MediaStorageSOPInstanceUID);
+	o.syntax = meta_text(file.getMetaInfo(), DCM_TransferSyntaxUID);
+	o.is_good = c.good() && dicom_uid_is_valid(o.sop_class.c_str()) && dicom_uid_is_valid(o.sop_uid.c_str()) && dicom_uid_is_valid(o.syntax.c_str());
+	if (!o.is_good)
+		say(r, SCU_REFUSED, "not a DICOM file that names its SOP class, instance and transfer syntax", c.good() ? "" : c.text());
+	return o;
+}
+
+static bool
+add_context(std::vector<context> &contexts, const std::string &sop_class, const std::string &syntax)
+{
+	for (const context &i : contexts)
+		if (i.sop_class == sop_class && i.syntax == syntax)
+			return true;
+	if (contexts.size() >= MAX_CONTEXTS)
+		return false;
+	contexts.push_back({ sop_class, syntax });
+	return true;
+}
+
+// Each file's own syntax, and the default one beside the other that is not compressed (PS3.5 10.1).
+static std::vector<context>
+contexts_for(std::vector<outgoing> &files, struct scu_result *results)
+{
+	std::vector<context> contexts;
+
+	for (size_t i = 0; i < files.size(); i++) {
+		outgoing &o = files[i];
+		if (!o.is_good)
+			continue;
+		o.is_good = add_context(contexts, o.sop_class, o.syntax);
+		if (o.is_good && o.syntax == UID_LittleEndianExplicitTransferSyntax)
+			add_context(contexts, o.sop_class, UID_LittleEndianImplicitTransferSyntax);
+		if (!o.is_good)
+			say(&results[i], SCU_NOT_SENT, "more SOP classes than one association can hold", "");
+	}
+	return contexts;
+}
+
+static T_ASC_PresentationContextID
+find_context(requestor &r, const outgoing &o)
+{
+	T_ASC_PresentationContextID id = ASC_findAcceptedPresentationContextID(r.dul, o.sop_class.c_str(), o.syntax.c_str());
+
+	if (id == 0 && o.syntax == UID_LittleEndianExplicitTransferSyntax)
+		id = ASC_findAcceptedPresentationContextID(r.dul, o.sop_class.c_str(), UID_LittleEndianImplicitTransferSyntax);
+	return id;
+}
+
+static void
+judge(struct scu_result *r, unsigned status, DcmDataset *detail)
+{
+	OFString comment;
+	size_t i = 0;
+
+	while ((status & meanings[i].mask) != meanings[i].value)
+		i++;
+	if (detail != NULL)
+		(void)detail->findAndGetOFString(DCM_ErrorComment, comment); // absent: the words of the table say it
+	r->outcome = meanings[i].outcome;
+	r->status = status;
+	snprintf(r->text, sizeof r->text, "it answered 0x%04x, %s%s%s", status, meanings[i].words, comment.empty() ? "" : ": ", comment.c_str());
+}
+
+// False: the association is of no use any more.
+static bool
+exchange(requestor &r, T_ASC_PresentationContextID pc, const outgoing &o, DcmDataset *data, struct scu_result *result)
+{
+	T_DIMSE_Message m = {}, answer = {};
+	DcmDataset *detail = NULL;
+	DIC_US id = r.dul->nextMsgID++;
+
+	m.CommandField = DIMSE_C_STORE_RQ;
+	m.msg.CStoreRQ.MessageID = id;
+	m.msg.CStoreRQ.DataSetType = DIMSE_DATASET_PRESENT;
+	m.msg.CStoreRQ.Priority = DIMSE_PRIORITY_MEDIUM;
+	snprintf(m.msg.CStoreRQ.AffectedSOPClassUID, sizeof m.msg.CStoreRQ.AffectedSOPClassUID, "%s", o.sop_class.c_str());
+	snprintf(m.msg.CStoreRQ.AffectedSOPInstanceUID, sizeof m.msg.CStoreRQ.AffectedSOPInstanceUID, "%s", o.sop_uid.c_str());
+	r.line.fresh();
+	OFCondition c = DIMSE_sendMessageUsingMemoryData(r.dul, pc, &m, NULL, data, NULL, NULL);
+	if (c.bad()) {
+		say(result, SCU_NOT_SENT, "sending stopped half-way", reason(r, c));
+		return false;
+	}
+	r.line.fresh();
+	c = DIMSE_receiveCommand(r.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &pc, &answer, &detail);
+	bool is_answer = c == EC_Normal && answer.CommandField == DIMSE_C_STORE_RSP && answer.msg.CStoreRSP.MessageIDBeingRespondedTo == id;
+	if (is_answer)
+		judge(result, answer.msg.CStoreRSP.DimseStatus, detail);
+	else
+		say(result, SCU_IN_DOUBT, "sent, but no response came", c == EC_Normal ? "it answered something else" : reason(r, c));
+	delete detail;
+	return is_answer;
+}
+
+static bool
+send_one(requestor &r, const char *path, const outgoing &o, struct scu_result *result)
+{
+	T_ASC_PresentationContextID pc = find_context(r, o);
+	T_ASC_PresentationContext accepted;
+	DcmFileFormat file;
+
+	if (pc == 0) {
+		say(result, SCU_REFUSED, "it does not accept this SOP class and transfer syntax", (o.sop_class + ", " + o.syntax).c_str());
+		return true;
+	}
+	OFCondition c = file.loadFile(path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_fileOnly);
+	if (c.good())
+		c = ASC_findAcceptedPresentationContext(r.dul->params, pc, &accepted);
+	if (c.bad() || !file.getDataset()->canWriteXfer(DcmXfer(accepted.acceptedTransferSyntax).getXfer())) {
+		say(result, SCU_REFUSED, "the data set cannot be read or not be sent as accepted", c.good() ? "" : c.text());
+		return true;
+	}
+	return exchange(r, pc, o, file.getDataset(), result);
+}
+
+static int
+store(requestor &r, const char *const *paths, size_t n, struct scu_result *results, struct err *e)
+{
+	std::vector<outgoing> files;
+	bool is_open = true, is_taken = false;
+
+	for (size_t i = 0; i < n; i++)
+		files.push_back(examine(paths[i], &results[i]));
+	std::vector<context> contexts = contexts_for(files, results);
+	if (contexts.empty())
+		return err_set(e, ERR_INPUT, "nothing to send: %s", results[0].text);
+	int rc = open_association(r, contexts, e);
+	for (size_t i = 0; i < n && rc != 0; i++)
+		if (files[i].is_good)
+			say(&results[i], e->code == ERR_INPUT ? SCU_REFUSED : SCU_NOT_SENT, e->text, "");
+	if (rc != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (!files[i].is_good)
+			continue;
+		is_taken = is_taken || find_context(r, files[i]) != 0;
+		if (is_open)
+			is_open = send_one(r, paths[i], files[i], &results[i]);
+		else
+			say(&results[i], SCU_NOT_SENT, "the association broke before it", "");
+	}
+	if (is_open)
+		r.release();
+	else
+		r.abort();
+	return is_taken ? 0 : err_set(e, ERR_INPUT, "it accepts none of the SOP classes and transfer syntaxes that were offered");
+}
+
+extern "C" int
+scu_store(const struct scu_peer *p, const char *const *paths, size_t n, struct scu_result *results, struct err *e)
+{
+	assert(n > 0);
+	for (size_t i = 0; i < n; i++)
+		results[i] = {};                     // SCU_NOT_SENT
+	int rc = shim_int(e, [&] {
+		requestor r(*p);
+		return store(r, paths, n, results, e);
+	});
+	return rc == 0 ? 0 : err_note(e, "%s at %s:%u", p->called_aet, p->host, p->port);
+}
