@@ -99,7 +99,7 @@ clock_parse(const char *text, int64_t *ms, struct err *e)
 {
 	const char *p = text;
 	int year, month, part, zone;
-	struct tm tm = { 0 }, back;
+	struct tm tm = { 0 }, day = { 0 };
 	time_t seconds;
 
 	if (!take_digits(&p, 4, 1, 9999, &year) || !take_char(&p, "-") || !take_digits(&p, 2, 1, 12, &month) || !take_char(&p, "-")
@@ -109,10 +109,13 @@ clock_parse(const char *text, int64_t *ms, struct err *e)
 		return err_set(e, ERR_INPUT, "'%.40s' is not a time like 2026-01-31T12:00:00Z (RFC 3339, with zone)", text);
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;
-	back = tm;
-	seconds = timegm(&back); /* sets back to a day that exists */
-	if (back.tm_mday != tm.tm_mday && tm.tm_mday > 28)
+	day.tm_year = tm.tm_year;
+	day.tm_mon = tm.tm_mon;
+	day.tm_mday = tm.tm_mday;
+	timegm(&day); /* turns a day that the month does not have into one of the next */
+	if (day.tm_mday != tm.tm_mday)
 		return err_set(e, ERR_INPUT, "'%.40s': that month has no day %d", text, tm.tm_mday);
+	seconds = timegm(&tm);
 	*ms = ((int64_t)seconds - (int64_t)zone * 60) * 1000 + part;
 	return 0;
 }

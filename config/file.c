@@ -76,7 +76,7 @@ file_read(const char *path, size_t max_bytes, size_t *n, struct err *e)
 	}
 	if (fstat(fd, &st) != 0)
 		err_errno(e, "looking at %s", path);
-	else if (st.st_size > 0 && (size_t)st.st_size > max_bytes)
+	else if (S_ISREG(st.st_mode) && (size_t)st.st_size > max_bytes)
 		err_set(e, ERR_LIMIT, "%s is longer than the %zu bytes allowed", path, max_bytes);
 	else
 		bytes = read_all(fd, S_ISREG(st.st_mode) ? (size_t)st.st_size : FIRST_BLOCK, max_bytes, path, n, e);
