@@ -3,9 +3,7 @@
 // endian words are the same in implicit and explicit VR. Encapsulated pixels are taken as they are, together with their transfer syntax: they equal only themselves.
 #include "dicom/attributes.h"
 #include "dicom/part10.hh"
-#include "config/utf8.h"
-
-#include <dcmtk/dcmdata/dcspchrs.h>
+#include "dicom/text.hh"
 
 #include <cerrno>
 #include <cstring>
@@ -13,13 +11,10 @@
 #include <memory>
 #include <unistd.h>
 
-enum { TEXT_MAX = 65536, UNKNOWN_MAX = 1024 /* bytes of a value that are shown as text */ };
-
 struct attributes {
 	DcmFileFormat file;
 	struct instance_header header = {};
-	DcmSpecificCharacterSet conversion;       // to UTF-8; only if can_convert
-	bool can_convert = false;
+	text_reader reader;
 	OFString text;                            // of the last attributes_text
 };
 
@@ -165,7 +160,7 @@ attributes_load(const char *path, struct err *e)
 		struct scan scan;
 		if (part10_load_fd(fd, path, a->file, &scan, e) != 0 || read_header(fd, *a->file.getDataset(), &scan, &a->header, e) != 0)
 			return nullptr;
-		a->can_convert = a->conversion.selectCharacterSet(*a->file.getDataset()).good();
+		a->reader.select(*a->file.getDataset());
 		return a.release();
 	});
 	close(fd);
@@ -207,72 +202,6 @@ find_element(DcmItem &item, const DcmTagKey &tag)
 	return element != NULL ? element : find_in_first_item(item, DCM_PerFrameFunctionalGroupsSequence, tag);
 }
 
-// Bytes of a value whose VR says nothing (UN: a private tag that went through an implicit archive), if they are text.
-static void
-unknown_text(DcmElement *element, OFString &text)
-{
-	Uint8 *bytes = NULL;
-	Uint32 n = element->getLength();
-
-	if (n > UNKNOWN_MAX || element->getUint8Array(bytes).bad() || bytes == NULL)
-		return;
-	while (n > 0 && (bytes[n - 1] == ' ' || bytes[n - 1] == '\0'))
-		n--;
-	for (Uint32 i = 0; i < n; i++)
-		if (bytes[i] < 0x20)
-			return;
-	text.assign((const char *)bytes, n);
-}
-
-static void
-element_text(DcmElement *element, OFString &text)
-{
-	switch (element->ident()) {
-	case EVR_SQ: case EVR_OB: case EVR_OW: case EVR_OF: case EVR_OD: case EVR_OL: case EVR_ox: case EVR_px: case EVR_OV:
-		return; // present, but no text
-	case EVR_UN: case EVR_UNKNOWN: case EVR_UNKNOWN2B:
-		unknown_text(element, text);
-		return;
-	default:
-		if (element->getLength() > TEXT_MAX || element->getOFStringArray(text).bad())
-			text.clear();
-	}
-}
-
-static bool
-is_ascii(const OFString &text)
-{
-	for (size_t i = 0; i < text.length(); i++)
-		if ((unsigned char)text[i] >= 0x80 || text[i] == '\033')
-			return false;
-	return true;
-}
-
-// A byte that begins no well-formed character, or an escape sequence that was not understood, becomes '?'.
-static void
-force_utf8(OFString &text)
-{
-	for (size_t i = 0; i < text.length(); ) {
-		size_t n = utf8_length(text.c_str() + i, text.length() - i);
-		if (n == 0 || text[i] == '\033')
-			text[i] = '?';
-		i += n == 0 ? 1 : n;
-	}
-}
-
-// A failed conversion is no failure: the text is shown as far as it can be.
-static void
-to_utf8(struct attributes *a, const DcmElement *element)
-{
-	OFString converted;
-
-	if (is_ascii(a->text))
-		return;
-	if (a->can_convert && element->isAffectedBySpecificCharacterSet() && a->conversion.convertString(a->text, converted, "\\^=").good())
-		a->text = converted;
-	force_utf8(a->text);
-}
-
 extern "C" const char *
 attributes_text(struct attributes *a, const char *keyword)
 {
@@ -282,10 +211,7 @@ attributes_text(struct attributes *a, const char *keyword)
 		DcmElement *element = shim_tag(keyword, &tag) ? find_element(item, tag) : NULL;
 		if (element == NULL)
 			return NULL;
-		a->text.clear();
-		element_text(element, a->text);
-		to_utf8(a, element);
-		a->text.erase(a->text.find_last_not_of(" ") == OFString_npos ? 0 : a->text.find_last_not_of(" ") + 1);
+		a->reader.read(*element, a->text);
 		return a->text.c_str();
 	});
 }

@@ -1,6 +1,7 @@
 // One file into DCMTK's hands: see part10.hh. Reads no pixel value.
 #include "dicom/part10.hh"
 
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <fcntl.h>
@@ -87,16 +88,15 @@ part10_uid(DcmItem &item, const DcmTagKey &tag, bool is_required, char uid[DICOM
 bool
 part10_number(const OFString &text, double *value)
 {
-	OFBool is_good = OFFalse;
 	OFString::size_type first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
 
 	if (first == OFString_npos)
 		return false;
-	OFString digits = text.substr(first, last - first + 1);
-	if (digits.find_first_not_of("0123456789+-.eE") != OFString_npos)
-		return false;
-	*value = OFStandard::atof(digits.c_str(), &is_good);
-	return is_good && std::isfinite(*value);
+	const char *begin = text.c_str() + first, *end = text.c_str() + last + 1;
+	if (*begin == '+' && begin[1] != '-')
+		begin++;
+	std::from_chars_result r = std::from_chars(begin, end, *value);
+	return r.ec == std::errc() && r.ptr == end && std::isfinite(*value);
 }
 
 bool

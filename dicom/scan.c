@@ -232,6 +232,7 @@ note_pixels(struct reader *r, const struct element *x)
 	if (r->depth != 1 || (x->tag != PIXEL_DATA && x->tag != TAG(0x7FE0, 0x0008) && x->tag != TAG(0x7FE0, 0x0009)))
 		return;
 	r->scan->has_pixels = true;
+	r->scan->has_integer_pixels = x->tag == PIXEL_DATA;
 	r->scan->pixels = x->value;
 	r->scan->n_pixel_bytes = x->length == UNDEFINED ? 0 : x->length; /* undefined: completed by close_level */
 }

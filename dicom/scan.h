@@ -16,6 +16,7 @@ struct scan {
 	bool is_implicit, is_encapsulated;        /* the data set's VRs; the pixel data */
 	uint64_t size, data_set;                  /* the file's; where the data set begins */
 	bool has_pixels;                          /* PixelData, Float or Double Float PixelData in the main data set */
+	bool has_integer_pixels;                  /* it is PixelData */
 	uint64_t pixels, n_pixel_bytes;           /* its value, as stored (padding and, when encapsulated, item tags included) */
 	size_t n_elements;
 };

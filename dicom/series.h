@@ -18,7 +18,7 @@ enum series_verdict {
 
 struct series_info {
 	char study_uid[DICOM_UID], series_uid[DICOM_UID], modality[17], description[129] /* untrusted UTF-8 */;
-	char frame_of_reference[DICOM_UID];
+	char frame_of_reference[DICOM_UID];       /* of a series that has none: one derived from its UID, equal to no other's */
 	size_t n_instances;
 	struct grid grid;                         /* valid for SERIES_WHOLE */
 };

@@ -171,6 +171,20 @@ def enhanced(d, k):
         delattr(d, key)
 
 
+def onebit(d, k):
+    d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelData = 1, 1, 0, bytes(8)
+
+
+def floating(d, k):
+    d.BitsAllocated, d.FloatPixelData = 32, bytes(ROWS * COLS * 4)
+    for key in ('PixelData', 'BitsStored', 'HighBit', 'PixelRepresentation'):
+        delattr(d, key)
+
+
+def two_frames(d, k):
+    d.NumberOfFrames, d.PixelData = '2', d.PixelData[:ROWS * COLS * 2] * 2
+
+
 def shuffled_without(i):
     def edit(d, k):
         if k >= i:
@@ -187,6 +201,7 @@ SERIES = {
     'double': dict(edit=moved(2, 4), ref=False), 'patients': dict(edit=at(3, PatientID='CANARYOTHER'), ref=False),
     'issuers': dict(edit=at(3, IssuerOfPatientID='CANARYISSUER'), ref=False), 'studies': dict(edit=at(3, StudyInstanceUID='2.25.11'), ref=False),
     'serieses': dict(edit=at(3, SeriesInstanceUID='2.25.12'), ref=False), 'references': dict(edit=at(3, FrameOfReferenceUID='2.25.13'), ref=False),
+    'noreferences': dict(edit=at(None, FrameOfReferenceUID=None)),
     'noreference': dict(edit=at(3, FrameOfReferenceUID=None), ref=False), 'mixed': dict(edit=at(2, ImageOrientationPatient=['1', '0', '0', '0', '1', '0']), ref=False),
     'tilt': dict(edit=tilt, ref=False), 'sizes': dict(edit=at(2, PixelSpacing=['1.5', '1.3']), ref=False),
     'localizer': dict(edit=at(None, ImageType=['ORIGINAL', 'PRIMARY', 'LOCALIZER']), ref=False), 'planes': dict(n=3, edit=planes, ref=False),
@@ -195,6 +210,7 @@ SERIES = {
     'noorientation': dict(edit=at(1, ImageOrientationPatient=None), ref=False), 'nospacing': dict(edit=at(1, PixelSpacing=None), ref=False),
     'badcosines': dict(edit=at(1, ImageOrientationPatient=['1', '0', '0', '0.5', '0.5', '0']), ref=False),
     'long': dict(edit=lambda d, k: setattr(d, 'PixelData', d.PixelData + bytes(64)), ref=False),
+    'onescreen': dict(edit=at(4, SOPClassUID=SC), ref=False), 'onebit': dict(edit=onebit, ref=False), 'float': dict(edit=floating, ref=False), 'frames2': dict(edit=two_frames, ref=False),
     'badslope': dict(edit=at(2, RescaleSlope='0', RescaleIntercept='0'), ref=False), 'bits32': dict(edit=lambda d, k: bits32(d), ref=False),
 }
 

@@ -1,0 +1,251 @@
+// Files of one series -> one checked volume. The verdict looks at the kind of each object first, then at what must be one for all of them (patient, study,
+// series, frame of reference), then at where the slices lie (geometry.c). A reason names instances and tags, never a value of a patient attribute.
+#include "dicom/series.h"
+#include "dicom/series_parts.hh"
+#include "dicom/slice_file.hh"
+#include "config/digest.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+static const uint64_t MAX_VOLUME_BYTES = UINT64_C(8) << 30;
+
+struct series {
+	struct series_info info = {};
+	std::vector<struct slice_file> slices;    // in grid order
+	float *voxels = NULL;                     // (slices, rows, cols)
+	~series() { free(voxels); }
+};
+
+typedef std::vector<struct slice_file> slice_files;
+
+// True with *verdict and *reason set when the objects are not slices of one kind.
+static bool
+judge_kinds(const slice_files &files, enum series_verdict *verdict, struct err *reason)
+{
+	const struct slice_file *other = NULL, *image = NULL;
+
+	for (const struct slice_file &f : files)
+		(f.ignored.code != ERR_NONE ? other : image) = &f;
+	if (other != NULL && image != NULL) {
+		*verdict = SERIES_BAD;
+		err_set(reason, ERR_INPUT, "%s, but %s of the same series is an image", other->ignored.text, image->place.sop_uid);
+		return true;
+	}
+	*verdict = SERIES_IGNORED;
+	for (const struct slice_file &f : files) {
+		if (f.ignored.code != ERR_NONE)
+			*reason = f.ignored;
+		else if (f.is_localizer)
+			err_set(reason, ERR_INPUT, "a localizer: ImageType (0008,0008) of instance %s says LOCALIZER", f.place.sop_uid);
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
+// What all slices must share; true with *reason set when one differs from the first.
+static bool
+judge_identity(const slice_files &files, struct err *reason)
+{
+	const struct slice_file &first = files[0];
+
+	for (const struct slice_file &f : files) {
+		const char *what = f.patient != first.patient ? "two patients: PatientID (0010,0020) or IssuerOfPatientID (0010,0021)"
+		    : strcmp(f.study_uid, first.study_uid) != 0 ? "two studies: StudyInstanceUID (0020,000D)"
+		    : strcmp(f.series_uid, first.series_uid) != 0 ? "two series: SeriesInstanceUID (0020,000E)"
+		    : strcmp(f.sop_class, first.sop_class) != 0 ? "two kinds of image: SOPClassUID (0008,0016)"
+		    : strcmp(f.frame_of_reference, first.frame_of_reference) != 0 ? "two frames of reference: FrameOfReferenceUID (0020,0052)" : NULL;
+		if (what != NULL) {
+			err_set(reason, ERR_INPUT, "%s of instances %s and %s differ", what, first.place.sop_uid, f.place.sop_uid);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_orthogonal(const struct slice &a, const struct slice &b)
+{
+	double product = 0;
+
+	for (int i = 0; i < 3; i++) {
+		int k = (i + 1) % 3, l = (i + 2) % 3;
+		product += (a.row_dir[k] * a.col_dir[l] - a.row_dir[l] * a.col_dir[k]) * (b.row_dir[k] * b.col_dir[l] - b.row_dir[l] * b.col_dir[k]);
+	}
+	return std::fabs(product) < 0.1; // within 6 degrees
+}
+
+// Three planes at right angles: a localizer that does not say so.
+static bool
+has_three_planes(const slice_files &files)
+{
+	const struct slice *second = NULL;
+
+	for (const struct slice_file &f : files)
+		if (is_orthogonal(files[0].place, f.place)) {
+			if (second == NULL)
+				second = &f.place;
+			else if (is_orthogonal(*second, f.place))
+				return true;
+		}
+	return false;
+}
+
+// Order and grid; the files are put into that order when they are whole.
+static int
+judge_geometry(slice_files &files, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
+{
+	static const enum series_verdict verdicts[] = { SERIES_WHOLE, SERIES_GAP, SERIES_BAD }; // by enum geometry_verdict
+	std::vector<struct slice> places;
+	std::vector<size_t> order(files.size());
+	slice_files sorted;
+
+	for (const struct slice_file &f : files)
+		places.push_back(f.place);
+	*verdict = verdicts[geometry_order(places.data(), places.size(), order.data(), grid, reason)];
+	if (*verdict != SERIES_WHOLE && reason->code == ERR_LIMIT) {
+		*e = *reason;
+		return -1;
+	}
+	if (*verdict == SERIES_WHOLE) {
+		for (size_t i : order)
+			sorted.push_back(std::move(files[i]));
+		files.swap(sorted);
+	}
+	return 0;
+}
+
+static int
+judge(slice_files &files, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
+{
+	if (judge_kinds(files, verdict, reason))
+		return 0;
+	*verdict = SERIES_BAD;
+	if (judge_identity(files, reason))
+		return 0;
+	for (const struct slice_file &f : files)
+		if (f.bad.code != ERR_NONE) {
+			*reason = f.bad;
+			return 0;
+		}
+	if (has_three_planes(files)) {
+		*verdict = SERIES_IGNORED;
+		err_set(reason, ERR_INPUT, "a localizer: ImageOrientationPatient (0020,0037) of its slices names three planes at right angles");
+		return 0;
+	}
+	return judge_geometry(files, verdict, grid, reason, e);
+}
+
+// Reads and judges. 0: *verdict and info are set.
+static int
+check(const char *const *paths, size_t n, bool keep_headers, slice_files &files, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e)
+{
+	*info = {};
+	if (n == 0)
+		return err_set(e, ERR_INPUT, "a series without a file");
+	for (size_t i = 0; i < n; i++) {
+		files.emplace_back();
+		if (slice_file_read(paths[i], keep_headers, files.back(), e) != 0)
+			return err_note(e, "reading %s", paths[i]);
+	}
+	const struct slice_file &first = files[0];
+	memcpy(info->study_uid, first.study_uid, sizeof info->study_uid);
+	memcpy(info->series_uid, first.series_uid, sizeof info->series_uid);
+	memcpy(info->modality, first.modality, sizeof info->modality);
+	memcpy(info->description, first.description, sizeof info->description);
+	if (first.frame_of_reference[0] != '\0')
+		memcpy(info->frame_of_reference, first.frame_of_reference, sizeof info->frame_of_reference);
+	else // as derived.cc: a frame of its own, which no other series shares
+		digest_uid((std::string(first.series_uid) + "/frame-of-reference").c_str(), info->frame_of_reference);
+	info->n_instances = n;
+	return judge(files, verdict, &info->grid, reason, e);
+}
+
+extern "C" int
+series_check(const char *const *paths, size_t n, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e)
+{
+	return shim_int(e, [&] {
+		slice_files files;
+		return check(paths, n, false, files, verdict, info, reason, e);
+	});
+}
+
+static int
+load_voxels(struct series &s, struct err *e)
+{
+	const struct grid &g = s.info.grid;
+	size_t n = grid_voxels(&g), a_slice = g.rows * g.cols;
+
+	if (n > MAX_VOLUME_BYTES / sizeof(float))
+		return err_set(e, ERR_LIMIT, "%zu slices of Rows %zu x Columns %zu are more than the %llu GiB that a volume may take", g.slices, g.rows, g.cols,
+		    (unsigned long long)(MAX_VOLUME_BYTES >> 30));
+	s.voxels = (float *)malloc(n * sizeof(float));
+	if (s.voxels == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for %zu voxels", n);
+	for (size_t i = 0; i < g.slices; i++)
+		if (slice_file_voxels(s.slices[i], s.voxels + i * a_slice, e) != 0)
+			return err_note(e, "slice %s", s.slices[i].place.sop_uid);
+	return 0;
+}
+
+extern "C" struct series *
+series_load(const char *const *paths, size_t n, struct err *e)
+{
+	return shim_pointer(e, [&]() -> struct series * {
+		std::unique_ptr<struct series> s(new struct series);
+		enum series_verdict verdict;
+		struct err reason = {};
+		if (check(paths, n, true, s->slices, &verdict, &s->info, &reason, e) != 0)
+			return nullptr;
+		if (verdict != SERIES_WHOLE) {
+			err_set(e, ERR_INPUT, "%s", reason.text);
+			return nullptr;
+		}
+		if (load_voxels(*s, e) != 0)
+			return nullptr;
+		for (struct slice_file &f : s->slices)
+			f.path = NULL; // the caller's; not needed any more
+		return s.release();
+	});
+}
+
+extern "C" void
+series_free(struct series *s)
+{
+	delete s;
+}
+
+extern "C" const struct series_info *
+series_info(const struct series *s)
+{
+	return &s->info;
+}
+
+extern "C" const struct grid *
+series_grid(const struct series *s)
+{
+	return &s->info.grid;
+}
+
+extern "C" const float *
+series_voxels(const struct series *s)
+{
+	return s->voxels;
+}
+
+size_t
+series_n_slices(const struct series *s)
+{
+	return s->slices.size();
+}
+
+DcmDataset *
+series_header(const struct series *s, size_t slice)
+{
+	return s->slices.at(slice).header->getDataset();
+}

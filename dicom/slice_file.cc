@@ -1,0 +1,220 @@
+// One file of a series: see slice_file.hh. Native pixels of 8 and 16 bits are unpacked here (PS3.5 8.1.1, PS3.3 C.7.6.3.1), since DCMTK gives them unmasked.
+#include "dicom/slice_file.hh"
+#include "config/utf8.h"
+#include "dicom/text.hh"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+#include <vector>
+
+static const struct { const char *uid; const char *multiframe; } storage[] = { // what is segmented; multiframe: what to call a class that is not read yet
+	{ UID_MRImageStorage, NULL },
+	{ UID_CTImageStorage, NULL },
+	{ UID_EnhancedMRImageStorage, "Enhanced MR Image Storage" },
+	{ UID_EnhancedCTImageStorage, "Enhanced CT Image Storage" },
+	{ UID_LegacyConvertedEnhancedMRImageStorage, "Legacy Converted Enhanced MR Image Storage" },
+	{ UID_LegacyConvertedEnhancedCTImageStorage, "Legacy Converted Enhanced CT Image Storage" },
+};
+
+// An object of another kind: it may share the study, but is no slice.
+static void
+judge_kind(DcmItem &item, struct slice_file &f)
+{
+	const char *uid = f.place.sop_uid, *name;
+	OFString photometric;
+	Uint16 samples = 1, allocated = 16;
+
+	for (const auto &s : storage) {
+		if (strcmp(f.sop_class, s.uid) != 0)
+			continue;
+		if (s.multiframe != NULL)
+			err_set(&f.bad, ERR_INPUT, "instance %s: %s is not read by this version, only single-frame MR and CT", uid, s.multiframe);
+		else if (!f.scan.has_pixels)
+			err_set(&f.ignored, ERR_INPUT, "instance %s has no PixelData (7FE0,0010)", uid);
+		part10_text(item, DCM_PhotometricInterpretation, photometric);
+		if ((item.findAndGetUint16(DCM_SamplesPerPixel, samples).good() && samples > 1) || (!photometric.empty() && photometric.compare(0, 10, "MONOCHROME") != 0))
+			err_set(&f.ignored, ERR_INPUT, "instance %s is a colour image: PhotometricInterpretation (0028,0004)", uid);
+		else if (item.findAndGetUint16(DCM_BitsAllocated, allocated).good() && allocated == 1)
+			err_set(&f.ignored, ERR_INPUT, "instance %s has pixels of one bit: BitsAllocated (0028,0100)", uid);
+		else if (f.scan.has_pixels && !f.scan.has_integer_pixels)
+			err_set(&f.ignored, ERR_INPUT, "instance %s has floating-point pixels", uid);
+		return;
+	}
+	name = dcmFindNameOfUID(f.sop_class, NULL);
+	err_set(&f.ignored, ERR_INPUT, "instance %s is no MR or CT image: SOPClassUID (0008,0016) is %s (%s)", uid, name != NULL ? name : "unknown", f.sop_class);
+}
+
+// Pixels that this version does not unpack.
+static void
+judge_pixels(struct slice_file &f)
+{
+	const char *uid = f.place.sop_uid, *syntax = dcmFindNameOfUID(f.scan.transfer_syntax, "unknown");
+	const struct pixel_layout *p = &f.layout;
+
+	if (f.scan.is_encapsulated)
+		err_set(&f.bad, ERR_INPUT, "instance %s: its transfer syntax, %s, is compressed and not read by this version: send it uncompressed, as Explicit VR Little Endian", uid,
+		    syntax);
+	else if (p->frames > 1)
+		err_set(&f.bad, ERR_INPUT, "instance %s: NumberOfFrames (0028,0008) is %zu in a single-frame class", uid, p->frames);
+	else if (p->bits_allocated != 8 && p->bits_allocated != 16)
+		err_set(&f.bad, ERR_INPUT, "instance %s: BitsAllocated (0028,0100) is %u; 8 and 16 are read", uid, p->bits_allocated);
+	else if (f.scan.n_pixel_bytes > p->n_bytes + p->n_bytes % 2)
+		err_set(&f.bad, ERR_INPUT, "instance %s: PixelData (7FE0,0010) holds %llu bytes, but Rows x Columns x BitsAllocated need %llu", uid,
+		    (unsigned long long)f.scan.n_pixel_bytes, (unsigned long long)p->n_bytes);
+}
+
+static void
+need_numbers(DcmItem &item, const DcmTagKey &tag, double *values, size_t n, struct slice_file &f)
+{
+	if (!part10_numbers(item, tag, values, n) && f.bad.code == ERR_NONE)
+		err_set(&f.bad, ERR_INPUT, "slice %s: %s (%04X,%04X) is missing or does not hold %zu number%s", f.place.sop_uid, DcmTag(tag).getTagName(), tag.getGroup(),
+		    tag.getElement(), n, n > 1 ? "s" : "");
+}
+
+static void
+read_place(DcmItem &item, struct slice_file &f)
+{
+	double directions[6] = {}, thickness;
+
+	need_numbers(item, DCM_ImagePositionPatient, f.place.position_mm, 3, f);
+	need_numbers(item, DCM_ImageOrientationPatient, directions, 6, f);
+	need_numbers(item, DCM_PixelSpacing, f.place.spacing_mm, 2, f);
+	memcpy(f.place.row_dir, directions, sizeof f.place.row_dir);
+	memcpy(f.place.col_dir, directions + 3, sizeof f.place.col_dir);
+	if (part10_numbers(item, DCM_SliceThickness, &thickness, 1))
+		f.place.thickness_mm = thickness;
+	f.place.rows = f.layout.rows;
+	f.place.cols = f.layout.cols;
+}
+
+static void
+read_rescale(DcmItem &item, struct slice_file &f)
+{
+	OFString photometric;
+
+	if (item.tagExistsWithValue(DCM_RescaleSlope))
+		need_numbers(item, DCM_RescaleSlope, &f.slope, 1, f);
+	if (item.tagExistsWithValue(DCM_RescaleIntercept))
+		need_numbers(item, DCM_RescaleIntercept, &f.intercept, 1, f);
+	if (f.slope == 0 && f.bad.code == ERR_NONE)
+		err_set(&f.bad, ERR_INPUT, "slice %s: RescaleSlope (0028,1053) is 0", f.place.sop_uid);
+	part10_text(item, DCM_PhotometricInterpretation, photometric);
+	f.is_inverted = photometric == "MONOCHROME1";
+}
+
+// Cut to fit, at the end of a character.
+static void
+read_description(DcmItem &item, struct slice_file &f)
+{
+	DcmElement *element = NULL;
+	text_reader reader;
+	OFString text;
+	size_t n = 0;
+
+	if (item.findAndGetElement(DCM_SeriesDescription, element).bad() || element == NULL)
+		return;
+	reader.select(item);
+	reader.read(*element, text);
+	while (n < text.length() && text[n] != '\0') {
+		size_t length = utf8_length(text.c_str() + n, text.length() - n);
+		if (length == 0 || n + length >= sizeof f.description)
+			break;
+		n += length;
+	}
+	memcpy(f.description, text.c_str(), n);
+	f.description[n] = '\0';
+}
+
+static bool
+has_value(const OFString &values, const char *wanted)
+{
+	return ("\\" + values + "\\").find(OFString("\\") + wanted + "\\") != OFString_npos;
+}
+
+static int
+read_names(DcmItem &item, struct slice_file &f, struct err *e)
+{
+	OFString modality, image_type, issuer;
+
+	if (part10_uid(item, DCM_SOPClassUID, true, f.sop_class, e) != 0 || part10_uid(item, DCM_SOPInstanceUID, true, f.place.sop_uid, e) != 0 ||
+	    part10_uid(item, DCM_StudyInstanceUID, true, f.study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, f.series_uid, e) != 0 ||
+	    part10_uid(item, DCM_FrameOfReferenceUID, false, f.frame_of_reference, e) != 0)
+		return -1;
+	part10_text(item, DCM_Modality, modality);
+	snprintf(f.modality, sizeof f.modality, "%s", modality.c_str());
+	read_description(item, f);
+	part10_text(item, DCM_PatientID, f.patient);
+	part10_text(item, DCM_IssuerOfPatientID, issuer);
+	f.patient += '\\';
+	f.patient += issuer;
+	f.is_localizer = part10_text(item, DCM_ImageType, image_type) && has_value(image_type, "LOCALIZER");
+	return 0;
+}
+
+int
+slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct err *e)
+{
+	std::unique_ptr<DcmFileFormat> file(new DcmFileFormat);
+	DcmItem &item = *file->getDataset();
+
+	f.path = path;
+	if (part10_load(path, *file, &f.scan, e) != 0 || read_names(item, f, e) != 0)
+		return -1;
+	judge_kind(item, f);
+	if (f.ignored.code == ERR_NONE && f.bad.code == ERR_NONE) {
+		if (part10_layout(item, &f.scan, &f.layout, e) != 0)
+			return err_note(e, "instance %s", f.place.sop_uid);
+		judge_pixels(f);
+		read_place(item, f);
+		read_rescale(item, f);
+	}
+	if (keep_header)
+		f.header = std::move(file);
+	return 0;
+}
+
+static int
+read_bytes(const char *path, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t done = 0;
+
+	if (fd < 0)
+		return err_errno(e, "opening the file");
+	while (done < n) {
+		ssize_t got = pread(fd, bytes + done, n - done, (off_t)(at + done));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		done += (size_t)got;
+	}
+	int result = done == n ? 0 : err_errno(e, "reading the pixels");
+	close(fd);
+	return result;
+}
+
+int
+slice_file_voxels(const struct slice_file &f, float *to, struct err *e)
+{
+	const struct pixel_layout *p = &f.layout;
+	size_t n = p->rows * p->cols; // no overflow: each is below 65536
+	unsigned shift = p->high_bit + 1 - p->bits_stored;
+	int32_t range = (int32_t)1 << p->bits_stored, low = p->is_signed ? -range / 2 : 0, high = low + range - 1;
+	std::vector<unsigned char> bytes((size_t)p->n_bytes);
+
+	if (read_bytes(f.path, f.scan.pixels, bytes.data(), bytes.size(), e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		int32_t word = p->bits_allocated == 8 ? bytes[i] : bytes[2 * i] | bytes[2 * i + 1] << 8;
+		int32_t value = (word >> shift) & (range - 1);
+		if (p->is_signed && value > high)
+			value -= range;
+		if (f.is_inverted)
+			value = low + high - value;
+		to[i] = (float)(f.slope * value + f.intercept);
+	}
+	return 0;
+}

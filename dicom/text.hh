@@ -1,0 +1,16 @@
+// Texts of a data set in UTF-8. For this room only.
+#pragma once
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dcspchrs.h>
+#include <dcmtk/dcmdata/dctk.h>
+
+// Converts what SpecificCharacterSet says; where that fails, what is not UTF-8 becomes '?': a text never makes a data set unreadable.
+class text_reader {
+public:
+	void select(DcmItem &data_set);                          // whose SpecificCharacterSet counts
+	void read(DcmElement &element, OFString &text);          // values joined by '\'; "" for sequences, pixels and unknown bytes that are no text
+
+private:
+	DcmSpecificCharacterSet conversion;
+	bool can_convert = false;
+};

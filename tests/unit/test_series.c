@@ -1,0 +1,217 @@
+/* series: verdicts with their reasons, and voxels against what tests/tools/mkseries.py expects (and pydicom agrees with). */
+#include "dicom/series.h"
+#include "config/file.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { MAX = 16 };
+extern char **environ;
+static char folder[256];
+
+struct files {
+	char *paths[MAX];
+	size_t n;
+};
+
+static int
+make_files(void **state)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *args[] = { (char *)"/usr/bin/python3", (char *)"tests/tools/mkseries.py", folder, NULL };
+	struct err e;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	snprintf(folder, sizeof folder, "%s/segan-series-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	if (mkdtemp(folder) == NULL || posix_spawn(&pid, args[0], NULL, NULL, args, environ) != 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		return -1;
+	return dicom_start(&e);
+}
+
+static int
+remove_files(void **state)
+{
+	struct err e;
+
+	(void)state;
+	return file_remove_tree(folder, &e);
+}
+
+static int
+add_file(void *arg, const char *path, struct err *e)
+{
+	struct files *f = arg;
+
+	(void)e;
+	assert_true(f->n < MAX);
+	f->paths[f->n++] = strdup(path);
+	return 0;
+}
+
+static struct files
+find(const char *name)
+{
+	struct files f = { .n = 0 };
+	char dir[512];
+	struct err e;
+
+	snprintf(dir, sizeof dir, "%s/%s", folder, name);
+	assert_int_equal(file_walk(dir, add_file, &f, &e), 0);
+	assert_true(f.n > 0);
+	return f;
+}
+
+static void
+drop(struct files *f)
+{
+	while (f->n > 0)
+		free(f->paths[--f->n]);
+}
+
+static void
+assert_verdict(const char *name, enum series_verdict verdict, const char *words)
+{
+	struct files f = find(name);
+	struct err reason = { 0 }, e = { 0 };
+	struct series_info info;
+	enum series_verdict got;
+	struct series *s;
+
+	if (series_check((const char *const *)f.paths, f.n, &got, &info, &reason, &e) != 0)
+		fail_msg("%s: %s", name, e.text);
+	if (got != verdict || strstr(reason.text, words) == NULL)
+		fail_msg("%s: verdict %d instead of %d, \"%s\" instead of \"%s\"", name, got, verdict, reason.text, words);
+	assert_null(strstr(reason.text, "CANARY"));
+	s = series_load((const char *const *)f.paths, f.n, &e);
+	assert_int_equal(s != NULL, verdict == SERIES_WHOLE);
+	if (verdict != SERIES_WHOLE) {
+		assert_int_equal(e.code, ERR_INPUT);
+		assert_string_equal(e.text, reason.text);
+	}
+	series_free(s);
+	drop(&f);
+}
+
+static void
+test_verdicts(void **state)
+{
+	static const struct { const char *name; enum series_verdict verdict; const char *words; } cases[] = {
+		{ "plain", SERIES_WHOLE, "" }, { "reversed", SERIES_WHOLE, "" }, { "shuffled", SERIES_WHOLE, "" }, { "one", SERIES_WHOLE, "" }, { "two", SERIES_WHOLE, "" },
+		{ "gap", SERIES_GAP, "1 slice is missing" }, { "uneven", SERIES_GAP, "unevenly spaced" },
+		{ "double", SERIES_BAD, "doubled position" }, { "mixed", SERIES_BAD, "mixed orientation" }, { "tilt", SERIES_BAD, "gantry tilt" },
+		{ "sizes", SERIES_BAD, "PixelSpacing (0028,0030)" },
+		{ "patients", SERIES_BAD, "two patients: PatientID (0010,0020)" }, { "issuers", SERIES_BAD, "two patients" }, { "studies", SERIES_BAD, "two studies" },
+		{ "serieses", SERIES_BAD, "two series" }, { "references", SERIES_BAD, "two frames of reference" }, { "noreference", SERIES_BAD, "two frames of reference" },
+		{ "noreferences", SERIES_WHOLE, "" },
+		{ "localizer", SERIES_IGNORED, "LOCALIZER" }, { "planes", SERIES_IGNORED, "three planes" }, { "colour", SERIES_IGNORED, "colour" },
+		{ "sr", SERIES_IGNORED, "SOPClassUID (0008,0016)" }, { "sc", SERIES_IGNORED, "SecondaryCapture" }, { "onebit", SERIES_IGNORED, "one bit" },
+		{ "float", SERIES_IGNORED, "floating-point" }, { "onescreen", SERIES_BAD, "of the same series is an image" },
+		{ "enhanced", SERIES_BAD, "Enhanced MR Image Storage" }, { "rle", SERIES_BAD, "RLE" }, { "frames2", SERIES_BAD, "NumberOfFrames (0028,0008)" },
+		{ "noposition", SERIES_BAD, "2.25.7001: ImagePositionPatient (0020,0032)" }, { "noorientation", SERIES_BAD, "2.25.7001: ImageOrientationPatient (0020,0037)" },
+		{ "nospacing", SERIES_BAD, "2.25.7001: PixelSpacing (0028,0030)" }, { "badcosines", SERIES_BAD, "2.25.7001: ImageOrientationPatient (0020,0037)" },
+		{ "long", SERIES_BAD, "PixelData (7FE0,0010) holds 190 bytes" }, { "badslope", SERIES_BAD, "2.25.7002: RescaleSlope (0028,1053) is 0" },
+		{ "bits32", SERIES_BAD, "BitsAllocated (0028,0100) is 32" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_verdict(cases[i].name, cases[i].verdict, cases[i].words);
+}
+
+static void
+test_voxels(void **state)
+{
+	static const char *const names[] = { "plain", "implicit", "ct", "signed", "signedfull", "eight", "high", "mono1", "mono1signed", "rescaled", "shuffled", "one", "two",
+		"noreferences" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct files f = find(names[i]);
+		char path[512];
+		struct err e;
+		size_t n;
+		struct series *s = series_load((const char *const *)f.paths, f.n, &e);
+
+		snprintf(path, sizeof path, "%s/%s.f32", folder, names[i]);
+		char *expected = file_read(path, 1 << 20, &n, &e);
+		if (s == NULL || expected == NULL)
+			fail_msg("%s: %s", names[i], e.text);
+		assert_int_equal(n, grid_voxels(series_grid(s)) * sizeof(float));
+		if (memcmp(series_voxels(s), expected, n) != 0)
+			fail_msg("%s: voxel 1 is %g instead of %g", names[i], series_voxels(s)[1], ((const float *)expected)[1]);
+		free(expected);
+		series_free(s);
+		drop(&f);
+	}
+}
+
+static void
+test_info_and_grid(void **state)
+{
+	struct files f = find("shuffled");
+	struct series_info info;
+	enum series_verdict verdict;
+	struct err reason, e;
+
+	(void)state;
+	assert_int_equal(series_check((const char *const *)f.paths, f.n, &verdict, &info, &reason, &e), 0);
+	assert_string_equal(info.study_uid, "2.25.1");
+	assert_string_equal(info.series_uid, "2.25.2");
+	assert_string_equal(info.modality, "MR");
+	assert_string_equal(info.description, "FLAIR t\xc3\xaate");
+	assert_string_equal(info.frame_of_reference, "2.25.3");
+	assert_int_equal(info.n_instances, 5);
+	assert_true(info.grid.slices == 5 && info.grid.rows == 7 && info.grid.cols == 9);
+	assert_true(fabs(info.grid.spacing_mm[0] - 4) < 1e-6 && info.grid.spacing_mm[1] == 1.5 && info.grid.spacing_mm[2] == 1.25);
+	assert_true(info.grid.origin_mm[0] == -40 && info.grid.origin_mm[1] == -50 && info.grid.origin_mm[2] == -20);
+	drop(&f);
+	f = find("noreferences");
+	assert_int_equal(series_check((const char *const *)f.paths, f.n, &verdict, &info, &reason, &e), 0);
+	assert_true(dicom_uid_is_valid(info.frame_of_reference));
+	drop(&f);
+}
+
+/* What cannot be read at all is no verdict: which file, and why. */
+static void
+test_unreadable(void **state)
+{
+	static const char *const names[] = { "text", "short", "uiddots", "deep", "frames" };
+	struct series_info info;
+	enum series_verdict verdict;
+	struct err reason, e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct files f = find(names[i]);
+		assert_int_equal(series_check((const char *const *)f.paths, f.n, &verdict, &info, &reason, &e), -1);
+		assert_int_equal(e.code, ERR_INPUT);
+		assert_non_null(strstr(e.text, "000.dcm"));
+		assert_null(series_load((const char *const *)f.paths, f.n, &e));
+		drop(&f);
+	}
+	assert_int_equal(series_check(NULL, 0, &verdict, &info, &reason, &e), -1);
+	assert_int_equal(e.code, ERR_INPUT);
+	series_free(NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_voxels), cmocka_unit_test(test_info_and_grid), cmocka_unit_test(test_unreadable),
+	};
+
+	return cmocka_run_group_tests(tests, make_files, remove_files);
+}
