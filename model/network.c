@@ -211,7 +211,7 @@ network_pass_open(struct network_pass *out, struct parameters *p, const struct n
 	out->logits = network_segmentor(out->graph, network, form, out->x);
 	out->probability = node_sigmoid(out->graph, out->logits);
 	if (out->probability)
-		out->probability->keep = true;
+		out->logits->keep = out->probability->keep = true;
 	if (graph_plan(out->graph, form == NETWORK_SERVING ? PLAN_REUSE : PLAN_EACH, e) == 0)
 		return 0;
 	network_pass_close(out);

@@ -22,8 +22,8 @@ int network_fill(struct parameters *p, tensor_find_fn find, const void *source, 
 /* Plain parameters -> serving ones (both planned): weight * g / sqrt(var + eps) and beta - mean * g / sqrt(var + eps). */
 int network_fold(const struct parameters *plain, struct parameters *serving, double bn_eps, struct err *e);
 
-/* The segmentor planned for one input size: write x->value, run graph_forward, read probability->value. */
+/* The segmentor planned for one input size: write x->value, run graph_forward, read logits->value, probability->value. */
 struct network_pass { struct graph *graph; struct node *x, *logits, *probability; };
-/* borrows p. logits can be read afterwards only with PLAN_EACH. caller: network_pass_close */
+/* borrows p. caller: network_pass_close */
 int network_pass_open(struct network_pass *out, struct parameters *p, const struct network *network, enum network_form form, struct shape x, struct err *e);
 void network_pass_close(struct network_pass *pass);

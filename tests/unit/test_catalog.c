@@ -13,14 +13,14 @@
 
 #define SHIPPED "model/shipped/glioma-flair/0.1.0"
 
-static char top[64], roots[2][80];
+static char top[256], roots[2][300];
 static const char *const both[2] = { roots[0], roots[1] };
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	snprintf(top, sizeof top, "/tmp/catalog.XXXXXX");
+	snprintf(top, sizeof top, "%s/catalog.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(top));
 	for (int i = 0; i < 2; i++)
 		snprintf(roots[i], sizeof roots[i], "%s/%d", top, i);
@@ -40,7 +40,7 @@ static void
 write_file(const char *dir, const char *leaf, const void *bytes, size_t n)
 {
 	struct err e;
-	char path[300];
+	char path[500];
 
 	assert_int_equal(file_make_dirs(dir, 0755, &e), 0);
 	snprintf(path, sizeof path, "%s/%s", dir, leaf);
@@ -52,7 +52,7 @@ static void
 install(int root, const char *name, const char *version, const char *folder)
 {
 	struct err e;
-	char dir[200], *text = file_read(SHIPPED "/model.json", 1 << 20, &(size_t){ 0 }, &e), *changed = malloc(8192);
+	char dir[400], *text = file_read(SHIPPED "/model.json", 1 << 20, &(size_t){ 0 }, &e), *changed = malloc(8192);
 	const char *rest = strstr(text, "\"description\"");
 
 	assert_non_null(changed);
@@ -66,7 +66,7 @@ install(int root, const char *name, const char *version, const char *folder)
 static void
 put_in_service(int root, const char *name, const char *line)
 {
-	char dir[200];
+	char dir[400];
 
 	snprintf(dir, sizeof dir, "%s/%s", roots[root], name);
 	write_file(dir, "in-service", line, strlen(line));
@@ -135,7 +135,7 @@ bad_folders_are_told(void **state)
 {
 	struct err e = { 0 };
 	struct catalog *c;
-	char dir[200];
+	char dir[400];
 
 	(void)state;
 	install(1, "c", "1.0", "2.0");                 /* folder and manifest disagree */

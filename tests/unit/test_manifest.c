@@ -11,13 +11,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char dir[64];
+static char dir[256];
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof dir, "/tmp/manifest.XXXXXX");
+	snprintf(dir, sizeof dir, "%s/manifest.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(dir));
 	return 0;
 }
@@ -68,7 +68,7 @@ static void
 write_changed(const char *from, const char *to)
 {
 	struct err e;
-	char path[128], *text, *at, *changed;
+	char path[300], *text, *at, *changed;
 	size_t n;
 
 	text = file_read("model/shipped/glioma-flair/0.1.0/model.json", 1 << 20, &n, &e);

@@ -12,13 +12,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char dir[64], path[80];
+static char dir[256], path[300];
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof dir, "/tmp/weights.XXXXXX");
+	snprintf(dir, sizeof dir, "%s/weights.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/w.safetensors", dir);
 	return 0;

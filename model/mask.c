@@ -1,0 +1,168 @@
+/* Probabilities -> one mask: threshold, then removal of small pieces. Pieces are 26-connected (they touch by a face, an edge or a corner) and found
+ * over runs of voxels along the columns, so memory grows with the outline of what was found, not with the volume. */
+#include "model/prep.h"
+
+#include <stdlib.h>
+
+struct run { size_t begin, end, parent, size; };   /* columns [begin, end); parent: a run of the same piece, itself at the root; size: voxels of a root's piece */
+
+struct pieces {
+	struct run *runs;
+	size_t n;
+	size_t *row_begin;                     /* (rows of all slices + 1): first run of each */
+};
+
+static size_t
+threshold(const float *probability, size_t n, double limit, uint8_t *mask)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		mask[i] = probability[i] >= limit;
+		count += mask[i];
+	}
+	return count;
+}
+
+/* Runs of one row from column 0 on; runs NULL: only counts them. */
+static size_t
+row_runs(const uint8_t *row, size_t cols, size_t first, struct run *runs)
+{
+	size_t n = 0;
+
+	for (size_t c = 0; c < cols; c++) {
+		size_t begin = c;
+
+		while (c < cols && row[c])
+			c++;
+		if (c == begin)
+			continue;
+		if (runs)
+			runs[first + n] = (struct run){ begin, c, first + n, c - begin };
+		n++;
+	}
+	return n;
+}
+
+static size_t
+root(struct run *runs, size_t i)
+{
+	while (runs[i].parent != i)
+		i = runs[i].parent = runs[runs[i].parent].parent;
+	return i;
+}
+
+static void
+join(struct run *runs, size_t i, size_t j)
+{
+	i = root(runs, i);
+	j = root(runs, j);
+	if (i == j)
+		return;
+	if (i > j) {
+		size_t k = i;
+		i = j;
+		j = k;
+	}
+	runs[j].parent = i;
+	runs[i].size += runs[j].size;
+}
+
+/* Joins the runs of two neighbouring rows that touch, corners included. Both lists are in order of their columns. */
+static void
+join_rows(struct pieces *p, size_t row, size_t other)
+{
+	size_t i = p->row_begin[row], j = p->row_begin[other];
+
+	while (i < p->row_begin[row + 1] && j < p->row_begin[other + 1]) {
+		if (p->runs[i].begin <= p->runs[j].end && p->runs[j].begin <= p->runs[i].end)
+			join(p->runs, i, j);
+		if (p->runs[i].end < p->runs[j].end)
+			i++;
+		else
+			j++;
+	}
+}
+
+/* Every row with those of its 13 earlier neighbours that are in other rows. */
+static void
+join_all(struct pieces *p, const struct grid *g)
+{
+	for (size_t s = 0; s < g->slices; s++)
+		for (size_t r = 0; r < g->rows; r++) {
+			size_t row = s * g->rows + r;
+
+			if (r > 0)
+				join_rows(p, row, row - 1);
+			if (s == 0)
+				continue;
+			join_rows(p, row, row - g->rows);
+			if (r > 0)
+				join_rows(p, row, row - g->rows - 1);
+			if (r + 1 < g->rows)
+				join_rows(p, row, row - g->rows + 1);
+		}
+}
+
+static int
+pieces_find(struct pieces *p, const struct grid *g, const uint8_t *mask, struct err *e)
+{
+	const size_t n_rows = g->slices * g->rows;
+
+	p->row_begin = calloc(n_rows + 1, sizeof *p->row_begin);
+	if (!p->row_begin)
+		return err_set(e, ERR_LIMIT, "no memory for the rows of a mask");
+	for (size_t row = 0; row < n_rows; row++) {
+		p->row_begin[row] = p->n;
+		p->n += row_runs(mask + row * g->cols, g->cols, p->n, NULL);
+	}
+	p->row_begin[n_rows] = p->n;
+	p->runs = calloc(p->n ? p->n : 1, sizeof *p->runs);
+	if (!p->runs)
+		return err_set(e, ERR_LIMIT, "no memory for the pieces of a mask");
+	for (size_t row = 0; row < n_rows; row++)
+		row_runs(mask + row * g->cols, g->cols, p->row_begin[row], p->runs);
+	join_all(p, g);
+	return 0;
+}
+
+static void
+pieces_close(struct pieces *p)
+{
+	free(p->runs);
+	free(p->row_begin);
+}
+
+/* Clears the runs of pieces under minimum_ml; returns the voxels cleared. */
+static size_t
+remove_small(struct pieces *p, const struct grid *g, double minimum_ml, uint8_t *mask)
+{
+	const double voxel_ml = grid_voxel_ml(g);
+	size_t removed = 0;
+
+	for (size_t row = 0; row < g->slices * g->rows; row++)
+		for (size_t i = p->row_begin[row]; i < p->row_begin[row + 1]; i++) {
+			if ((double)p->runs[root(p->runs, i)].size * voxel_ml >= minimum_ml)
+				continue;
+			for (size_t c = p->runs[i].begin; c < p->runs[i].end; c++)
+				mask[row * g->cols + c] = 0;
+			removed += p->runs[i].end - p->runs[i].begin;
+		}
+	return removed;
+}
+
+int
+prep_mask(const struct grid *g, const float *probability, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e)
+{
+	struct pieces p = { 0 };
+	int result;
+
+	*n = threshold(probability, grid_voxels(g), s->threshold, mask);
+	if (s->minimum_ml <= 0 || *n == 0)
+		return 0;
+	result = pieces_find(&p, g, mask, e);
+	if (result == 0)
+		*n -= remove_small(&p, g, s->minimum_ml, mask);
+	pieces_close(&p);
+	return result;
+}

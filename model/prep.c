@@ -1,0 +1,278 @@
+/* The preprocessing of SEGAN.md, last section, in its order: turn to LPS, subtract the floor, find the head, scale by its percentiles, clip,
+ * resample in plane, pad with air; and the way back for probabilities. Nothing is copied: a network slice is computed from the source voxels, which
+ * are read through strides (the turn) and bilinear taps (the spacing). Masks and specks: mask.c. Statistics: statistics.c. */
+#include "model/prep.h"
+#include "model/statistics.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { MAX_SIDE = 8192 };                      /* network rows or columns: over seven metres at 0.9 mm is no patient */
+
+/* A value between two neighbours: (1 - weight) * v[low] + weight * v[high]. */
+struct tap { size_t low, high; float weight; };
+
+/* One direction in the plane. */
+struct axis {
+	size_t n_source, n_model, n_padded;
+	ptrdiff_t step;                        /* from one source voxel to the next along it, in the order of the model */
+	struct tap *to_model;                  /* (n_model): taps in the source */
+	struct tap *to_source;                 /* (n_source): taps in the model */
+};
+
+/* x -> (x - shift) * scale, clipped; air is what 0 above the floor becomes. */
+struct intensity { double shift, scale; float air; };
+
+struct prep {
+	const struct manifest *m;
+	size_t n_slices, slice_size;           /* of the source */
+	bool is_reversed;                      /* source slices run from top to bottom */
+	ptrdiff_t first;                       /* source voxel, within a slice, of the model's (0, 0) */
+	struct axis rows, cols;
+	const float *voxels[MODEL_MAX_CHANNELS];
+	struct intensity intensity[MODEL_MAX_CHANNELS];
+};
+
+/* Half-pixel centres, edges repeated, as PyTorch's interpolate(align_corners=False). Equal sizes give the identity exactly. caller: free */
+static struct tap *
+taps_new(size_t n_from, size_t n_to)
+{
+	struct tap *taps = calloc(n_to, sizeof *taps);
+	double ratio = (double)n_from / (double)n_to;
+
+	for (size_t i = 0; taps && i < n_to; i++) {
+		double at = ((double)i + 0.5) * ratio - 0.5;
+
+		if (at < 0)
+			at = 0;
+		taps[i].low = (size_t)at < n_from - 1 ? (size_t)at : n_from - 1;
+		taps[i].high = taps[i].low + 1 < n_from ? taps[i].low + 1 : taps[i].low;
+		taps[i].weight = (float)(at - (double)taps[i].low);
+	}
+	return taps;
+}
+
+static int
+plan_axis(struct axis *a, size_t n_source, double spacing_mm, const struct manifest *m, struct err *e)
+{
+	double n = (double)n_source * spacing_mm / m->spacing_mm;
+
+	if (n_source == 0 || !(spacing_mm > 0) || !(n < MAX_SIDE))
+		return err_set(e, ERR_INPUT, "%zu pixels of %g mm in plane: not a size this model can take", n_source, spacing_mm);
+	a->n_source = n_source;
+	a->n_model = n < 1 ? 1 : (size_t)lround(n);
+	a->n_padded = (a->n_model + m->pad_multiple - 1) / m->pad_multiple * m->pad_multiple;
+	a->to_model = taps_new(n_source, a->n_model);
+	a->to_source = taps_new(a->n_model, n_source);
+	return a->to_model && a->to_source ? 0 : err_set(e, ERR_LIMIT, "no memory to prepare a volume");
+}
+
+/* Which stored direction runs to the left (+x), which to the back (+y), and from where: LPS. Slices are to run to the head (+z). */
+static int
+plan_turn(struct prep *p, const struct grid *g, struct err *e)
+{
+	const double *along_cols = g->row_dir, *along_rows = g->col_dir;   /* where the column index, the row index grows to */
+	double normal[3];
+	bool is_swapped;
+
+	grid_normal(g, normal);
+	if (!(fabs(normal[2]) >= M_SQRT1_2 - 1e-6))
+		return err_set(e, ERR_INPUT, "the slices are not %s (normal %.3f %.3f %.3f); other planes are not supported yet", p->m->plane, normal[0], normal[1],
+			normal[2]);
+	is_swapped = fabs(along_cols[1]) + fabs(along_rows[0]) > fabs(along_cols[0]) + fabs(along_rows[1]);
+	if (plan_axis(&p->rows, is_swapped ? g->cols : g->rows, g->spacing_mm[is_swapped ? 2 : 1], p->m, e) != 0)
+		return -1;
+	if (plan_axis(&p->cols, is_swapped ? g->rows : g->cols, g->spacing_mm[is_swapped ? 1 : 2], p->m, e) != 0)
+		return -1;
+	p->rows.step = is_swapped ? 1 : (ptrdiff_t)g->cols;
+	p->cols.step = is_swapped ? (ptrdiff_t)g->cols : 1;
+	if ((is_swapped ? along_cols[1] : along_rows[1]) < 0) {
+		p->first += (ptrdiff_t)(p->rows.n_source - 1) * p->rows.step;
+		p->rows.step = -p->rows.step;
+	}
+	if ((is_swapped ? along_rows[0] : along_cols[0]) < 0) {
+		p->first += (ptrdiff_t)(p->cols.n_source - 1) * p->cols.step;
+		p->cols.step = -p->cols.step;
+	}
+	p->is_reversed = normal[2] < 0;
+	return 0;
+}
+
+static float
+clip(double v, const double range[2])
+{
+	return (float)(v < range[0] ? range[0] : v > range[1] ? range[1] : v);
+}
+
+static int
+plan_intensity(const struct normalisation *k, const float *voxels, size_t n, struct intensity *out, struct err *e)
+{
+	double whole[2], head[2], floor_value, low, high;
+	size_t n_voxels;
+
+	if (statistics_percentiles(voxels, n, 0, -INFINITY, (double[]){ k->floor_percentile, k->head_percentile }, 2, whole, &n_voxels, e) != 0)
+		return -1;
+	floor_value = whole[0];
+	if (statistics_percentiles(voxels, n, floor_value, k->head_fraction * (whole[1] - floor_value), (double[]){ k->low_percentile, k->high_percentile },
+		2, head, &n_voxels, e) != 0)
+		return -1;
+	if (n_voxels == 0)
+		return err_set(e, ERR_INPUT, "no head in the volume: no voxel stands out");
+	low = head[0];
+	high = head[1];
+	if (!(high > low))
+		return err_set(e, ERR_INPUT, "the image is constant where there should be a head");
+	out->shift = floor_value + low;
+	out->scale = 1 / (high - low);
+	out->air = clip(-low * out->scale, k->clip);
+	return 0;
+}
+
+static int
+plan(struct prep *p, const struct volume *channels, struct err *e)
+{
+	const struct grid *g = channels[0].grid;
+	size_t n = grid_voxels(g);
+
+	if (n == 0 || n > SIZE_MAX / sizeof(float))
+		return err_set(e, ERR_INPUT, "%zu x %zu x %zu is no volume", g->slices, g->rows, g->cols);
+	for (size_t i = 1; i < p->m->n_channels; i++)
+		if (!grid_same(g, channels[i].grid))
+			return err_set(e, ERR_INPUT, "the channels %s and %s are not on one grid", p->m->channels[0], p->m->channels[i]);
+	p->n_slices = g->slices;
+	p->slice_size = g->rows * g->cols;
+	if (plan_turn(p, g, e) != 0)
+		return -1;
+	for (size_t i = 0; i < p->m->n_channels; i++) {
+		p->voxels[i] = channels[i].voxels;
+		if (plan_intensity(&p->m->normalisation, p->voxels[i], n, &p->intensity[i], e) != 0)
+			return err_note(e, "channel %s", p->m->channels[i]);
+	}
+	return 0;
+}
+
+struct prep *
+prep_new(const struct manifest *m, const struct volume *channels, size_t n_channels, struct err *e)
+{
+	struct prep *p;
+
+	if (n_channels != m->n_channels) {
+		err_set(e, ERR_BUG, "%zu channels for the model %s, which takes %zu", n_channels, m->name, m->n_channels);
+		return NULL;
+	}
+	p = calloc(1, sizeof *p);
+	if (!p) {
+		err_set(e, ERR_LIMIT, "no memory to prepare a volume");
+		return NULL;
+	}
+	p->m = m;
+	if (plan(p, channels, e) == 0)
+		return p;
+	prep_free(p);
+	return NULL;
+}
+
+static void
+axis_close(struct axis *a)
+{
+	free(a->to_model);
+	free(a->to_source);
+}
+
+void
+prep_free(struct prep *p)
+{
+	if (!p)
+		return;
+	axis_close(&p->rows);
+	axis_close(&p->cols);
+	free(p);
+}
+
+size_t
+prep_slices(const struct prep *p)
+{
+	return p->n_slices;
+}
+
+size_t
+prep_rows(const struct prep *p)
+{
+	return p->rows.n_padded;
+}
+
+size_t
+prep_cols(const struct prep *p)
+{
+	return p->cols.n_padded;
+}
+
+size_t
+prep_source_slice(const struct prep *p, size_t k)
+{
+	return p->is_reversed ? p->n_slices - 1 - k : k;
+}
+
+/* The four neighbours a (above: left, right), b (below: left, right) of a point, mixed by the taps' weights. */
+static inline float
+mix(const float a[2], const float b[2], float down, float right)
+{
+	float above = (1 - right) * a[0] + right * a[1], below = (1 - right) * b[0] + right * b[1];
+
+	return (1 - down) * above + down * below;
+}
+
+/* Model row `row` of one channel: slice is the source slice; out (n_padded columns). */
+static void
+input_row(const struct prep *p, const struct intensity *t, const float *slice, const struct tap *row, float *out)
+{
+	const double *range = p->m->normalisation.clip;
+	const float *upper = slice + p->first + (ptrdiff_t)row->low * p->rows.step, *lower = slice + p->first + (ptrdiff_t)row->high * p->rows.step;
+
+	for (size_t c = 0; c < p->cols.n_model; c++) {
+		const struct tap *col = &p->cols.to_model[c];
+		ptrdiff_t left = (ptrdiff_t)col->low * p->cols.step, right = (ptrdiff_t)col->high * p->cols.step;
+		float a[2] = { clip((upper[left] - t->shift) * t->scale, range), clip((upper[right] - t->shift) * t->scale, range) };
+		float b[2] = { clip((lower[left] - t->shift) * t->scale, range), clip((lower[right] - t->shift) * t->scale, range) };
+
+		out[c] = mix(a, b, row->weight, col->weight);
+	}
+	for (size_t c = p->cols.n_model; c < p->cols.n_padded; c++)
+		out[c] = t->air;
+}
+
+void
+prep_slice(const struct prep *p, size_t k, float *x)
+{
+	const size_t at = prep_source_slice(p, k) * p->slice_size;
+
+	for (size_t i = 0; i < p->m->n_channels; i++)
+		for (size_t r = 0; r < p->rows.n_padded; r++, x += p->cols.n_padded) {
+			if (r < p->rows.n_model)
+				input_row(p, &p->intensity[i], p->voxels[i] + at, &p->rows.to_model[r], x);
+			else
+				for (size_t c = 0; c < p->cols.n_padded; c++)
+					x[c] = p->intensity[i].air;
+		}
+}
+
+void
+prep_back(const struct prep *p, size_t k, const float *probability, float *out)
+{
+	const size_t plane = p->rows.n_padded * p->cols.n_padded;
+
+	(void)k;                               /* all slices lie alike */
+	for (size_t map = 0; map < p->m->network.labels; map++, probability += plane, out += p->slice_size)
+		for (size_t r = 0; r < p->rows.n_source; r++) {
+			const struct tap *row = &p->rows.to_source[r];
+			const float *upper = probability + row->low * p->cols.n_padded, *lower = probability + row->high * p->cols.n_padded;
+			float *to = out + p->first + (ptrdiff_t)r * p->rows.step;
+
+			for (size_t c = 0; c < p->cols.n_source; c++) {
+				const struct tap *col = &p->cols.to_source[c];
+				const float a[2] = { upper[col->low], upper[col->high] }, b[2] = { lower[col->low], lower[col->high] };
+
+				to[(ptrdiff_t)c * p->cols.step] = mix(a, b, row->weight, col->weight);
+			}
+		}
+}
