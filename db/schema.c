@@ -33,7 +33,41 @@ const char *const schema_versions[] = {
 	"  sop_uid TEXT PRIMARY KEY, sop_class TEXT NOT NULL, study_uid TEXT NOT NULL, series_uid TEXT NOT NULL REFERENCES series(series_uid),"
 	"  transfer_syntax TEXT NOT NULL, modality TEXT NOT NULL, digest TEXT NOT NULL, content_digest TEXT NOT NULL,"
 	"  size INTEGER NOT NULL, association INTEGER REFERENCES associations(id), received_ms INTEGER NOT NULL, ours INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE INDEX instances_series ON instances(series_uid);",
+	"CREATE INDEX instances_series ON instances(series_uid);"
+
+	/* times of 0: not yet. peak_ms: the highest created_ms so far, so it grows with id even where the clock did not */
+	"CREATE TABLE jobs("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"  state TEXT NOT NULL CHECK(state IN ('receiving', 'queued', 'running', 'delivering', 'done', 'failed', 'rejected', 'cancelled')),"
+	"  study_uid TEXT NOT NULL, model_name TEXT NOT NULL, model_version TEXT NOT NULL, model_digest TEXT NOT NULL,"
+	"  priority TEXT NOT NULL CHECK(priority IN ('high', 'normal', 'low')), case_version INTEGER NOT NULL, run INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+	"  created_ms INTEGER NOT NULL, peak_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL DEFAULT 0, finished_ms INTEGER NOT NULL DEFAULT 0,"
+	"  replaces INTEGER REFERENCES jobs(id), progress REAL NOT NULL DEFAULT 0,"
+	"  channels TEXT, fingerprint TEXT, reason TEXT, finding TEXT, flags TEXT, segments TEXT, results TEXT, timings TEXT) STRICT;"
+	"CREATE UNIQUE INDEX jobs_case ON jobs(study_uid, model_name, case_version, run);"
+	"CREATE INDEX jobs_queue ON jobs(CASE priority WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END, id) WHERE state = 'queued';"
+	"CREATE INDEX jobs_peak ON jobs(peak_ms);"
+	/* one for each combination of filters of jobs_list, each in the order of id */
+	"CREATE INDEX jobs_state ON jobs(state);"
+	"CREATE INDEX jobs_model ON jobs(model_name);"
+	"CREATE INDEX jobs_version ON jobs(model_name, model_version);"
+	"CREATE INDEX jobs_state_model ON jobs(state, model_name);"
+	"CREATE INDEX jobs_state_version ON jobs(state, model_name, model_version);"
+
+	"CREATE TABLE job_inputs("
+	"  job INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, position INTEGER NOT NULL, channel TEXT NOT NULL, sop_uid TEXT NOT NULL,"
+	"  PRIMARY KEY(job, position)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE job_events("
+	"  job INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, position INTEGER NOT NULL, time_ms INTEGER NOT NULL, state TEXT NOT NULL,"
+	"  cause TEXT NOT NULL, PRIMARY KEY(job, position)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE deliveries("
+	"  id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, destination TEXT NOT NULL,"
+	"  state TEXT NOT NULL CHECK(state IN ('waiting', 'sending', 'delivered', 'committed', 'refused', 'given_up')),"
+	"  attempts INTEGER NOT NULL DEFAULT 0, created_ms INTEGER NOT NULL, next_attempt_ms INTEGER NOT NULL DEFAULT 0, last_error TEXT,"
+	"  UNIQUE(job, destination)) STRICT;"
+	"CREATE INDEX deliveries_due ON deliveries(destination, next_attempt_ms, id) WHERE state = 'waiting';"
+	"CREATE INDEX deliveries_sending ON deliveries(id) WHERE state = 'sending';",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

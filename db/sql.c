@@ -193,15 +193,36 @@ sql_read_end(struct sql *s)
 	give_reader(s->db, s);
 }
 
-struct sql *
-sql_write(struct db *d, struct err *e)
+static int
+set_lazy(struct sql *s, bool lazy, struct err *e)
+{
+	if (s->lazy != lazy && sql_exec(s->handle, lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", e) < 0)
+		return -1;
+	s->lazy = lazy;
+	return 0;
+}
+
+static struct sql *
+begin(struct db *d, bool lazy, struct err *e)
 {
 	pthread_mutex_lock(&d->write_lock);
-	if (sql_run(d->writer, "BEGIN IMMEDIATE", SQL_NONE, e) < 0) {
+	if (set_lazy(d->writer, lazy, e) < 0 || sql_run(d->writer, "BEGIN IMMEDIATE", SQL_NONE, e) < 0) {
 		pthread_mutex_unlock(&d->write_lock);
 		return NULL;
 	}
 	return d->writer;
+}
+
+struct sql *
+sql_write(struct db *d, struct err *e)
+{
+	return begin(d, false, e);
+}
+
+struct sql *
+sql_write_lazy(struct db *d, struct err *e)
+{
+	return begin(d, true, e);
 }
 
 int

@@ -16,6 +16,7 @@ struct sql {                             /* one connection, used by one thread a
 	sqlite3 *handle;
 	sqlite3_stmt *cache[SQL_CACHE];      /* open addressing by a hash of the text */
 	size_t n_cached;
+	bool lazy;                           /* COMMIT does not wait for the disk now */
 	struct sql *next;                    /* in the pool of idle readers */
 };
 
@@ -52,6 +53,7 @@ int sql_exec_int(sqlite3 *h, const char *text, int64_t *value, struct err *e);
 struct sql *sql_read(struct db *d, struct err *e);          /* one snapshot; never waits for the writer. NULL on failure */
 void sql_read_end(struct sql *s);
 struct sql *sql_write(struct db *d, struct err *e);         /* takes the writer's turn, BEGIN IMMEDIATE. NULL on failure */
+struct sql *sql_write_lazy(struct db *d, struct err *e);    /* the same for what may be lost when the power goes: COMMIT does not wait for the disk */
 /* result 0: COMMIT, durable when this returns 0. Otherwise ROLLBACK, and e stays as the caller set it. Returns result, or -1 when COMMIT failed. */
 int sql_write_end(struct sql *s, int result, struct err *e);
 
