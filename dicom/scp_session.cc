@@ -306,8 +306,8 @@ serve(session &s, int fd)
 			end = converse(s, a, &is_clean);
 		return 0;
 	});
+	scp_leave_place(s);                          // before anybody hears of it: the peer may come back at once
 	s.scp->handler->closed(s.scp->handler->arg, a.id, rc == 0 && is_clean);
-	scp_leave_place(s);                          // before the peer hears of it: it may come back at once
 	if (rc == 0)
 		take_leave(s, a, end);
 	return rc;

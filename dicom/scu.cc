@@ -221,11 +221,11 @@ say(struct scu_result *r, enum scu_outcome outcome, const char *what, const char
 }
 
 static std::string
-meta_text(DcmMetaInfo *meta, const DcmTagKey &tag)
+meta_text(DcmMetaInfo &meta, const DcmTagKey &tag)
 {
 	OFString text;
 
-	return meta->findAndGetOFString(tag, text).good() ? std::string(text.c_str()) : std::string();
+	return meta.findAndGetOFString(tag, text).good() ? std::string(text.c_str()) : std::string();
 }
 
 // The meta header of a file, and where it cannot be sent, why.
@@ -233,17 +233,17 @@ static outgoing
 examine(const char *path, struct scu_result *r)
 {
 	outgoing o;
-	DcmFileFormat file;
+	DcmMetaInfo meta;
 
 	if (access(path, R_OK) != 0) {
 		char why[128];
 		say(r, SCU_NOT_SENT, "the file to send cannot be read", strerror_r(errno, why, sizeof why));
 		return o;
 	}
-	OFCondition c = file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_fileOnly, DcmTagKey(0x0008, 0x0000));
-	o.sop_class = meta_text(file.getMetaInfo(), DCM_MediaStorageSOPClassUID);
-	o.sop_uid = meta_text(file.getMetaInfo(), DCM_MediaStorageSOPInstanceUID);
-	o.syntax = meta_text(file.getMetaInfo(), DCM_TransferSyntaxUID);
+	OFCondition c = meta.loadFile(path);
+	o.sop_class = meta_text(meta, DCM_MediaStorageSOPClassUID);
+	o.sop_uid = meta_text(meta, DCM_MediaStorageSOPInstanceUID);
+	o.syntax = meta_text(meta, DCM_TransferSyntaxUID);
 	o.is_good = c.good() && dicom_uid_is_valid(o.sop_class.c_str()) && dicom_uid_is_valid(o.sop_uid.c_str()) && dicom_uid_is_valid(o.syntax.c_str());
 	if (!o.is_good)
 		say(r, SCU_REFUSED, "not a DICOM file that names its SOP class, instance and transfer syntax", c.good() ? "" : c.text());

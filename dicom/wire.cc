@@ -197,6 +197,7 @@ wire::cut()
 {
 	std::lock_guard<std::mutex> hold(lock);
 
+	is_cut = true;
 	if (fd >= 0)
 		(void)shutdown(fd, SHUT_RDWR); // fails when the peer has gone already
 }
@@ -207,6 +208,8 @@ wire::opened(int socket)
 	std::lock_guard<std::mutex> hold(lock);
 
 	fd = socket;
+	if (is_cut)
+		(void)shutdown(fd, SHUT_RDWR);
 }
 
 void

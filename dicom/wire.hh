@@ -23,7 +23,7 @@ public:
 	void hurry(int64_t ms);              // wait this long at most from now on
 	bool wait(short events, int64_t at_most_ms);
 	void moved(size_t n, bool is_read);  // n bytes passed
-	void cut();                          // any thread: shuts the socket down, whatever waits on it wakes
+	void cut();                          // any thread, at any time: shuts the socket down, whatever waits on it wakes
 	void opened(int socket);
 	void closed();
 
@@ -39,8 +39,9 @@ public:
 	DcmTransportConnection *createConnection(DcmNativeSocketType socket, OFBool is_secure) override;
 
 private:
-	std::mutex lock;                     // guards fd against cut()
+	std::mutex lock;                     // guards fd and is_cut against cut()
 	int fd = -1;
+	bool is_cut = false;
 	const int stop_fd;
 	const int64_t idle_ms;
 	int64_t patience_ms;

@@ -396,7 +396,7 @@ send_command(int fd, unsigned context, unsigned field, const char *sop_class, co
 	free(all.at);
 }
 
-/* An association made by hand; -1 when it is rejected, then reason[] has result, source, reason. */
+/* An association made by hand; -1: rejected. *answer, unless NULL: the A-ASSOCIATE-AC or -RJ (caller frees answer->at). */
 UNUSED_IS_FINE int
 associate(unsigned port, const struct proposal *contexts, size_t n, struct bytes *answer)
 {

@@ -376,7 +376,7 @@ places_are_counted_and_given_back(void **state)
 	t->config.max_associations = 1;
 	start(t);
 	struct scu_peer p = ourselves(t);
-	int fd = associate(scp_port(t->scp), &echo, 1, &(struct bytes){ 0 });
+	int fd = associate(scp_port(t->scp), &echo, 1, NULL);
 	assert_true(fd >= 0);
 	assert_int_equal(scu_echo(&p, &e), -1);
 	assert_int_equal(e.code, ERR_PEER);
@@ -515,7 +515,7 @@ a_trickle_is_cut(void **state)
 
 	t->config.idle_timeout_s = 1;
 	start(t);
-	p.fd = associate(scp_port(t->scp), &mr, 1, &(struct bytes){ 0 });
+	p.fd = associate(scp_port(t->scp), &mr, 1, NULL);
 	send_command(p.fd, 1, 1, MR, "1.2.3.4.5");
 	send_all(p.fd, "\4\0\0\1\0\0", 6);           /* P-DATA of 65536 bytes */
 	int64_t begin = clock_monotonic_ms();
@@ -582,10 +582,8 @@ an_instance_cut_short_leaves_nothing(void **state)
 	t->config.idle_timeout_s = 2;
 	start(t);
 	for (size_t i = 0; i < N_ENDINGS; i++) {
-		struct bytes ac;
-		int fd = associate(scp_port(t->scp), &mr, 1, &ac);
+		int fd = associate(scp_port(t->scp), &mr, 1, NULL);
 		assert_true(fd >= 0);
-		free(ac.at);
 		send_command(fd, 1, 1, MR, "1.2.3.4.5");
 		send_fragment(fd, 1, false, false, data.at, 16000);
 		leave(fd, (enum ending)i);
@@ -604,11 +602,9 @@ a_release_inside_a_command_is_no_good_end(void **state)
 {
 	static const struct proposal mr = { MR, EXPLICIT };
 	struct stage *t = *state;
-	struct bytes ac;
 
 	start(t);
-	int fd = associate(scp_port(t->scp), &mr, 1, &ac);
-	free(ac.at);
+	int fd = associate(scp_port(t->scp), &mr, 1, NULL);
 	send_fragment(fd, 1, true, false, "\0\0\0\0\4\0\0\0\0\0\0\0", 12);
 	send_pdu(fd, 5, "\0\0\0\0", 4);
 	assert_true(is_closed_by_peer(fd));
@@ -634,8 +630,7 @@ commands_are_answered_or_end_the_association(void **state)
 	struct bytes v, data = make_data_set(MR, "1.2.3.4.5", false, 100);
 
 	start(t);
-	int fd = associate(scp_port(t->scp), both, 2, &v);
-	free(v.at);
+	int fd = associate(scp_port(t->scp), both, 2, NULL);
 	send_command(fd, 1, 1, MR, "1.2.3.4.5");     /* C-STORE in the context of verification */
 	send_fragment(fd, 1, false, true, data.at, data.n);
 	assert_int_equal(receive_pdu(fd, &v), 4);
@@ -668,14 +663,11 @@ stop_is_quick_whatever_is_open(void **state)
 
 	start(t);
 	fd[0] = try_connect("127.0.0.1", scp_port(t->scp));
-	fd[1] = associate(scp_port(t->scp), &mr, 1, &v);
-	free(v.at);
-	fd[2] = associate(scp_port(t->scp), &mr, 1, &v);
-	free(v.at);
+	fd[1] = associate(scp_port(t->scp), &mr, 1, NULL);
+	fd[2] = associate(scp_port(t->scp), &mr, 1, NULL);
 	send_command(fd[2], 1, 1, MR, "1.2.3.4.5");
 	send_fragment(fd[2], 1, false, false, "1234", 4);
-	fd[3] = associate(scp_port(t->scp), &mr, 1, &v);
-	free(v.at);
+	fd[3] = associate(scp_port(t->scp), &mr, 1, NULL);
 	send_all(fd[3], "\4\0\0\1", 4);
 	int64_t begin = clock_monotonic_ms();
 	scp_stop(t->scp);
