@@ -25,6 +25,7 @@ struct level {                                /* an open sequence or item */
 	uint64_t limit;                           /* no byte of it may lie at or behind */
 	bool is_sequence, is_implicit, is_fragments /* encapsulated pixel data: its items hold bytes */;
 	uint32_t tag;
+	uint32_t highest;                         /* tag so far among its elements */
 };
 
 struct element {
@@ -42,6 +43,7 @@ struct reader {
 	struct level levels[SCAN_MAX_DEPTH];
 	size_t depth;
 	uint64_t header_bytes, largest_value;
+	size_t n_unsorted;
 	struct scan *scan;
 };
 
@@ -170,6 +172,17 @@ push(struct reader *r, const struct element *x, struct level l, struct err *e)
 	return 0;
 }
 
+/* PS3.5 7.1 wants ascending tags. Some writers append a few out of order; a reader that sorts takes the square of their number. */
+static int
+check_order(struct reader *r, const struct element *x, struct err *e)
+{
+	if (x->tag > top(r)->highest)
+		top(r)->highest = x->tag;
+	else if (++r->n_unsorted > SCAN_MAX_UNSORTED)
+		return fail(e, x, "more than %d elements are doubled or not in ascending order of tags", (int)SCAN_MAX_UNSORTED);
+	return 0;
+}
+
 /* Whether a value's length fits into what holds it. */
 static int
 check_length(struct reader *r, const struct element *x, struct err *e)
@@ -255,6 +268,8 @@ scan_element(struct reader *r, struct err *e)
 		return fail(e, &x, "a group that does not belong into a data set");
 	if (x.tag == PIXEL_DATA && r->depth == 1 && r->scan->is_encapsulated != (x.length == UNDEFINED))
 		return fail(e, &x, "pixel data must be %s in transfer syntax %s", r->scan->is_encapsulated ? "encapsulated" : "of defined length", r->scan->transfer_syntax);
+	if (check_order(r, &x, e) != 0)
+		return -1;
 	note_pixels(r, &x);
 	if (x.length == UNDEFINED)
 		return open_undefined(r, &x, e);

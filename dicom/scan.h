@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-enum { SCAN_MAX_DEPTH = 64, SCAN_MAX_ELEMENTS = 400000, SCAN_MAX_HEADER = 128 << 20 /* bytes of all but the largest value */ };
+enum { SCAN_MAX_DEPTH = 64, SCAN_MAX_ELEMENTS = 400000, SCAN_MAX_UNSORTED = 100, SCAN_MAX_HEADER = 128 << 20 /* bytes of all but the largest value */ };
 
 struct scan {
 	char transfer_syntax[DICOM_UID];

@@ -214,7 +214,7 @@ test_hostile(void **state)
 		{ "huge/000.dcm", "(7FE0,0010)" }, { "short/000.dcm", "PixelData (7FE0,0010) holds 100 bytes, but Rows 7 x Columns 9" },
 		{ "endless/000.dcm", "truncated" }, { "overlap/000.dcm", "the item that holds it" }, { "badvr/000.dcm", "(7FE1,0010)" },
 		{ "metalength/000.dcm", "(0002,0000)" }, { "nosyntax/000.dcm", "(0002,0010)" }, { "group2/000.dcm", "" }, { "tail/000.dcm", "truncated" },
-		{ "flood/000.dcm", "more than 400000 elements" }, { "random/000.dcm", "" }, { "big/000.dcm", "Explicit VR Big Endian" }, { "foreign/000.dcm", "1.2.840.99999.1.2.1" },
+		{ "flood/000.dcm", "more than 400000 elements" }, { "unsorted/000.dcm", "ascending order" }, { "random/000.dcm", "" }, { "big/000.dcm", "Explicit VR Big Endian" }, { "foreign/000.dcm", "1.2.840.99999.1.2.1" },
 		{ "frames/000.dcm", "NumberOfFrames" },
 	};
 
