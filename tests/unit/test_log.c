@@ -57,6 +57,19 @@ a_line_has_time_level_event_values(void **state)
 }
 
 static void
+a_closed_stderr_changes_nothing(void **state)
+{
+	(void)state;
+	kept_stderr = dup(STDERR_FILENO);
+	close(STDERR_FILENO);
+	errno = ENOSPC;
+	log_event(LOG_ERROR, "x", "y=1"); /* write fails with EBADF */
+	assert_int_equal(errno, ENOSPC);
+	dup2(kept_stderr, STDERR_FILENO);
+	close(kept_stderr);
+}
+
+static void
 nothing_behind_the_event_leaves_no_space(void **state)
 {
 	char text[400];
@@ -161,7 +174,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_line_has_time_level_event_values), cmocka_unit_test(nothing_behind_the_event_leaves_no_space),
+		cmocka_unit_test(a_line_has_time_level_event_values), cmocka_unit_test(a_closed_stderr_changes_nothing), cmocka_unit_test(nothing_behind_the_event_leaves_no_space),
 		cmocka_unit_test(levels_below_are_silent), cmocka_unit_test(received_text_cannot_forge_a_line), cmocka_unit_test(the_longest_line_is_one_line),
 		cmocka_unit_test(times_are_read_and_written),
 	};
