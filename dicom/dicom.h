@@ -11,7 +11,7 @@ extern "C" {
 
 enum { DICOM_UID = 65, DICOM_AET = 17 };
 
-int  dicom_start(struct err *e);                 /* once a process, before anything else here: dictionary, codecs, DCMTK's logger to ours at warn */
+int  dicom_start(struct err *e);                 /* once a process, before anything else here: dictionary, DCMTK's logger to ours at warn */
 bool dicom_uid_is_valid(const char *uid);        /* PS3.5 9.1 */
 bool dicom_keyword_is_known(const char *keyword); /* "SeriesDescription" or "0008,103E" */
 const char *dicom_software_version(void);        /* "segan 0.1.0 (DCMTK 3.6.7)"; static */
