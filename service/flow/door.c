@@ -1,0 +1,154 @@
+/* Joins dicom/scp to intake: the SCP knows DICOM and nobody here, intake knows nobody outside. Who may send is AE title and address together
+ * (settings dicom.peers); who may not gets "calling AE title not recognised" and one line in the log.
+ * DESIGN: everything but start and stop runs on the associations' own threads and shares nothing but the node. A peer whose host is a name is looked up when
+ * it calls, so a slow name server holds up that association alone. */
+#include "service/flow/door.h"
+
+#include "config/log.h"
+#include "dicom/scp.h"
+#include "service/flow/intake.h"
+#include "service/flow/node.h"
+#include "service/flow/spool.h"
+
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct door {
+	struct node *node;
+	struct scp_handler handler;
+	char tmp_dir[SPOOL_PATH];
+	struct scp *scp;
+};
+
+/* ---- who ---- */
+
+static bool
+name_has_address(const char *host, const char *address)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM }, *found = NULL;
+	char text[64];
+	bool has = false;
+
+	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+		return false;
+	for (const struct addrinfo *a = found; a != NULL && !has; a = a->ai_next)
+		has = getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0 && strcmp(text, address) == 0;
+	freeaddrinfo(found);
+	return has;
+}
+
+/* *is_aet_known: some peer has this AE title, at another address. */
+static bool
+may_send(const struct settings *s, const struct scp_peer *peer, bool *is_aet_known)
+{
+	static const char mapped[] = "::ffff:"; /* IPv4 on an IPv6 socket */
+	const char *address = strncmp(peer->address, mapped, sizeof mapped - 1) == 0 ? peer->address + sizeof mapped - 1 : peer->address;
+
+	*is_aet_known = false;
+	for (size_t i = 0; i < s->dicom.n_peers; i++) {
+		const struct peer_setting *p = &s->dicom.peers[i];
+		if (strcmp(p->aet, peer->calling_aet) != 0)
+			continue;
+		*is_aet_known = true;
+		if (p->host[0] == 0 || strcmp(p->host, address) == 0 || name_has_address(p->host, address))
+			return true;
+	}
+	return s->dicom.accept_unknown_peers;
+}
+
+static int
+opened(void *arg, const struct scp_peer *peer, int64_t *id, struct err *e)
+{
+	struct node *n = ((struct door *)arg)->node;
+	bool is_aet_known;
+
+	if (!may_send(n->settings, peer, &is_aet_known)) {
+		log_event(LOG_WARN, "association_rejected", "address=%s aet=\"%s\" text=\"%s; dicom.accept_unknown_peers would let anybody send\"", peer->address,
+		    peer->calling_aet, is_aet_known ? "dicom.peers has this AE title with another host" : "dicom.peers has no such AE title");
+		return err_set(e, ERR_INPUT, "AE title %s at %s may not send here", peer->calling_aet, peer->address);
+	}
+	if (intake_open(n, peer->calling_aet, peer->address, id, e) != 0)
+		return -1;
+	log_event(LOG_DEBUG, "association_opened", "association=%lld address=%s aet=\"%s\"", (long long)*id, peer->address, peer->calling_aet);
+	return 0;
+}
+
+/* ---- what ---- */
+
+static int
+may_store(void *arg, struct err *e)
+{
+	struct node *n = ((struct door *)arg)->node;
+
+	if (spool_has_room(n, e) == 0)
+		return 0;
+	atomic_fetch_add(&n->n_refused, 1);
+	log_event(LOG_WARN, "instance_refused", "text=\"%s\"", e->text);
+	return -1;
+}
+
+static int
+received(void *arg, int64_t id, const struct scp_instance *i, struct err *e)
+{
+	struct intake_file f = { .path = i->path, .sop_class = i->sop_class, .sop_uid = i->sop_uid, .association = id };
+	struct intake_answer a;
+
+	if (intake_add(((struct door *)arg)->node, &f, &a, e) == 0)
+		return 0;
+	log_event(LOG_WARN, "instance_refused", "association=%lld text=\"%s\"", (long long)id, e->text);
+	return -1;
+}
+
+static void
+closed(void *arg, int64_t id, bool released)
+{
+	struct node *n = ((struct door *)arg)->node;
+
+	intake_close(n, id, released);
+	log_event(released ? LOG_DEBUG : LOG_WARN, released ? "association_released" : "association_aborted", "association=%lld", (long long)id);
+}
+
+/* ---- the door ---- */
+
+struct door *
+door_start(struct node *n, struct err *e)
+{
+	const struct settings *s = n->settings;
+	struct door *d = calloc(1, sizeof *d);
+	struct scp_config c = { .aet = s->dicom.aet, .bind = s->dicom.bind, .port = (unsigned)s->dicom.port, .max_associations = (unsigned)s->dicom.max_associations,
+		.max_pdu = (unsigned)s->dicom.max_pdu, .idle_timeout_s = (unsigned)s->dicom.idle_timeout, .max_instance_bytes = s->dicom.max_instance_mb << 20,
+		.check_called_aet = s->dicom.check_called_aet };
+
+	if (d == NULL) {
+		err_set(e, ERR_LIMIT, "no memory for the DICOM door");
+		return NULL;
+	}
+	d->node = n;
+	d->handler = (struct scp_handler) { .arg = d, .opened = opened, .may_store = may_store, .received = received, .closed = closed };
+	spool_tmp_dir(n, d->tmp_dir);
+	c.tmp_dir = d->tmp_dir;
+	d->scp = scp_start(&c, &d->handler, e);
+	if (d->scp == NULL) {
+		err_note(e, "listening for DICOM on %s port %u", c.bind, c.port);
+		free(d);
+		return NULL;
+	}
+	if (s->dicom.accept_unknown_peers)
+		log_event(LOG_WARN, "anybody_may_send", "text=\"dicom.accept_unknown_peers is true: every AE title from every address is accepted\"");
+	return d;
+}
+
+unsigned
+door_port(const struct door *d)
+{
+	return scp_port(d->scp);
+}
+
+void
+door_stop(struct door *d)
+{
+	scp_stop(d->scp);
+	free(d);
+}
