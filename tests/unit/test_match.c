@@ -1,0 +1,229 @@
+/* Rules: what fits, what does not, and what is said about it. */
+#include "tests/unit/flow_test.h"
+
+#include "service/flow/match.h"
+
+static struct settings *settings;
+static struct rules *rules;
+
+static void
+with_rules(const char *text)
+{
+	char more[3000];
+	struct err e = { 0 };
+
+	snprintf(more, sizeof more, "\"rules\": %s,", text);
+	settings = make_settings(more);
+	rules = rules_compile(settings, &e);
+	if (rules == NULL)
+		fail_msg("%s", e.text);
+}
+
+static void
+without_rules(void)
+{
+	rules_free(rules);
+	settings_free(settings);
+}
+
+static struct decision
+decide(const char *name, size_t n_slices, bool fallback)
+{
+	char path[SPOOL_PATH];
+	struct decision d;
+	struct err e = { 0 };
+
+	sample(name, 0, path);
+	if (rules_decide(rules, path, n_slices, fallback, &d, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_null(strchr(d.reason, '\n'));
+	return d;
+}
+
+static void
+the_first_rule_that_fits_wins(void **state)
+{
+	struct decision d;
+
+	(void)state;
+	with_rules("[{\"name\": \"ct\", \"channel\": \"ct\", \"where\": {\"Modality\": \"^CT$\"}},"
+		   " {\"name\": \"flair\", \"channel\": \"flair\", \"where\": {\"Modality\": \"^MR$\", \"SeriesDescription\": \"flair\"}},"
+		   " {\"name\": \"any\", \"channel\": \"other\", \"where\": {\"Modality\": \"MR\"}}]");
+	d = decide("flair", 4, false);
+	assert_string_equal(d.channel, "flair");
+	assert_string_equal(d.rule, "flair");
+	assert_string_equal(d.reason, "rule flair: Modality \"MR\" matches \"^MR$\", SeriesDescription \"AX FLAIR\" matches \"flair\"");
+	d = decide("t1", 4, false);
+	assert_string_equal(d.channel, "other");
+	without_rules();
+}
+
+static void
+the_reason_says_rule_condition_and_value(void **state)
+{
+	struct decision d;
+
+	(void)state;
+	with_rules("[{\"name\": \"flair\", \"channel\": \"flair\", \"where\": {\"SeriesDescription\": \"flair\"}, \"not\": {\"ImageType\": \"LOCALIZER\"}},"
+		   " {\"name\": \"agent\", \"channel\": \"t1c\", \"where\": {\"ContrastBolusAgent\": \".\"}}]");
+	d = decide("t1", 4, false);
+	assert_string_equal(d.channel, "");
+	assert_string_equal(d.rule, "");
+	assert_string_equal(d.reason, "rule flair: SeriesDescription \"T1\" does not match \"flair\"; rule agent: ContrastBolusAgent is absent");
+	d = decide("localizer", 4, false);
+	assert_string_equal(d.channel, "");
+	assert_non_null(strstr(d.reason, "rule flair: ImageType \"ORIGINAL\\PRIMARY\\LOCALIZER\" matches \"LOCALIZER\", which the rule excludes"));
+	without_rules();
+}
+
+static void
+an_absent_attribute_fits_nothing(void **state)
+{
+	(void)state;
+	with_rules("[{\"name\": \"a\", \"channel\": \"a\", \"where\": {\"ContrastBolusAgent\": \".*\"}},"
+		   " {\"name\": \"b\", \"channel\": \"b\", \"where\": {\"EchoTime\": [null, null]}},"
+		   " {\"name\": \"c\", \"channel\": \"c\", \"where\": {\"Modality\": \"MR\"}, \"not\": {\"ContrastBolusAgent\": \".*\", \"EchoTime\": [0, 1000]}}]");
+	assert_string_equal(decide("flair", 4, false).channel, "c");
+	without_rules();
+}
+
+static void
+ranges_take_any_value(void **state)
+{
+	(void)state;
+	with_rules("[{\"name\": \"far\", \"channel\": \"far\", \"where\": {\"ImagePositionPatient\": [100, 200]}},"
+		   " {\"name\": \"near\", \"channel\": \"near\", \"where\": {\"ImagePositionPatient\": [-50, -45]}}]");
+	assert_string_equal(decide("flair", 4, false).channel, "near"); /* the second of three values, on the bound */
+	without_rules();
+	with_rules("[{\"name\": \"text\", \"channel\": \"text\", \"where\": {\"SeriesDescription\": [0, 100]}}]");
+	assert_string_equal(decide("t1", 4, false).channel, "");
+	without_rules();
+}
+
+static void
+slices_are_counted(void **state)
+{
+	struct decision d;
+
+	(void)state;
+	with_rules("[{\"name\": \"flair\", \"channel\": \"flair\", \"where\": {\"SeriesDescription\": \"flair\", \"NumberOfSlices\": [5, 400]}}]");
+	d = decide("flair", 4, false);
+	assert_string_equal(d.channel, "");
+	assert_non_null(strstr(d.reason, "NumberOfSlices \"4\" is not within [5, 400]"));
+	assert_string_equal(decide("flair", 5, false).channel, "flair");
+	without_rules();
+}
+
+static void
+fallback_rules_are_asked_apart(void **state)
+{
+	(void)state;
+	with_rules("[{\"name\": \"mpr\", \"channel\": \"flair\", \"fallback\": true, \"where\": {\"SeriesDescription\": \"flair\"}}]");
+	assert_string_equal(decide("flair", 4, false).channel, "");
+	assert_string_equal(decide("flair", 4, false).reason, "there is no rule");
+	assert_string_equal(decide("flair", 4, true).channel, "flair");
+	without_rules();
+}
+
+static void
+a_patient_is_never_quoted(void **state)
+{
+	struct decision d;
+
+	(void)state;
+	with_rules("[{\"name\": \"a\", \"channel\": \"a\", \"where\": {\"PatientName\": \"^nobody\"}},"
+		   " {\"name\": \"b\", \"channel\": \"b\", \"where\": {\"0010,0020\": \"^nobody\"}},"
+		   " {\"name\": \"c\", \"channel\": \"c\", \"where\": {\"AccessionNumber\": \"CANARY\"}, \"not\": {\"PatientBirthDate\": \"1960\"}},"
+		   " {\"name\": \"d\", \"channel\": \"d\", \"where\": {\"AccessionNumber\": \"CANARY\"}}]");
+	d = decide("t1", 4, false);
+	assert_string_equal(d.channel, "d");
+	assert_non_null(strstr(d.reason, "AccessionNumber (not shown) matches"));
+	without_rules();
+	with_rules("[{\"name\": \"a\", \"channel\": \"a\", \"where\": {\"PatientName\": \"^nobody\"}},"
+		   " {\"name\": \"b\", \"channel\": \"b\", \"where\": {\"0010,0020\": \"^nobody\"}},"
+		   " {\"name\": \"c\", \"channel\": \"c\", \"where\": {\"Modality\": \"MR\"}, \"not\": {\"PatientBirthDate\": \"1960\"}}]");
+	d = decide("t1", 4, false);
+	assert_string_equal(d.channel, "");
+	assert_null(strstr(d.reason, "CANARY"));
+	assert_null(strstr(d.reason, "19600203"));
+	without_rules();
+}
+
+static void
+received_text_is_cut_and_cleaned(void **state)
+{
+	struct decision d;
+
+	(void)state;
+	with_rules("[{\"name\": \"flair\", \"channel\": \"flair\", \"where\": {\"SeriesDescription\": \"flair\"}}]");
+	d = decide("odd", 4, false);
+	assert_null(strpbrk(d.reason, "\n\r\t\033"));
+	assert_non_null(strstr(d.reason, "<script>"));
+	assert_non_null(strstr(d.reason, "..."));
+	without_rules();
+}
+
+static void
+refused(const char *text, const char *rule, const char *what)
+{
+	char more[1000];
+	struct err e = { 0 };
+
+	snprintf(more, sizeof more, "\"rules\": %s,", text);
+	settings = make_settings(more);
+	assert_null(rules_compile(settings, &e));
+	assert_int_equal(e.code, ERR_INPUT);
+	assert_non_null(strstr(e.text, rule));
+	assert_non_null(strstr(e.text, what));
+	assert_non_null(strstr(e.text, "line 2"));
+	settings_free(settings);
+}
+
+static void
+bad_rules_are_named(void **state)
+{
+	(void)state;
+	refused("[\n{\"name\": \"x1\", \"channel\": \"flair\", \"where\": {\"SeriesDescripton\": \"flair\"}}]", "x1", "SeriesDescripton");
+	refused("[\n{\"name\": \"x2\", \"channel\": \"flair\", \"where\": {\"Modality\": \"MR\"}, \"not\": {\"SeriesDescriptions\": \"flair\"}}]", "x2", "SeriesDescriptions");
+}
+
+static void
+a_file_that_cannot_be_read_is_an_error(void **state)
+{
+	struct decision d;
+	struct err e = { 0 };
+
+	(void)state;
+	with_rules("[{\"name\": \"flair\", \"channel\": \"flair\", \"where\": {\"Modality\": \"MR\"}}]");
+	assert_int_equal(rules_decide(rules, "tests/unit/test_match.c", 1, false, &d, &e), -1);
+	assert_int_equal(e.code, ERR_INPUT);
+	without_rules();
+}
+
+int
+main(void)
+{
+	static const char *const specs[] = { "flair:text=AX+FLAIR", "t1:text=T1", "localizer:text=flair,type=ORIGINAL/PRIMARY/LOCALIZER",
+		"odd:text=<script>\"x\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", NULL };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_rule_that_fits_wins),
+		cmocka_unit_test(the_reason_says_rule_condition_and_value),
+		cmocka_unit_test(an_absent_attribute_fits_nothing),
+		cmocka_unit_test(ranges_take_any_value),
+		cmocka_unit_test(slices_are_counted),
+		cmocka_unit_test(fallback_rules_are_asked_apart),
+		cmocka_unit_test(a_patient_is_never_quoted),
+		cmocka_unit_test(received_text_is_cut_and_cleaned),
+		cmocka_unit_test(bad_rules_are_named),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error),
+	};
+	struct err e = { 0 };
+	int result;
+
+	if (dicom_start(&e) != 0)
+		return 1;
+	make_studies(specs);
+	result = cmocka_run_group_tests(tests, NULL, NULL);
+	remove_studies();
+	return result;
+}
