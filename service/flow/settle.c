@@ -2,7 +2,7 @@
  * sender's next try and only then counts as it is. Headers only; pixels are the worker's. What no rule takes is ignored without looking at its geometry. */
 #include "service/flow/settle.h"
 
-#include "config/clock.h"
+#include "config/file.h"
 #include "config/log.h"
 #include "dicom/series.h"
 #include "service/flow/cases.h"
@@ -53,6 +53,10 @@ check_files(const struct node *n, const struct series_row *row, enum series_verd
 	}
 	for (size_t i = 0; i < count; i++) {
 		spool_path(n, rows[i].sop_uid, paths[i]);
+		if (!file_exists(paths[i])) {
+			err_set(e, ERR_NOT_FOUND, "instance %s has lost its spool file: send it again, then retry the job", rows[i].sop_uid);
+			goto out;
+		}
 		list[i] = paths[i];
 	}
 	result = series_check(list, count, verdict, &info, reason, e);

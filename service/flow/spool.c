@@ -6,10 +6,12 @@
 #include "config/file.h"
 #include "service/flow/node.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FAN_OUT = 256 };
@@ -35,21 +37,30 @@ make_empty(const struct node *n, const char *below, struct err *e)
 	return file_make_dirs(path, 0700, e);
 }
 
+/* One fsync for all of them. */
+static int
+make_fan_out(const struct node *n, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	for (unsigned i = 0; i < FAN_OUT; i++) {
+		snprintf(path, sizeof path, "%s/spool/%02x", n->settings->data_dir, i);
+		if (mkdir(path, 0700) != 0 && errno != EEXIST)
+			return err_errno(e, "making %s", path);
+	}
+	snprintf(path, sizeof path, "%s/spool", n->settings->data_dir);
+	return file_sync_dir(path, e);
+}
+
 int
 spool_prepare(const struct node *n, struct err *e)
 {
 	static const char *const kept[] = { "", "spool", "results", "models" };
-	char name[16];
 
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
 		if (make(n, kept[i], e) != 0)
 			return -1;
-	for (int i = 0; i < FAN_OUT; i++) {
-		snprintf(name, sizeof name, "spool/%02x", (unsigned)i);
-		if (make(n, name, e) != 0)
-			return -1;
-	}
-	return make_empty(n, "tmp", e) != 0 || make_empty(n, "work", e) != 0 ? -1 : 0;
+	return make_fan_out(n, e) != 0 || make_empty(n, "tmp", e) != 0 || make_empty(n, "work", e) != 0 ? -1 : 0;
 }
 
 void
