@@ -1,0 +1,191 @@
+/* /api/v1/jobs: the list, one job, its files, retry and cancel. What a job looks like is service/flow/job_json, what may be done to it service/flow/control. */
+#include "config/clock.h"
+#include "dicom/dicom.h"
+#include "service/flow/control.h"
+#include "service/flow/job_json.h"
+#include "service/flow/node.h"
+#include "service/flow/spool.h"
+#include "service/http/handlers.h"
+#include "service/http/problem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LIMIT_DEFAULT = 50, LIMIT_MOST = 1000 };
+
+/* NAME or NAME@VERSION as a model's folder may be called. */
+static bool
+is_model_name(const char *text)
+{
+	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-");
+
+	if (n == 0)
+		return false;
+	return !text[n] || (text[n] == '@' && text[n + 1] && !strchr(text + n + 1, '@') && is_model_name(text + n + 1));
+}
+
+static int
+read_filter(const struct request *q, struct job_filter *f, struct err *e)
+{
+	const char *state = request_query(q, "state"), *since = request_query(q, "since"), *limit = request_query(q, "limit"), *cursor = request_query(q, "cursor");
+	int64_t most = LIMIT_DEFAULT;
+
+	f->study_uid = request_query(q, "study");
+	f->model = request_query(q, "model");
+	f->has_state = state != NULL;
+	if (state && !job_state_parse(state, &f->state))
+		return err_set(e, ERR_INPUT, "state: one of receiving, queued, running, delivering, done, failed, rejected, cancelled");
+	if (f->study_uid && !dicom_uid_is_valid(f->study_uid))
+		return err_set(e, ERR_INPUT, "study: not a UID");
+	if (f->model && !is_model_name(f->model))
+		return err_set(e, ERR_INPUT, "model: NAME or NAME@VERSION");
+	if (since && clock_parse(since, &f->since_ms, e) < 0)
+		return err_note(e, "since");
+	if (limit && request_integer(limit, 1, LIMIT_MOST, &most) < 0)
+		return err_set(e, ERR_INPUT, "limit: a number from 1 to %d", LIMIT_MOST);
+	if (cursor && request_integer(cursor, 1, INT64_MAX, &f->before_id) < 0)
+		return err_set(e, ERR_INPUT, "cursor: what \"next\" said, unchanged");
+	f->limit = (size_t)most;
+	return 0;
+}
+
+static struct json *
+list_json(struct db *d, const struct job_filter *f, struct err *e)
+{
+	struct job_filter wider = *f;
+	struct json *o = NULL, *list;
+	struct job *jobs;
+	size_t n;
+	char next[24];
+
+	wider.limit = f->limit + 1;                                /* one more than shown: is there a next page? */
+	if (jobs_list(d, &wider, &jobs, &n, e) < 0)
+		return NULL;
+	list = json_new_array();
+	for (size_t i = 0; i < n && i < f->limit; i++) {
+		struct json *job = job_json(d, &jobs[i], e);
+		if (!job) {
+			json_free(list);
+			goto out;
+		}
+		json_add(list, job);
+	}
+	o = json_new_object();
+	json_set(o, "jobs", list);
+	if (n > f->limit)
+		snprintf(next, sizeof next, "%lld", (long long)jobs[f->limit - 1].id);
+	json_set_string(o, "next", n > f->limit ? next : NULL);
+out:
+	jobs_free(jobs, n);
+	return o;
+}
+
+void
+jobs_list_answer(struct request *q, struct reply *r)
+{
+	struct job_filter f = { .limit = 0 };
+	struct json *o;
+	struct err e;
+
+	if (read_filter(q, &f, &e) < 0 || (o = list_json(q->node->db, &f, &e)) == NULL)
+		problem_error(r, &e);
+	else
+		reply_json(r, 200, o);
+}
+
+/* The job number in the path. False: *r says that there is none. */
+static bool
+job_id(const struct request *q, int64_t *id, struct reply *r)
+{
+	if (request_integer(q->params[0], 1, INT64_MAX, id) == 0)
+		return true;
+	problem_set(r, 404, "no job has that number");
+	return false;
+}
+
+static void
+answer_job(struct request *q, struct reply *r, unsigned status, int64_t id)
+{
+	struct err e;
+	struct json *o = job_json_by_id(q->node->db, id, &e);
+
+	if (o)
+		reply_json(r, status, o);
+	else
+		problem_error(r, &e);
+}
+
+void
+job_answer(struct request *q, struct reply *r)
+{
+	int64_t id;
+
+	if (job_id(q, &id, r))
+		answer_job(q, r, 200, id);
+}
+
+static void
+answer_file(struct request *q, struct reply *r, const char *name, const char *type)
+{
+	char path[SPOOL_PATH], absent[128];
+	struct job j;
+	struct err e;
+	int64_t id;
+
+	if (!job_id(q, &id, r))
+		return;
+	if (jobs_get(q->node->db, id, &j, &e) < 0) {
+		problem_error(r, &e);
+		return;
+	}
+	snprintf(absent, sizeof absent, "job %lld is %s and has no %s%s", (long long)id, job_state_name(j.state), name,
+	         j.finding && strcmp(j.finding, "none") == 0 ? ": nothing was found" : "");
+	job_release(&j);
+	spool_result(q->node, id, name, path);
+	reply_file(r, path, type, absent);
+}
+
+void
+job_seg_answer(struct request *q, struct reply *r)
+{
+	answer_file(q, r, "seg.dcm", "application/dicom");
+}
+
+void
+job_preview_answer(struct request *q, struct reply *r)
+{
+	answer_file(q, r, "preview.png", "image/png");
+}
+
+void
+job_retry_answer(struct request *q, struct reply *r)
+{
+	int64_t id, goes_on;
+	char location[64];
+	struct err e;
+
+	if (!job_id(q, &id, r))
+		return;
+	if (control_retry(q->node, id, &goes_on, &e) < 0) {
+		problem_error(r, &e);
+		return;
+	}
+	snprintf(location, sizeof location, "/api/v1/jobs/%lld", (long long)goes_on);
+	reply_header(r, "Location", location);
+	answer_job(q, r, 202, goes_on);
+}
+
+void
+job_cancel_answer(struct request *q, struct reply *r)
+{
+	struct err e;
+	int64_t id;
+
+	if (!job_id(q, &id, r))
+		return;
+	if (control_cancel(q->node, q->workers, id, &e) < 0)
+		problem_error(r, &e);
+	else
+		answer_job(q, r, 200, id);
+}
