@@ -2,6 +2,7 @@
  * is read again. */
 #include "service/flow/control.h"
 
+#include "config/clock.h"
 #include "config/log.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
@@ -56,7 +57,8 @@ queue_as(struct node *n, const struct job *old, int64_t id, struct err *e)
 static int
 new_run(struct node *n, const struct job *old, int64_t *job, struct err *e)
 {
-	struct job j = { .state = JOB_RECEIVING, .case_version = old->case_version, .replaces = old->id, .channels = old->channels };
+	struct job j = { .state = JOB_RECEIVING, .case_version = old->case_version, .replaces = old->id, .created_ms = clock_ms(),
+	                 .channels = old->channels };
 	int64_t run;
 
 	if (last_run(n, old, &run, e) < 0)
@@ -89,7 +91,7 @@ retry_failed(struct node *n, const struct job *j, struct err *e)
 		bell_ring(&n->deliver);
 		return 0;
 	}
-	if (jobs_requeue(n->db, j->id, "retry asked for", e) < 0)
+	if (jobs_retry(n->db, j->id, "retry asked for", e) < 0)
 		return -1;
 	bell_ring(&n->work);
 	return 0;

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOT_UNDERSTOOD = 0xC000 };
+enum { NOT_UNDERSTOOD = 0xC000, LOGGED_PARTS = 5 /* of one request; the others are counted */ };
 
 struct stow {
 	struct node *node;
@@ -33,6 +33,7 @@ struct stow {
 	bool skips;                      /* the present part has failed already */
 	struct stow_item *items;
 	size_t n_items, room;
+	size_t n_refused;
 	char why[256];                   /* the first failure */
 	struct err broken;               /* why the body as a whole cannot be read; ERR_NONE = it can */
 	unsigned broken_status;
@@ -69,9 +70,9 @@ add_item(struct stow *s, struct err *e)
 static void
 remember(struct stow *s, const struct stow_item *item, const char *text)
 {
-	if (!s->why[0])
+	if (s->n_refused++ == 0)
 		snprintf(s->why, sizeof s->why, "part %zu: %s", s->n_items, text);
-	log_event(LOG_INFO, "stow_part_refused", "association=%lld part=%zu instance=%s reason=%04X text=\"%s\"", (long long)s->association, s->n_items,
+	log_event(s->n_refused <= LOGGED_PARTS ? LOG_INFO : LOG_DEBUG, "stow_part_refused", "association=%lld part=%zu instance=%s reason=%04X text=\"%s\"", (long long)s->association, s->n_items,
 	          item->sop_uid[0] ? item->sop_uid : "-", item->reason, text);
 }
 
@@ -85,6 +86,7 @@ part_fails(struct stow *s, unsigned reason, unsigned status, const char *text, s
 		return -1;
 	part_close(s);
 	s->skips = true;
+	atomic_fetch_add(&s->node->n_refused, 1);
 	item->reason = reason;
 	item->status = status;
 	remember(s, item, text);
@@ -222,8 +224,10 @@ stow_drop(struct request *q)
 	if (!s)
 		return;
 	part_close(s);
-	if (s->is_open)
+	if (s->is_open) {
+		log_event(LOG_INFO, "stow_aborted", "association=%lld parts=%zu refused=%zu", (long long)s->association, s->n_items, s->n_refused);
 		intake_close(s->node, s->association, false);
+	}
 	multipart_free(s->parser);
 	free(s->items);
 	free(s);
@@ -283,6 +287,7 @@ stow_answer(struct request *q, struct reply *r)
 		intake_close(s->node, s->association, true);
 		s->is_open = false;
 	}
+	log_event(LOG_INFO, "stow", "association=%lld parts=%zu refused=%zu text=\"%s\"", (long long)s->association, s->n_items, s->n_refused, s->broken.text);
 	if (s->broken.code != ERR_NONE && s->n_items > 0)
 		problem_set(r, s->broken_status, "%s; the %zu parts before that may have been stored: send all again", s->broken.text, s->n_items);
 	else if (s->broken.code != ERR_NONE)
