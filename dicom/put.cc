@@ -89,12 +89,9 @@ put_decimals(DcmItem &to, const DcmTagKey &tag, const double *values, size_t n)
 	std::string all;
 
 	for (size_t i = 0; i < n; i++) {
-		char text[40];
-		int digits = 15, length;
+		char text[17];
 
-		do
-			length = snprintf(text, sizeof text, "%.*g", digits--, values[i]);
-		while (length > 16);
+		snprintf(text, sizeof text, "%.9g", values[i]); // at most 16 characters: "-1.23456789e-123"
 		all += (i > 0 ? "\\" : "") + std::string(text);
 	}
 	put_raw(to, tag, EVR_DS, all);

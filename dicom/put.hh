@@ -15,7 +15,7 @@ bool put_is_utf8(DcmItem &item);                                              //
 void put_text(DcmItem &to, const DcmTagKey &tag, DcmEVR vr, const char *text);
 void put_raw(DcmItem &to, const DcmTagKey &tag, DcmEVR vr, const std::string &value); // as it is; '\' separates values
 void put_integer(DcmItem &to, const DcmTagKey &tag, size_t value);            // IS
-void put_decimals(DcmItem &to, const DcmTagKey &tag, const double *values, size_t n); // DS: as many digits as 16 characters hold
+void put_decimals(DcmItem &to, const DcmTagKey &tag, const double *values, size_t n); // DS, 9 digits: 1 um in a km, and no noise
 void put_u16(DcmItem &to, const DcmTagKey &tag, const Uint16 *values, size_t n); // US
 DcmItem &put_item(DcmItem &to, const DcmTagKey &sequence);                    // appends an item; borrowed from `to`
 void put_code(DcmItem &to, const DcmTagKey &sequence, const struct seg_code *code);

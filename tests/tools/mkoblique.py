@@ -10,12 +10,14 @@ import random
 import warnings
 
 import numpy as np
+import pydicom.config
 from pydicom.dataelem import RawDataElement
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
 
+pydicom.config.replace_un_with_known_vr = False
 warnings.simplefilter('ignore')  # wrong values are made on purpose
 ap = argparse.ArgumentParser()
 ap.add_argument('dir')
