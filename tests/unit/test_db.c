@@ -131,6 +131,27 @@ test_durable_settings(void **state)
 	db_close(d);
 }
 
+/* A lazy commit does not make the next one lazy. */
+static void
+test_lazy_is_only_for_once(void **state)
+{
+	static const int64_t levels[] = { 2, 1, 1, 2 }; /* FULL, NORMAL */
+	struct err e;
+	struct db *d = db_open(path, &e);
+	int64_t v;
+
+	(void)state;
+	assert_non_null(d);
+	for (int i = 0; i < 4; i++) {
+		struct sql *s = levels[i] == 2 ? sql_write(d, &e) : sql_write_lazy(d, &e);
+		assert_non_null(s);
+		assert_int_equal(sql_exec_int(s->handle, "PRAGMA synchronous", &v, &e), 0);
+		assert_int_equal(v, levels[i]);
+		assert_int_equal(sql_write_end(s, 0, &e), 0);
+	}
+	db_close(d);
+}
+
 static void
 test_newer_and_foreign_are_refused(void **state)
 {
@@ -231,7 +252,8 @@ test_folder_missing(void **state)
 static void
 test_migration(void **state)
 {
-	static const char *const versions[] = { "CREATE TABLE a(x); INSERT INTO a VALUES(1)", "ALTER TABLE a ADD COLUMN y DEFAULT 7", "SELECT nonsense" };
+	static const char *const versions[] = { "CREATE TABLE a(x); INSERT INTO a VALUES(1)", "ALTER TABLE a ADD COLUMN y DEFAULT 7",
+	                                        "CREATE TABLE b(x); SELECT nonsense" };
 	struct err e;
 	sqlite3 *h;
 	int64_t v;
@@ -245,8 +267,11 @@ test_migration(void **state)
 	assert_int_equal(v, 8);
 	assert_int_equal(schema_apply(h, versions, 3, &e), -1); /* whole or not at all */
 	assert_non_null(strstr(e.text, "schema version 3"));
+	assert_true(sqlite3_get_autocommit(h));
 	assert_int_equal(sql_exec_int(h, "PRAGMA user_version", &v, &e), 0);
 	assert_int_equal(v, 2);
+	assert_int_equal(sql_exec_int(h, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'", &v, &e), 0);
+	assert_int_equal(v, 0);
 	sqlite3_close(h);
 }
 
@@ -369,7 +394,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_node_id_and_mode_are_kept), TEST(test_durable_settings), TEST(test_newer_and_foreign_are_refused), TEST(test_damaged_is_refused),
+		TEST(test_node_id_and_mode_are_kept), TEST(test_durable_settings), TEST(test_lazy_is_only_for_once), TEST(test_newer_and_foreign_are_refused), TEST(test_damaged_is_refused),
 		TEST(test_log_is_kept), TEST(test_folder_missing), TEST(test_migration), TEST(test_second_writer_process), TEST(test_failures_in_words),
 		TEST(test_copies_are_bounded), TEST(test_full_disk),
 	};

@@ -182,6 +182,7 @@ test_association_states(void **state)
 	struct instance_row r = row("1.9", 1, a, 20), r2 = row("1.9", 2, b, 21);
 	char aet[17], address[64];
 	struct series_row s;
+	int64_t left;
 
 	(void)state;
 	add(&r);
@@ -195,6 +196,8 @@ test_association_states(void **state)
 	assert_false(series("1.9").others_open);
 	assert_int_equal(associations_close(d, b, true, 31, &e), 0);
 	assert_int_equal(series("1.9").association_state, ASSOCIATION_RELEASED);
+	assert_int_equal(sql_exec_int(d->writer->handle, "SELECT count(*) FROM contributions", &left, &e), 0);
+	assert_int_equal(left, 0); /* only of open ones */
 	assert_int_equal(associations_close(d, b, false, 31, &e), -1);
 	assert_int_equal(e.code, ERR_STATE);
 	assert_int_equal(associations_peer(d, a, aet, address, &e), 0);
