@@ -125,15 +125,13 @@ look(const struct multipart *m, char c)
 	return (c == ' ' || c == '\t') && tail < PADDING ? MORE : CONTENT;
 }
 
-/* The held bytes were content after all, but for a CR at their end: it may begin the next delimiter. */
+/* The held bytes were content after all. None of them begins another delimiter: a CR behind the boundary would need the LF that did not come. */
 static int
 release(struct multipart *m, struct err *e)
 {
-	size_t kept = m->n_held > m->n_delimiter && m->held[m->n_held - 1] == '\r' ? 1 : 0;
-	size_t from = m->n_assumed, n = m->n_held - kept - from;
+	size_t from = m->n_assumed, n = m->n_held - from;
 
-	m->n_held = kept;                                      /* held[0] is a CR: every delimiter begins with one */
-	m->n_assumed = 0;
+	m->n_held = m->n_assumed = 0;
 	return content(m, m->held + from, n, e);
 }
 

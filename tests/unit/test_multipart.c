@@ -88,7 +88,7 @@ static const struct { const char *boundary, *body, *expect; /* NULL: malformed *
 	{ "b", "--b\r\n\r\n\r\n--b\r\n\r\n--b--", "<>;<>;" },                                       /* empty parts, with and without their CR LF */
 	{ "b", "--b--", "" },
 	{ "b", "preamble only\r\n--b--tail", "" },
-	{ "b", "--b\r\n\r\nx\r\n--bc\r\n--b-\r\n--b -\r\n--b\rx\n--b\n\r\n-b\r\n--b\r\r\n--b \r\r\n\r\r\n--b--", "<>x\r\n--bc\r\n--b-\r\n--b -\r\n--b\rx\n--b\n\r\n-b\r\n--b\r\r\n--b \r\r\n\r;" },
+	{ "b", "--b\r\n\r\nx\r\n--bc\r\n--b-\r\n--b -\r\n--b --\r\n--b\rx\n--b\n\r\n-b\r\n--b\r\r\n--b \r\r\n\r\r\n--b--", "<>x\r\n--bc\r\n--b-\r\n--b -\r\n--b --\r\n--b\rx\n--b\n\r\n-b\r\n--b\r\r\n--b \r\r\n\r;" },
 	{ "b", "--b\r\n\r\n\r\r\r\n--b--", "<>\r\r;" },
 	{ "a-", "--a-\r\n\r\nx\r\n--a-y\r\n--a---", "<>x\r\n--a-y;" },                              /* a boundary that ends as the last delimiter does */
 	{ "b", "--b\nContent-Type: application/dicom\r\n\r\nx\r\n--b--", "" },                       /* LF alone ends no delimiter: all of it is preamble */
