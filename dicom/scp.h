@@ -1,5 +1,6 @@
 /* Associations in: C-ECHO and C-STORE (PS3.4 Annex A, B; PS3.7). A thread an association; a silent peer holds up nobody; TCP_NODELAY and TCP_QUICKACK on
- * every accepted socket (PERFORMANCE.md 3). The callbacks run on the association's own thread. */
+ * every accepted socket (PERFORMANCE.md 3). The callbacks run on the association's own thread. Who refuses, logs:
+ * the handler what it refuses, the SCP what never came to the handler. */
 #pragma once
 #include "dicom/dicom.h"
 
@@ -14,7 +15,7 @@ struct scp_peer { char calling_aet[DICOM_AET], called_aet[DICOM_AET], address[64
 struct scp_instance {
 	const char *path;                         /* a closed Part 10 file in tmp_dir, bytes as sent; the callee renames or removes it */
 	char sop_class[DICOM_UID], sop_uid[DICOM_UID], transfer_syntax[DICOM_UID]; /* as the command said */
-	unsigned *refusal;                        /* out: the status of a refusal where the code's own is too coarse (0xA900: not what the command said); else leave */
+	unsigned *refusal;                        /* out: the status of a refusal, where the code's own is too coarse (0xA900: not what the command said) */
 };
 
 struct scp_handler {

@@ -61,15 +61,13 @@ read_address(int fd, char *text, size_t size)
 		text[0] = '\0';
 }
 
-// NULL: admitted. In the order of PS3.8: the application context, the called title, a free place, the handler.
+// Our own reasons, in the order of PS3.8: the application context, the called title, a free place.
 static const T_ASC_RejectParameters *
-admit(session &s, association &a, struct err *e)
+find_place(session &s, const association &a, struct err *e)
 {
 	const DUL_ASSOCIATESERVICEPARAMETERS &p = a.dul->params->DULparams;
 	const struct scp_config &c = s.scp->config;
 
-	copy_title(a.peer.calling_aet, p.callingAPTitle);
-	copy_title(a.peer.called_aet, p.calledAPTitle);
 	if (strcmp(p.applicationContextName, UID_StandardApplicationContext) != 0) {
 		err_set(e, ERR_INPUT, "not the DICOM application context");
 		return &no_such_context;
@@ -81,6 +79,20 @@ admit(session &s, association &a, struct err *e)
 	if (!scp_take_place(s)) {
 		err_set(e, ERR_LIMIT, "%u associations are open, no more are allowed", c.max_associations);
 		return &no_place;
+	}
+	return NULL;
+}
+
+// NULL: admitted.
+static const T_ASC_RejectParameters *
+admit(session &s, association &a, struct err *e)
+{
+	copy_title(a.peer.calling_aet, a.dul->params->DULparams.callingAPTitle);
+	copy_title(a.peer.called_aet, a.dul->params->DULparams.calledAPTitle);
+	const T_ASC_RejectParameters *why = find_place(s, a, e);
+	if (why != NULL) {
+		log_event(LOG_WARN, "association_rejected", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, e->text);
+		return why;
 	}
 	if (s.scp->handler->opened(s.scp->handler->arg, &a.peer, &a.id, e) == 0)
 		return NULL;
@@ -132,12 +144,14 @@ negotiate(T_ASC_Association *dul)
 	return c.good() ? ASC_acknowledgeAssociation(dul) : c;
 }
 
-// PS3.7 C: Error Comment is LO, 64 characters; only printable ASCII goes out.
+// PS3.7 C: Error Comment is LO, 64 characters; only printable ASCII goes out. The cause is at the end of our texts: what stands before it gives way first.
 static void
 comment_text(const char *text, char comment[COMMENT])
 {
 	size_t n = 0;
 
+	for (const char *next = strstr(text, ": "); next != NULL && strlen(text) >= COMMENT; next = strstr(text, ": "))
+		text = next + 2;
 	for (; text[n] != '\0' && n < COMMENT - 1; n++)
 		comment[n] = text[n] >= 0x20 && text[n] < 0x7f && text[n] != '\\' ? text[n] : '?';
 	comment[n] = '\0';
@@ -153,10 +167,16 @@ answer(const association &a, T_ASC_PresentationContextID pc, const T_DIMSE_C_Sto
 	rsp.DimseStatus = (DIC_US)status;
 	if (status == STATUS_Success)
 		return DIMSE_sendStoreResponse(a.dul, pc, &rq, &rsp, NULL);
-	log_event(LOG_WARN, "instance_refused", "peer=%s status=%04x sop=%s text=\"%s\"", a.peer.address, status, rq.AffectedSOPInstanceUID, e.text);
 	comment_text(e.text, comment);
 	OFCondition c = detail.putAndInsertString(DCM_ErrorComment, comment);
 	return c.good() ? DIMSE_sendStoreResponse(a.dul, pc, &rq, &rsp, &detail) : c;
+}
+
+static unsigned
+refuse(const association &a, const struct scp_instance *i, unsigned status, const struct err *e)
+{
+	log_event(LOG_WARN, "instance_refused", "peer=%s status=%04x sop=%s text=\"%s\"", a.peer.address, status, i->sop_uid, e->text);
+	return status;
 }
 
 // What can be said before the data set is read. 0, or the status that refuses it.
@@ -169,7 +189,7 @@ may_come(session &s, const association &a, T_ASC_PresentationContextID pc, const
 	snprintf(i->sop_uid, sizeof i->sop_uid, "%s", rq.AffectedSOPInstanceUID);
 	if (ASC_findAcceptedPresentationContext(a.dul->params, pc, &context).bad() || strcmp(context.abstractSyntax, i->sop_class) != 0) {
 		err_set(e, ERR_INPUT, "the SOP class is not that of the presentation context");
-		return STATUS_CLASS_NOT_SUPPORTED;
+		return refuse(a, i, STATUS_CLASS_NOT_SUPPORTED, e);
 	}
 	snprintf(i->transfer_syntax, sizeof i->transfer_syntax, "%s", context.acceptedTransferSyntax);
 	return s.scp->handler->may_store(s.scp->handler->arg, e) == 0 ? 0 : err_dimse_status(e->code);
@@ -192,7 +212,7 @@ hand_on(session &s, const association &a, incoming &file, struct scp_instance *i
 	unsigned refusal = 0;
 
 	if (file.finish(e) != 0)
-		return err_dimse_status(e->code);
+		return refuse(a, i, err_dimse_status(e->code), e);
 	i->path = file.path();
 	i->refusal = &refusal;
 	int rc = s.scp->handler->received(s.scp->handler->arg, a.id, i, e);
@@ -211,7 +231,7 @@ store(session &s, const association &a, T_ASC_PresentationContextID pc, const T_
 	T_ASC_PresentationContextID data_pc = 0;
 
 	if (status == 0 && (file.open(s.scp->config.tmp_dir, &e) != 0 || file.write_meta(&i, a.peer.calling_aet, &e) != 0))
-		status = err_dimse_status(e.code);
+		status = refuse(a, &i, err_dimse_status(e.code), &e);
 	OFCondition c = DIMSE_receiveDataSetInFile(a.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &data_pc, &file, stop_endless, &on_its_way);
 	if (c != EC_Normal)
 		return c;
@@ -267,15 +287,14 @@ take_leave(session &s, association &a, const OFCondition &c)
 		ASC_dropSCPAssociation(a.dul, 1);    // the peer closes first
 		return;
 	}
-	log_event(LOG_WARN, "association_aborted", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, reason(s, c));
+	log_event(LOG_INFO, "association_broken", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, reason(s, c));
 	if (c != DUL_PEERABORTEDASSOCIATION)
 		ASC_abortAssociation(a.dul);
 }
 
 static void
-reject(session &s, association &a, const T_ASC_RejectParameters *why, const struct err &e)
+reject(session &s, association &a, const T_ASC_RejectParameters *why)
 {
-	log_event(LOG_WARN, "association_rejected", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, e.text);
 	s.line.hurry(GOODBYE_MS);
 	if (ASC_rejectAssociation(a.dul, why).good())
 		ASC_dropSCPAssociation(a.dul, 1);
@@ -297,7 +316,7 @@ serve(session &s, int fd)
 	}
 	const T_ASC_RejectParameters *why = admit(s, a, &e);
 	if (why != NULL) {
-		reject(s, a, why, e);
+		reject(s, a, why);
 		return 0;
 	}
 	int rc = shim_int(&e, [&] {                  // whatever happens, the handler hears of the end

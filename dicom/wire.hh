@@ -31,7 +31,7 @@ public:
 	bool is_timed_out() const { return timed_out; } // ... or because patience did
 	uint64_t n_read() const { return read_since_fresh; }
 
-	// Reads the A-ASSOCIATE-RQ of an accepted socket. Takes fd. Whatever comes back in *network and *association is the caller's to destroy, on failure too.
+	// Reads the A-ASSOCIATE-RQ of an accepted socket. Takes fd. What is in *network and *association then is the caller's to destroy, on failure too.
 	OFCondition accept(int fd, unsigned max_pdu, T_ASC_Network **network, T_ASC_Association **association);
 	// The network of a requestor, whose association will run on this wire.
 	OFCondition requestor(T_ASC_Network **network);

@@ -97,6 +97,7 @@ received(void *arg, int64_t id, const struct scp_instance *i, struct err *e)
 
 	if (intake_add(((struct door *)arg)->node, &f, &a, e) == 0)
 		return 0;
+	*i->refusal = a.dimse_status;
 	log_event(LOG_WARN, "instance_refused", "association=%lld text=\"%s\"", (long long)id, e->text);
 	return -1;
 }

@@ -64,7 +64,7 @@ received(void *arg, int64_t id, const struct scp_instance *i, struct err *e)
 	if (s->refuse_late != ERR_NONE) {
 		if (s->refusal != 0)
 			*i->refusal = s->refusal;
-		rc = err_set(e, s->refuse_late, "it is wrong \\ caf\xc3\xa9 and this text is far longer than the sixty-four characters that go out");
+		rc = err_set(e, s->refuse_late, "instance 1.2.3: it is wrong \\ caf\xc3\xa9 and this text is far longer than the sixty-four characters that go out");
 	}
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
@@ -174,7 +174,7 @@ run(struct stage *t, const char *tool, const char *option, const char *value, co
 	if (file != NULL)
 		argv[n++] = file;
 	argv[n] = NULL;
-	pthread_mutex_lock(&t->seen.lock);           /* what was read of it so far is behind what this sender causes: ThreadSanitizer cannot see through a process */
+	pthread_mutex_lock(&t->seen.lock);           /* what was read of it lies before what this sender causes; ThreadSanitizer cannot see that */
 	pthread_mutex_unlock(&t->seen.lock);
 	return end_of(start_peer(argv, t->out));
 }
@@ -434,7 +434,7 @@ static void
 refusals_have_the_status_of_their_cause(void **state)
 {
 	static const struct { enum err_code early, late; unsigned refusal, status; const char *words; } cases[] = {
-		{ ERR_LIMIT, ERR_NONE, 0, 0xA700, "nearly full" }, { ERR_NONE, ERR_LIMIT, 0, 0xA700, "it is wrong ? caf??" }, { ERR_NONE, ERR_IO, 0, 0xA700, "" },
+		{ ERR_LIMIT, ERR_NONE, 0, 0xA700, "nearly full" }, { ERR_NONE, ERR_LIMIT, 0, 0xA700, "resources: it is wrong ? caf??" }, { ERR_NONE, ERR_IO, 0, 0xA700, "" },
 		{ ERR_NONE, ERR_INPUT, 0, 0xC000, "" }, { ERR_NONE, ERR_INPUT, 0xA900, 0xA900, "" }, { ERR_NONE, ERR_STATE, 0, 0x0110, "" }, { ERR_NONE, ERR_NONE, 0, 0, "" },
 	};
 	struct stage *t = *state;
