@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WHAT_HELPS "put a backup back with `segan restore DIR`, or move the file away and rebuild it from the spool with `segan spool reindex`; nothing was changed"
+#define WHAT_HELPS \
+	"put a backup back with `segan restore DIR`, or move the file away and rebuild it from the spool with `segan spool reindex`; nothing was changed"
 
 /* ---- a new file ---- */
 

@@ -97,7 +97,8 @@ static int
 stand(struct sql *s, int64_t job, struct standing *t, struct err *e)
 {
 	sqlite3_stmt *q = sql_query(s, "SELECT sum(state IN ('waiting', 'sending')), sum(state IN ('refused', 'given_up')),"
-	                               " (SELECT destination || CASE state WHEN 'refused' THEN ' refused the result: ' ELSE ' was given up: ' END || coalesce(last_error, '')"
+	                               " (SELECT destination || CASE state WHEN 'refused' THEN ' refused the result: ' ELSE ' was given up: ' END"
+	                               "  || coalesce(last_error, '')"
 	                               "  FROM deliveries WHERE job = ?1 AND state IN ('refused', 'given_up') ORDER BY id LIMIT 1) FROM deliveries WHERE job = ?1",
 	                            SQL_ARGS(sql_int(job)), e);
 	int r = q ? sql_step(q, e) : -1;

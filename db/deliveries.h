@@ -18,6 +18,7 @@ int deliveries_claim(struct db *d, const char *destination, int64_t now_ms, stru
 int deliveries_next_ms(struct db *d, const char *destination, int64_t *next_ms /* INT64_MAX = none */, struct err *e);
 /* sending -> state (waiting with next_attempt_ms, or final). When the last of its job is final the job is done, or failed with the reason, in the same transaction. */
 int deliveries_settle(struct db *d, int64_t id, enum delivery_state state, int64_t next_attempt_ms, const char *error, struct err *e);
-/* A failed job's refused and given-up deliveries wait again, tried from now on, the job is delivering. ERR_STATE when the job is not failed or was not computed. */
+/* A failed job's refused and given-up deliveries wait again, tried from now on, the job is delivering.
+ * ERR_STATE when the job is not failed or was not computed. */
 int deliveries_retry(struct db *d, int64_t job, struct err *e);
 int deliveries_recover(struct db *d, int64_t now_ms, struct err *e);                                  /* at start: sending -> waiting, due now */

@@ -52,7 +52,8 @@ struct job_outcome { const char *finding, *flags, *segments, *results, *timings;
 /* running -> delivering with one delivery a destination, or -> done when there are none (or nothing was found). */
 int jobs_computed(struct db *d, int64_t id, int64_t attempt, const struct job_outcome *o, const char *const *destinations, size_t n, struct err *e);
 int jobs_progress(struct db *d, int64_t id, int64_t attempt, double progress, struct err *e);
-int jobs_end(struct db *d, int64_t id, enum job_state from, enum job_state to /* rejected, failed, cancelled */, const char *reason, struct err *e); /* waiting deliveries of a cancelled job are given up */
+/* Deliveries that wait are given up. */
+int jobs_end(struct db *d, int64_t id, enum job_state from, enum job_state to /* rejected, failed, cancelled */, const char *reason, struct err *e);
 /* A failed job that was not computed: failed -> queued, for one attempt more. ERR_STATE otherwise (computed: deliveries_retry). */
 int jobs_retry(struct db *d, int64_t id, const char *cause, struct err *e);
 int jobs_timing(struct db *d, int64_t id, const char *timings, struct err *e);

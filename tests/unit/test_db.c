@@ -394,8 +394,8 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_node_id_and_mode_are_kept), TEST(test_durable_settings), TEST(test_lazy_is_only_for_once), TEST(test_newer_and_foreign_are_refused), TEST(test_damaged_is_refused),
-		TEST(test_log_is_kept), TEST(test_folder_missing), TEST(test_migration), TEST(test_second_writer_process), TEST(test_failures_in_words),
+		TEST(test_node_id_and_mode_are_kept), TEST(test_durable_settings), TEST(test_lazy_is_only_for_once), TEST(test_newer_and_foreign_are_refused),
+		TEST(test_damaged_is_refused), TEST(test_log_is_kept), TEST(test_folder_missing), TEST(test_migration), TEST(test_second_writer_process), TEST(test_failures_in_words),
 		TEST(test_copies_are_bounded), TEST(test_full_disk),
 	};
 
