@@ -89,6 +89,7 @@ static const struct { const char *from, *to, *words; } wrong[] = {
 	{ "\"name\": \"glioma-flair\"", "\"name\": \"../x\"", "name" },
 	{ "\"name\": \"glioma-flair\"", "\"name\": 7", "name" },
 	{ "\"name\": \"glioma-flair\"", "\"name\": \"\"", "name" },
+	{ "\"version\": \"0.1.0\"", "\"version\": \"..\"", "version" },
 	{ "\"version\": \"0.1.0\"", "\"versionn\": \"0.1.0\"", "version" },
 	{ "\"version\": \"0.1.0\"", "\"version\": \"a/b\"", "version" },
 	{ "\"flair\"", "\"flair\", \"flair\"", "channels" },

@@ -119,6 +119,8 @@ static const struct { const char *header; size_t length, n_bytes; const char *wo
 	{ good, 100000, 24, "header's length does not fit" },
 	{ good, SIZE_MAX - 1, 24, "header's length does not fit" },
 	{ good, 10, 24, "header" },
+	{ good, sizeof good - 1 + 24 + 1, 24, "header's length does not fit" },
+	{ good, sizeof good - 1 + 24 + 8, 24, "header's length does not fit" },
 	{ good, SIZE_MAX, 20, "b lies outside the file" },
 	{ good, SIZE_MAX, 0, "outside the file" },
 	{ "[1]", SIZE_MAX, 0, "not an object" },
