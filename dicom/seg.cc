@@ -171,7 +171,7 @@ put_image(DcmItem &ds, const struct seg_request *r, const struct plan *p)
 	put_integer(ds, DCM_NumberOfFrames, p->frames.size());
 	put_text(ds, DCM_ContentLabel, EVR_CS, "SEGMENTATION");
 	put_text(ds, DCM_ContentDescription, EVR_LO, "Automatic segmentation, research use only");
-	put_text(ds, DCM_ContentCreatorName, EVR_PN, "segan");
+	put_text(ds, DCM_ContentCreatorName, EVR_PN, "segan^automatic");
 	put_text(ds, DCM_SegmentationType, EVR_CS, "BINARY");
 	put_text(ds, DCM_SegmentsOverlap, EVR_CS, p->has_overlap ? "YES" : "NO");
 }
