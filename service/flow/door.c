@@ -69,8 +69,10 @@ opened(void *arg, const struct scp_peer *peer, int64_t *id, struct err *e)
 		    peer->calling_aet, is_aet_known ? "dicom.peers has this AE title with another host" : "dicom.peers has no such AE title");
 		return err_set(e, ERR_INPUT, "AE title %s at %s may not send here", peer->calling_aet, peer->address);
 	}
-	if (intake_open(n, peer->calling_aet, peer->address, id, e) != 0)
+	if (intake_open(n, peer->calling_aet, peer->address, id, e) != 0) {
+		log_event(LOG_ERROR, "association_rejected", "address=%s aet=\"%s\" text=\"%s\"", peer->address, peer->calling_aet, e->text);
 		return -1;
+	}
 	log_event(LOG_DEBUG, "association_opened", "association=%lld address=%s aet=\"%s\"", (long long)*id, peer->address, peer->calling_aet);
 	return 0;
 }
