@@ -16,7 +16,7 @@ BEGIN {
 	may["service"] = " config model dicom db service "
 	# library -> regular expression of the files that may include it
 	only["cblas.h"] = "^model/(nn/|segan\\.c|compute\\.c)"; only["openblas_config.h"] = only["cblas.h"]
-	only["sqlite3.h"] = "^db/"; only["microhttpd.h"] = "^service/http/"; only["curl/curl.h"] = "^service/flow/(deliver|retrieve)"
+	only["sqlite3.h"] = "^db/"; only["microhttpd.h"] = "^service/http/"; only["curl/curl.h"] = "^service/(flow/(deliver|retrieve)|http/client)"
 	only["cJSON.h"] = "^config/json"; only["cjson/cJSON.h"] = "^config/json"; only["png.h"] = "^service/flow/preview\\.c$"
 	only["seccomp.h"] = "^service/flow/worker"; only["zlib.h"] = "^service/flow/nifti\\.c$"
 }

@@ -1,0 +1,128 @@
+/* What subcommands share. */
+#include "service/commands/common.h"
+
+#include "config/file.h"
+#include "model/segan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 1024 };
+
+int
+command_fail(const struct err *e)
+{
+	fprintf(stderr, "segan: %s\n", e->text);
+	return EXIT_FAILED;
+}
+
+int
+command_config(const struct err *e)
+{
+	fprintf(stderr, "segan: %s\n", e->text);
+	return EXIT_USAGE;
+}
+
+int
+command_usage(const char *usage, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("segan: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\n%s", usage);
+	return EXIT_USAGE;
+}
+
+int
+command_print_json(struct json *v)
+{
+	struct err e;
+	char *text = json_print(v, true, &e);
+	int rc = EXIT_GOOD;
+
+	json_free(v);
+	if (text == NULL)
+		return command_fail(&e);
+	if (puts(text) < 0 || fflush(stdout) != 0) {
+		err_errno(&e, "writing to stdout");
+		rc = command_fail(&e);
+	}
+	free(text);
+	return rc;
+}
+
+/* RELATIVE beside the folder of the executable; "" when that is not known. */
+static void
+beside_executable(const char *relative, char path[PATH_SIZE])
+{
+	char self[PATH_SIZE / 2];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	char *slash;
+
+	path[0] = '\0';
+	if (n <= 0)
+		return;
+	self[n] = '\0';
+	if ((slash = strrchr(self, '/')) == NULL)
+		return;
+	*slash = '\0';
+	snprintf(path, PATH_SIZE, "%s/%s", self, relative);
+}
+
+struct catalog *
+command_models(const char *models_dir, struct err *e)
+{
+	char shipped[PATH_SIZE], installed[PATH_SIZE];
+	const char *roots[3];
+	const char *from_environment = getenv("SEGAN_MODELS");
+	size_t n = 0;
+
+	if (models_dir == NULL)
+		models_dir = from_environment;
+	if (models_dir != NULL) {
+		if (!file_exists(models_dir)) {
+			err_set(e, ERR_NOT_FOUND, "there is no models folder %s", models_dir);
+			return NULL;
+		}
+		return catalog_open(&models_dir, 1, e);
+	}
+	beside_executable("../model/shipped", shipped);
+	beside_executable("../share/segand/models", installed);
+	if (file_exists(shipped))
+		roots[n++] = shipped;
+	if (file_exists(installed))
+		roots[n++] = installed;
+	if (file_exists("/usr/share/segand/models"))
+		roots[n++] = "/usr/share/segand/models";
+	if (n == 0) {
+		err_set(e, ERR_NOT_FOUND, "no models folder was found: give one with --models DIR or in SEGAN_MODELS");
+		return NULL;
+	}
+	return catalog_open(roots, n, e);
+}
+
+struct settings *
+command_settings(const char *config, struct err *e)
+{
+	if (config == NULL && file_exists("/etc/segand/segand.json"))
+		config = "/etc/segand/segand.json";
+	return settings_load(config, e);
+}
+
+void
+command_use_right_core(char **argv)
+{
+	const char *wanted = compute_wanted_core(), *present = getenv("OPENBLAS_CORETYPE");
+
+	if (wanted == NULL || getenv("SEGAN_CORE_CHOSEN") != NULL || (present != NULL && strcmp(present, wanted) == 0))
+		return;
+	if (setenv("OPENBLAS_CORETYPE", wanted, 1) != 0 || setenv("OPENBLAS_NUM_THREADS", "1", 1) != 0 || setenv("SEGAN_CORE_CHOSEN", wanted, 1) != 0)
+		return;
+	execv("/proc/self/exe", argv); /* where it fails we go on with the kernels that OpenBLAS chose: right, only slower */
+}

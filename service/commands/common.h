@@ -1,0 +1,27 @@
+/* What subcommands share: how they fail, where models and settings are found. */
+#pragma once
+#include "config/err.h"
+#include "config/json.h"
+#include "config/settings.h"
+#include "model/catalog.h"
+
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* "segan: text" on stderr. Return the exit status: 1, 2 (configuration), 2 (usage). */
+int command_fail(const struct err *e);
+int command_config(const struct err *e);
+int command_usage(const char *usage, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints v as one JSON document on stdout and frees it. Returns an exit status. */
+int command_print_json(struct json *v);
+
+/* The installed models: the folder given, else $SEGAN_MODELS, else ../model/shipped beside the executable's folder, ../share/segand/models beside it,
+ * /usr/share/segand/models. caller: catalog_free. */
+struct catalog *command_models(const char *models_dir, struct err *e);
+
+/* --config FILE, else /etc/segand/segand.json where it exists, else the defaults. caller: settings_free. */
+struct settings *command_settings(const char *config, struct err *e);
+
+/* Computing needs the right OpenBLAS kernels, chosen before OpenBLAS starts: executes this program once more with OPENBLAS_CORETYPE set where it is not
+ * (PERFORMANCE 1). Returns when there is nothing to do. */
+void command_use_right_core(char **argv);

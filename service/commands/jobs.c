@@ -1,0 +1,188 @@
+/* segan jobs: asks a node for its jobs over REST, so that it works from any machine. */
+#include "service/commands/commands.h"
+#include "service/commands/common.h"
+#include "service/http/client.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: segan jobs list [--state STATE] [--study UID] [--model NAME] [--limit N]\n"
+    "       segan jobs show ID | retry ID | cancel ID\n"
+    "  --url URL      the node, e.g. http://127.0.0.1:8080 (default: as http.bind and http.port of the configuration say)\n"
+    "  --config FILE  the node's configuration (default /etc/segand/segand.json)\n"
+    "  --json         the answer as JSON\n"
+    "retry: a failed delivery is sent again, a failed computation is tried again, any other finished job runs again as a new job.\n";
+
+struct options { const char *url, *config, *state, *study, *model, *limit; bool json; };
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option known[] = { { "url", required_argument, NULL, 'u' }, { "config", required_argument, NULL, 'c' }, { "state", required_argument, NULL, 's' },
+		{ "study", required_argument, NULL, 't' }, { "model", required_argument, NULL, 'm' }, { "limit", required_argument, NULL, 'l' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1)
+		switch (c) {
+		case 'u': o->url = optarg; break;
+		case 'c': o->config = optarg; break;
+		case 's': o->state = optarg; break;
+		case 't': o->study = optarg; break;
+		case 'm': o->model = optarg; break;
+		case 'l': o->limit = optarg; break;
+		case 'j': o->json = true; break;
+		case 'h': fputs(usage, stdout); return -1;
+		default: fputs(usage, stderr); return EXIT_USAGE;
+		}
+	return 0;
+}
+
+/* Where the node answers: --url, else from its configuration. */
+static int
+base_url(const struct options *o, char *url, size_t size, struct err *e)
+{
+	struct settings *s;
+
+	if (o->url != NULL) {
+		size_t n = strlen(o->url);
+		snprintf(url, size, "%.*s", (int)(n > 0 && o->url[n - 1] == '/' ? n - 1 : n), o->url);
+		return 0;
+	}
+	if ((s = command_settings(o->config, e)) == NULL)
+		return -1;
+	snprintf(url, size, "http://%s:%lld", strcmp(s->http.bind, "0.0.0.0") == 0 ? "127.0.0.1" : s->http.bind, (long long)s->http.port);
+	settings_free(s);
+	return 0;
+}
+
+static const char *
+text_or(const struct json *object, const char *key, const char *otherwise)
+{
+	const char *text = json_text(json_get(object, key));
+
+	return text == NULL ? otherwise : text;
+}
+
+static void
+print_volumes(const struct json *job)
+{
+	for (const struct json *s = json_first(json_get(job, "segments")); s != NULL; s = json_next(s))
+		printf("  %s %.1f ml", text_or(s, "label", "?"), json_number(json_get(s, "volume_ml"), 0));
+}
+
+static void
+print_row(const struct json *job)
+{
+	char delivered[64] = "-";
+	size_t n = json_size(json_get(job, "deliveries")), done = 0;
+
+	for (const struct json *d = json_first(json_get(job, "deliveries")); d != NULL; d = json_next(d))
+		done += strcmp(text_or(d, "state", ""), "delivered") == 0 || strcmp(text_or(d, "state", ""), "committed") == 0;
+	if (n > 0)
+		snprintf(delivered, sizeof delivered, "%zu/%zu", done, n);
+	printf("%5.0f  %-10s  %-20s  %-24.24s  %-9s", json_number(json_get(job, "id"), 0), text_or(job, "state", "?"), text_or(job, "model", "?"), text_or(job, "created", "?"), delivered);
+	print_volumes(job);
+	if (json_text(json_get(job, "reason")) != NULL)
+		printf("  %s", text_or(job, "reason", ""));
+	putchar('\n');
+}
+
+static int
+print_job(const struct json *job)
+{
+	struct err e;
+	char *text = json_print(job, true, &e);
+
+	if (text == NULL)
+		return command_fail(&e);
+	puts(text);
+	free(text);
+	return EXIT_GOOD;
+}
+
+static void
+add_query(char *url, size_t size, const char *key, const char *value)
+{
+	size_t n = strlen(url);
+
+	if (value == NULL)
+		return;
+	n += (size_t)snprintf(url + n, size - n, "%c%s=", strchr(url, '?') == NULL ? '?' : '&', key);
+	for (; *value != '\0' && n + 4 < size; value++)
+		n += (size_t)snprintf(url + n, size - n, (*value >= '0' && *value <= '9') || (*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') ||
+		    strchr("-._~", *value) != NULL ? "%c" : "%%%02X", (unsigned char)*value);
+}
+
+static int
+list(const struct options *o, const char *base)
+{
+	char url[2048];
+	struct err e;
+	struct json_doc *d;
+
+	snprintf(url, sizeof url, "%.1000s/api/v1/jobs", base);
+	add_query(url, sizeof url, "state", o->state);
+	add_query(url, sizeof url, "study", o->study);
+	add_query(url, sizeof url, "model", o->model);
+	add_query(url, sizeof url, "limit", o->limit);
+	if ((d = client_request("GET", url, &e)) == NULL)
+		return command_fail(&e);
+	if (o->json) {
+		int rc = print_job(json_root(d));
+		json_doc_free(d);
+		return rc;
+	}
+	printf("%5s  %-10s  %-20s  %-24s  %-9s  %s\n", "ID", "STATE", "MODEL", "CREATED", "DELIVERED", "RESULT");
+	for (const struct json *j = json_first(json_get(json_root(d), "jobs")); j != NULL; j = json_next(j))
+		print_row(j);
+	if (json_type(json_get(json_root(d), "next")) != JSON_NULL)
+		fprintf(stderr, "segan: there are more; --limit N shows up to 1000\n");
+	json_doc_free(d);
+	return EXIT_GOOD;
+}
+
+static int
+one(const char *verb, const char *id, const char *base)
+{
+	bool show = strcmp(verb, "show") == 0;
+	char url[2048], *end;
+	struct err e;
+	struct json_doc *d;
+	int rc;
+
+	if (strtoll(id, &end, 10) <= 0 || *end != '\0')
+		return command_usage(usage, "\"%s\" is not a job's number", id);
+	snprintf(url, sizeof url, "%.1000s/api/v1/jobs/%.20s%s%s", base, id, show ? "" : "/", show ? "" : verb);
+	if ((d = client_request(show ? "GET" : "POST", url, &e)) == NULL)
+		return command_fail(&e);
+	rc = print_job(json_root(d));
+	json_doc_free(d);
+	return rc;
+}
+
+int
+command_jobs(int argc, char **argv)
+{
+	struct options o = { 0 };
+	char base[1024];
+	const char *verb;
+	struct err e;
+	int rc = parse_options(argc, argv, &o);
+
+	if (rc != 0)
+		return rc < 0 ? EXIT_GOOD : rc;
+	if (optind >= argc)
+		return command_usage(usage, "what about the jobs? list, show, retry or cancel");
+	verb = argv[optind];
+	if (base_url(&o, base, sizeof base, &e) != 0)
+		return command_config(&e);
+	if (strcmp(verb, "list") == 0 && optind + 1 == argc)
+		return list(&o, base);
+	if ((strcmp(verb, "show") == 0 || strcmp(verb, "retry") == 0 || strcmp(verb, "cancel") == 0) && optind + 2 == argc)
+		return one(verb, argv[optind + 1], base);
+	return command_usage(usage, "jobs %s: not understood", verb);
+}

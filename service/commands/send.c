@@ -1,0 +1,141 @@
+/* segan send: files to a destination, by C-STORE or STOW-RS, as the node would send them. segan echo: whether it answers. */
+#include "dicom/attributes.h"
+#include "dicom/scu.h"
+#include "service/commands/commands.h"
+#include "service/commands/common.h"
+#include "service/commands/destination.h"
+#include "service/flow/deliver_stow.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char send_usage[] =
+    "usage: segan send DESTINATION FILE...\n"
+    "DESTINATION: a name of the configuration, or AET@HOST:PORT.\n"
+    "  --config FILE  the node's configuration (default /etc/segand/segand.json)\n"
+    "One line a file; exit 1 when one was not stored.\n";
+static const char echo_usage[] =
+    "usage: segan echo DESTINATION\n"
+    "C-ECHO to a destination of the configuration, or to AET@HOST:PORT; says who refuses whom.\n"
+    "  --config FILE  the node's configuration (default /etc/segand/segand.json)\n";
+
+/* Options and DESTINATION. -1: done (help), 0: go on, else an exit status. caller: settings_free(*s). */
+static int
+start(int argc, char **argv, const char *usage, struct settings **s, struct destination_setting *d)
+{
+	static const struct option known[] = { { "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	const char *config = NULL;
+	struct err e;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return -1;
+		}
+		if (c != 'c') {
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+		config = optarg;
+	}
+	if (optind >= argc)
+		return command_usage(usage, "a destination is missing");
+	if ((*s = command_settings(config, &e)) == NULL || destination_find(*s, argv[optind], d, &e) != 0 || dicom_start(&e) != 0)
+		return command_config(&e);
+	return 0;
+}
+
+static struct scu_peer
+peer_of(const struct settings *s, const struct destination_setting *d)
+{
+	return (struct scu_peer) { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, (unsigned)d->port, (unsigned)d->timeout };
+}
+
+static int
+send_dimse(const struct settings *s, const struct destination_setting *d, char **files, size_t n)
+{
+	struct scu_peer peer = peer_of(s, d);
+	struct scu_result *results = calloc(n, sizeof *results);
+	struct err e;
+	int rc = EXIT_GOOD;
+
+	if (results == NULL) {
+		err_set(&e, ERR_LIMIT, "no memory for %zu files", n);
+		return command_fail(&e);
+	}
+	if (scu_store(&peer, (const char *const *)files, n, results, &e) != 0) {
+		rc = command_fail(&e);
+	} else {
+		for (size_t i = 0; i < n; i++) {
+			bool stored = results[i].outcome == SCU_STORED;
+			printf("%s: %s%s%s\n", files[i], stored ? "stored" : results[i].outcome == SCU_REFUSED ? "refused: " : "not stored: ", stored && results[i].text[0] ? ": " : "", results[i].text);
+			rc = stored ? rc : EXIT_FAILED;
+		}
+	}
+	free(results);
+	return rc;
+}
+
+static int
+send_stow(const struct destination_setting *d, char **files, size_t n)
+{
+	static const atomic_bool never = false;
+	struct err e;
+	int rc = stow_start(&e) == 0 ? EXIT_GOOD : command_fail(&e);
+
+	for (size_t i = 0; i < n && rc != EXIT_USAGE; i++) {
+		struct attributes *a = attributes_load(files[i], &e);
+		struct stow_result result;
+		if (a == NULL) {
+			printf("%s: not stored: %s\n", files[i], e.text);
+			rc = EXIT_FAILED;
+			continue;
+		}
+		stow_store(d, files[i], attributes_header(a)->study_uid, &never, &result);
+		printf("%s: %s%s\n", files[i], result.outcome == STOW_STORED ? "stored" : result.outcome == STOW_REFUSED ? "refused: " : "not stored: ", result.text);
+		rc = result.outcome == STOW_STORED ? rc : EXIT_FAILED;
+		attributes_free(a);
+	}
+	return rc;
+}
+
+int
+command_send(int argc, char **argv)
+{
+	struct settings *s = NULL;
+	struct destination_setting d;
+	int rc = start(argc, argv, send_usage, &s, &d);
+	size_t n = (size_t)(argc - optind) - 1;
+
+	if (rc == 0 && optind + 1 >= argc)
+		rc = command_usage(send_usage, "files to send are missing");
+	else if (rc == 0)
+		rc = d.type == DESTINATION_STOW ? send_stow(&d, argv + optind + 1, n) : send_dimse(s, &d, argv + optind + 1, n);
+	settings_free(s);
+	return rc < 0 ? EXIT_GOOD : rc;
+}
+
+int
+command_echo(int argc, char **argv)
+{
+	struct settings *s = NULL;
+	struct destination_setting d;
+	struct scu_peer peer;
+	struct err e;
+	int rc = start(argc, argv, echo_usage, &s, &d);
+
+	if (rc == 0 && d.type == DESTINATION_STOW) {
+		rc = command_usage(echo_usage, "%s is a STOW-RS destination; C-ECHO is for DIMSE peers", d.name);
+	} else if (rc == 0) {
+		peer = peer_of(s, &d);
+		if (scu_echo(&peer, &e) != 0)
+			rc = command_fail(&e);
+		else
+			printf("%s@%s:%u answers\n", peer.called_aet, peer.host, peer.port);
+	}
+	settings_free(s);
+	return rc < 0 ? EXIT_GOOD : rc;
+}
