@@ -1,0 +1,278 @@
+/* segan segment: the whole of a job on files, with no daemon: finds the series, matches the channels, segments, writes the SEG. */
+#include "config/clock.h"
+#include "config/digest.h"
+#include "dicom/dicom.h"
+#include "service/commands/commands.h"
+#include "service/commands/common.h"
+#include "service/commands/scan.h"
+#include "service/flow/segment.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: segan segment DIR... -o OUT.dcm [options]\n"
+    "Finds the series below the folders, matches them to the model's channels, segments, writes a DICOM-SEG.\n"
+    "Nothing found in the images: exit 0, no OUT.dcm, finding \"none\".\n"
+    "  -o OUT.dcm               the SEG\n"
+    "  --model NAME[@VERSION]   which model (default: the first of the configuration, glioma-flair)\n"
+    "  --models DIR             where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
+    "  --config FILE            rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
+    "  --format binary          kind of SEG; fractional, labelmap and rtstruct come with a later version\n"
+    "  --preview FILE.png       a picture of the slice with the largest area\n"
+    "  --probability FILE.nii.gz  the network's probabilities on the grid of the source\n"
+    "  --threads N              default: as many as cores; the result is the same for any number\n"
+    "  --json                   the result as JSON on stdout\n"
+    "Research use only, not a medical device.\n";
+
+struct segment {
+	const char *out, *model, *models_dir, *config, *format, *report, *preview, *probability;
+	unsigned threads;
+	bool json;
+	struct settings *settings;
+	struct catalog *catalog;
+	struct rules *rules;
+	struct scan *scan;
+	struct segmentor *segmentor;
+	const struct manifest *manifest;
+	char study_uid[DICOM_UID];
+	const struct scan_series *filler[MODEL_MAX_CHANNELS];
+	struct segment_result result;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_interrupt(int signal_number)
+{
+	(void)signal_number;
+	interrupted = 1;
+}
+
+static int
+show_progress(void *arg, size_t done, size_t total)
+{
+	const int64_t *began_ms = arg;
+	double seconds = (double)(clock_monotonic_ms() - *began_ms) / 1000, rate = seconds > 0 ? (double)done / seconds : 0;
+
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\rsegmenting: %zu of %zu slices, %.0f a second, %.0f s left %s", done, total, rate, rate > 0 ? (double)(total - done) / rate : 0,
+		    done == total ? "\n" : "");
+	return interrupted;
+}
+
+/* ---- which study ---- */
+
+/* 0: every channel filled by a whole series. -1: why not. */
+static int
+fill(struct segment *s, const char *study_uid, struct err *e)
+{
+	for (size_t i = 0; i < s->manifest->n_channels; i++) {
+		const char *channel = s->manifest->channels[i];
+		const struct scan_series *x = scan_filler(s->scan, study_uid, channel);
+		if (x == NULL)
+			return err_set(e, ERR_NOT_FOUND, "study %s has no series for channel %s of model %s; segan inspect says why", study_uid, channel, s->manifest->name);
+		if (x->verdict != SERIES_WHOLE)
+			return err_set(e, ERR_INPUT, "channel %s, series %s: %s", channel, x->info.series_uid, x->reason.text);
+		s->filler[i] = x;
+	}
+	snprintf(s->study_uid, sizeof s->study_uid, "%s", study_uid);
+	return 0;
+}
+
+/* The one study that fills the model's channels. Several: the user must say which. */
+static int
+choose_study(struct segment *s, struct err *e)
+{
+	size_t fitting = 0, chosen = 0;
+	struct err why = { .code = ERR_NOT_FOUND, .text = "there is no DICOM series below the folders given" };
+
+	for (size_t i = 0; i < scan_size(s->scan); i++) {
+		struct err this_one;
+		if (i > 0 && strcmp(scan_at(s->scan, i)->info.study_uid, scan_at(s->scan, i - 1)->info.study_uid) == 0)
+			continue;
+		if (fill(s, scan_at(s->scan, i)->info.study_uid, &this_one) == 0) {
+			fitting++;
+			chosen = i;
+		} else if (why.code != ERR_INPUT) { /* a rejected series says more than a missing one */
+			why = this_one;
+		}
+	}
+	if (fitting == 0) {
+		*e = why;
+		return -1;
+	}
+	if (fitting > 1)
+		return err_set(e, ERR_INPUT, "%zu studies below the folders fit model %s; one OUT.dcm holds one: give the folder of one study", fitting, s->manifest->name);
+	return fill(s, scan_at(s->scan, chosen)->info.study_uid, e);
+}
+
+/* ---- the job ---- */
+
+/* The place of a node's id is taken by a digest of the options that change the result (DESIGN small print "UIDs of results"). */
+static void
+make_identity(const struct segment *s, char node_id[33], char *identity, size_t size)
+{
+	struct digest *d;
+	struct err e;
+	char hex[DIGEST_HEX], text[300];
+
+	snprintf(text, sizeof text, "segan segment|format=%s|model=%s@%s", s->format, s->manifest->name, s->manifest->version);
+	digest_of(text, strlen(text), hex);
+	snprintf(node_id, 33, "%.32s", hex);
+	if ((d = digest_new(&e)) == NULL)
+		abort(); /* libcrypto without SHA-256: nothing here can work */
+	for (size_t i = 0; i < s->manifest->n_channels; i++) {
+		const struct scan_series *x = s->filler[i];
+		digest_add(d, s->manifest->channels[i], strlen(s->manifest->channels[i]) + 1);
+		digest_add(d, x->info.series_uid, strlen(x->info.series_uid) + 1);
+		digest_add(d, &x->n_paths, sizeof x->n_paths);
+	}
+	digest_hex(d, hex);
+	digest_free(d);
+	snprintf(identity, size, "%s|%s|%s|%s|%s|case 1|run 1", node_id, s->study_uid, hex, s->manifest->weights_sha256, dicom_software_version());
+}
+
+static int
+run(struct segment *s, struct err *e)
+{
+	struct segment_channel channels[MODEL_MAX_CHANNELS] = { 0 };
+	char node_id[33], identity[600];
+	int64_t began_ms = clock_monotonic_ms();
+	struct segment_request r = { .manifest = s->manifest, .channels = channels, .n_channels = s->manifest->n_channels, .identity = identity, .node_id = node_id,
+		.created_ms = clock_ms(), .seg_path = s->out, .preview_path = s->preview, .probability_path = s->probability };
+
+	make_identity(s, node_id, identity, sizeof identity);
+	for (size_t i = 0; i < r.n_channels; i++) {
+		snprintf(channels[i].channel, sizeof channels[i].channel, "%s", s->manifest->channels[i]);
+		channels[i].paths = (const char *const *)s->filler[i]->paths;
+		channels[i].n_paths = s->filler[i]->n_paths;
+	}
+	if ((s->segmentor = segmentor_load(s->manifest, s->threads, e)) == NULL)
+		return -1;
+	r.segmentor = s->segmentor;
+	return segment_case(&r, &s->result, show_progress, &began_ms, e);
+}
+
+/* ---- saying what came of it ---- */
+
+static struct json *
+result_json(const struct segment *s, const struct err *failure)
+{
+	struct json *v = json_new_object(), *channels = json_new_object();
+	char model[140];
+
+	json_set_string(v, "state", failure == NULL ? "done" : failure->code == ERR_INPUT || failure->code == ERR_NOT_FOUND ? "rejected" : "failed");
+	json_set_string(v, "study_uid", s->study_uid[0] != '\0' ? s->study_uid : NULL);
+	if (s->manifest != NULL)
+		snprintf(model, sizeof model, "%s@%s", s->manifest->name, s->manifest->version);
+	json_set_string(v, "model", s->manifest != NULL ? model : NULL);
+	for (size_t i = 0; s->study_uid[0] != '\0' && i < s->manifest->n_channels; i++)
+		json_set_string(channels, s->manifest->channels[i], s->filler[i]->info.series_uid);
+	json_set(v, "channels", channels);
+	json_set_string(v, "reason", failure == NULL ? NULL : failure->text);
+	json_set_string(v, "finding", failure != NULL ? NULL : s->result.present ? "present" : "none");
+	json_set(v, "flags", json_new_array());
+	json_set(v, "segments", segment_segments_json(&s->result));
+	json_set(v, "results", segment_results_json(&s->result));
+	json_set(v, "timings_ms", segment_timings_json(&s->result));
+	json_set_string(v, "output", failure == NULL && s->result.present ? s->out : NULL);
+	return v;
+}
+
+static void
+print_result(const struct segment *s)
+{
+	const struct segment_result *r = &s->result;
+
+	for (size_t i = 0; i < r->n_segments; i++)
+		printf("%s: %.1f ml\n", r->segments[i].label, r->segments[i].volume_ml);
+	if (r->present)
+		printf("%s: SEG %s, %zu frames\n", s->out, r->sop_uid, r->frames);
+	else
+		printf("nothing found; no SEG was written\n");
+	printf("read %lld, prepare %lld, segment %lld, write %lld ms\n", (long long)r->read_ms, (long long)r->prepare_ms, (long long)r->segment_ms, (long long)r->write_ms);
+}
+
+static int
+segment(struct segment *s, char *const *dirs, size_t n)
+{
+	const struct catalog_entry *model;
+	struct err e;
+
+	if ((s->settings = command_settings(s->config, &e)) == NULL || (s->catalog = command_models(s->models_dir, &e)) == NULL ||
+	    (model = catalog_find(s->catalog, s->model != NULL ? s->model : s->settings->n_models > 0 ? s->settings->models[0].name : "glioma-flair", &e)) == NULL ||
+	    dicom_start(&e) != 0 || (s->rules = rules_compile(s->settings, &e)) == NULL)
+		return command_config(&e);
+	s->manifest = &model->manifest;
+	if ((s->scan = scan_open(dirs, n, s->rules, &e)) == NULL || choose_study(s, &e) != 0 || run(s, &e) != 0) {
+		if (s->json)
+			command_print_json(result_json(s, &e));
+		return command_fail(&e);
+	}
+	if (s->json)
+		return command_print_json(result_json(s, NULL));
+	print_result(s);
+	return EXIT_GOOD;
+}
+
+static int
+parse_options(int argc, char **argv, struct segment *s)
+{
+	static const struct option known[] = { { "model", required_argument, NULL, 'm' }, { "models", required_argument, NULL, 'M' }, { "config", required_argument, NULL, 'c' },
+		{ "format", required_argument, NULL, 'f' }, { "report", required_argument, NULL, 'r' }, { "preview", required_argument, NULL, 'p' },
+		{ "probability", required_argument, NULL, 'P' }, { "threads", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	char *end = "";
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:h", known, NULL)) != -1)
+		switch (c) {
+		case 'o': s->out = optarg; break;
+		case 'm': s->model = optarg; break;
+		case 'M': s->models_dir = optarg; break;
+		case 'c': s->config = optarg; break;
+		case 'f': s->format = optarg; break;
+		case 'r': s->report = optarg; break;
+		case 'p': s->preview = optarg; break;
+		case 'P': s->probability = optarg; break;
+		case 't': s->threads = (unsigned)strtoul(optarg, &end, 10); break;
+		case 'j': s->json = true; break;
+		case 'h': fputs(usage, stdout); return -1;
+		default: fputs(usage, stderr); return EXIT_USAGE;
+		}
+	if (*end != '\0' || s->threads > 1024)
+		return command_usage(usage, "--threads takes a number from 0 to 1024");
+	if (strcmp(s->format, "labelmap") == 0 || strcmp(s->format, "fractional") == 0 || strcmp(s->format, "rtstruct") == 0)
+		return command_usage(usage, "--format %s: not yet; binary is what this version writes", s->format);
+	if (strcmp(s->format, "binary") != 0)
+		return command_usage(usage, "--format %s: not understood", s->format);
+	if (s->report != NULL)
+		return command_usage(usage, "--report: not yet");
+	if (s->out == NULL || optind >= argc)
+		return command_usage(usage, "%s", s->out == NULL ? "-o OUT.dcm is missing" : "which folder?");
+	return 0;
+}
+
+int
+command_segment(int argc, char **argv)
+{
+	struct segment s = { .format = "binary" };
+	struct sigaction on_int = { .sa_handler = on_interrupt };
+	int rc = parse_options(argc, argv, &s);
+
+	if (rc != 0)
+		return rc < 0 ? EXIT_GOOD : rc;
+	sigaction(SIGINT, &on_int, NULL);
+	rc = segment(&s, argv + optind, (size_t)(argc - optind));
+	segmentor_free(s.segmentor);
+	scan_free(s.scan);
+	rules_free(s.rules);
+	catalog_free(s.catalog);
+	settings_free(s.settings);
+	return rc;
+}
