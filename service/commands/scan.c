@@ -35,15 +35,22 @@ series_of(struct scan *s, const struct instance_header *h)
 }
 
 static int
-add_path(struct scan_series *series, const char *path)
+add_instance(struct scan_series *series, const char *path, const char *sop_uid)
 {
-	char **larger = (series->n_paths & (series->n_paths - 1)) != 0 ? series->paths : realloc(series->paths, (series->n_paths == 0 ? 1 : 2 * series->n_paths) * sizeof *larger);
+	size_t n = series->n_paths;
 
-	if (larger == NULL)
+	if ((n & (n - 1)) == 0) { /* full: twice the room */
+		size_t room = n == 0 ? 1 : 2 * n;
+		char **paths = realloc(series->paths, room * sizeof *paths);
+		char (*sop_uids)[DICOM_UID] = realloc(series->sop_uids, room * sizeof *sop_uids);
+		series->paths = paths != NULL ? paths : series->paths;
+		series->sop_uids = sop_uids != NULL ? sop_uids : series->sop_uids;
+		if (paths == NULL || sop_uids == NULL)
+			return -1;
+	}
+	if ((series->paths[n] = strdup(path)) == NULL)
 		return -1;
-	series->paths = larger;
-	if ((series->paths[series->n_paths] = strdup(path)) == NULL)
-		return -1;
+	snprintf(series->sop_uids[n], DICOM_UID, "%s", sop_uid);
 	series->n_paths++;
 	return 0;
 }
@@ -75,9 +82,15 @@ add_file(void *arg, const char *path, struct err *e)
 	if (a == NULL)
 		return e->code == ERR_INPUT ? add_problem(s, e->text, e) : -1;
 	series = series_of(s, attributes_header(a));
-	rc = series == NULL || add_path(series, path) != 0 ? err_set(e, ERR_LIMIT, "no memory for the files") : 0;
+	rc = series == NULL || add_instance(series, path, attributes_header(a)->sop_uid) != 0 ? err_set(e, ERR_LIMIT, "no memory for the files") : 0;
 	attributes_free(a);
 	return rc;
+}
+
+static int
+compare_uids(const void *a, const void *b)
+{
+	return strcmp(a, b);
 }
 
 static int
@@ -91,6 +104,7 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	memcpy(info.study_uid, s->info.study_uid, sizeof info.study_uid);
 	memcpy(info.series_uid, s->info.series_uid, sizeof info.series_uid);
 	s->info = info;
+	qsort(s->sop_uids, s->n_paths, sizeof *s->sop_uids, compare_uids);
 	if (rules_decide(r, s->paths[0], s->n_paths, false, &s->decision, e) != 0)
 		return -1;
 	if (s->decision.channel[0] == '\0') {
@@ -151,6 +165,7 @@ scan_free(struct scan *s)
 		for (size_t k = 0; k < s->series[i].n_paths; k++)
 			free(s->series[i].paths[k]);
 		free(s->series[i].paths);
+		free(s->series[i].sop_uids);
 	}
 	for (size_t i = 0; i < s->n_problems; i++)
 		free(s->problems[i]);

@@ -9,6 +9,7 @@ struct scan_series {
 	enum series_verdict verdict;
 	struct err reason;                 /* for every other verdict */
 	char **paths;
+	char (*sop_uids)[DICOM_UID];       /* sorted, so not parallel to paths; n_paths of them */
 	size_t n_paths;
 	struct decision decision;          /* of the rules */
 	struct candidate candidate;

@@ -129,8 +129,8 @@ make_identity(const struct segment *s, char node_id[33], char *identity, size_t 
 	for (size_t i = 0; i < s->manifest->n_channels; i++) {
 		const struct scan_series *x = s->filler[i];
 		digest_add(d, s->manifest->channels[i], strlen(s->manifest->channels[i]) + 1);
-		digest_add(d, x->info.series_uid, strlen(x->info.series_uid) + 1);
-		digest_add(d, &x->n_paths, sizeof x->n_paths);
+		for (size_t k = 0; k < x->n_paths; k++)
+			digest_add(d, x->sop_uids[k], strlen(x->sop_uids[k]) + 1);
 	}
 	digest_hex(d, hex);
 	digest_free(d);
