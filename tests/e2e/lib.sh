@@ -1,0 +1,26 @@
+# What every end-to-end test begins with: bash, the repository's root, $B, a folder of its own, and the demo's functions. Stops what was started at the end.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+B=${B:-build}
+work=$(mktemp -d)
+. deploy/demo/lib.sh
+e2e_finish() { local status=$?; trap - EXIT; stop_all; [ "$status" = 0 ] || { echo "--- node log"; tail -n 40 "${node_log:-/dev/null}" 2>/dev/null; }; chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"; exit "$status"; }
+trap e2e_finish EXIT
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+# same WHAT GOT WANTED
+same() { [ "$2" = "$3" ] || fail "$1: \"$2\" instead of \"$3\""; }
+# holds WHAT TEXT PATTERN
+holds() { grep -qE -- "$3" <<< "$2" || fail "$1: \"$2\" does not hold \"$3\""; }
+job() { curl -sS "http://$http/api/v1/jobs/$1"; }
+
+demo_study() { mkdir -p "$1"; tar -xJf deploy/demo/TCGA-FG-6692-flair.tar.xz -C "$1" --strip-components=2; } # DIR gets the 26 files
+
+# The sanitizers need address space that the worker's limit does not leave.
+limits() { case $B in *asan*|*tsan*) echo '| .worker_memory_mb = 0' ;; esac; }
+
+# no_identity: the study's patient name and ID stand in no log, database or HTTP answer that needs no right to see them.
+no_identity() {
+	local what
+	for what in "$@"; do ! grep -a -l -r -E 'FG-6692|Canary' "$what" 2>/dev/null | grep -v '\.dcm$' || fail "a patient's name or ID stands in $what"; done
+}
