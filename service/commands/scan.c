@@ -79,8 +79,10 @@ add_file(void *arg, const char *path, struct err *e)
 	struct scan_series *series;
 	int rc;
 
-	if (a == NULL)
+	if (a == NULL) {
+		err_note(e, "%s", path);
 		return e->code == ERR_INPUT ? add_problem(s, e->text, e) : -1;
+	}
 	series = series_of(s, attributes_header(a));
 	rc = series == NULL || add_instance(series, path, attributes_header(a)->sop_uid) != 0 ? err_set(e, ERR_LIMIT, "no memory for the files") : 0;
 	attributes_free(a);

@@ -51,7 +51,7 @@ same "state for a gap" "$(jq -r .state "$work/gap.json")" rejected
 "$B/segan" model list | grep -q '^\* glioma-flair@' || fail "model list"
 "$B/segan" model show glioma-flair | grep -q 'every tensor finite' || fail "model show"
 for golden in tests/golden/*.json; do "$B/segan" model verify "$golden" > "$work/verify" || { cat "$work/verify"; fail "model verify $golden"; }; done
-same "tensors compared" "$(grep -c 'eval\.' "$work/verify" | awk '{ print $1 > 1 }')" 1
+[ "$(grep -c 'eval\.' "$work/verify")" -ge 2 ] || fail "model verify compared too little"
 sed 's/"eps": 1e-08/"eps": 1e-08, "width": 99999/' tests/golden/s1_1c_sum_layer.json > "$work/bad.json"; cp tests/golden/s1_1c_sum_layer.bin "$work/bad.bin"
 status=0; "$B/segan" model verify "$work/bad.json" > /dev/null 2>&1 || status=$?
 same "exit status of verify for a bad file" $status 1
