@@ -71,18 +71,6 @@ add_token(struct transfer *t, const char *file, struct err *e)
 	return 0;
 }
 
-static void
-address(const struct destination_setting *d, const char *study_uid, char *url, size_t size)
-{
-	size_t n = strlen(d->url);
-
-	while (n > 0 && d->url[n - 1] == '/')
-		n--;
-	if (n >= 8 && memcmp(d->url + n - 8, "/studies", 8) == 0)
-		n -= 8;
-	snprintf(url, size, "%.*s/studies/%s", (int)n, d->url, study_uid);
-}
-
 static int
 prepare(struct transfer *t, const struct destination_setting *d, const char *path, const char *url, const atomic_bool *stop, struct err *e)
 {
@@ -178,7 +166,7 @@ stow_store(const struct destination_setting *d, const char *path, const char *st
 	CURLcode rc;
 
 	*out = (struct stow_result) { .outcome = STOW_PASSING };
-	address(d, study_uid, url, sizeof url);
+	snprintf(url, sizeof url, "%s/studies/%s", d->url, study_uid); /* settings: no "/" at its end */
 	if (prepare(&t, d, path, url, stop, &e) != 0) {
 		snprintf(out->text, sizeof out->text, "%.380s", e.text);
 	} else if ((rc = curl_easy_perform(t.curl)) == CURLE_OK) {
