@@ -43,7 +43,7 @@ start_archive() {
 # write_config FILE JQ-PROGRAM [jq options]: the shipped configuration, changed for a throw-away node.
 write_config() {
 	local file=$1 program=$2; shift 2
-	"$B/segand" --config config/segand.json --check | jq "$@" --arg data "$work/data" --arg models "$PWD/model/shipped" \
+	"$B/segand" --config config/segand.json --check 2>/dev/null | jq "$@" --arg data "$work/data" --arg models "$PWD/model/shipped" \
 		'.data_dir = $data | .models_dir = $models | .dicom.bind = "127.0.0.1" | .dicom.port = 0 | .dicom.accept_unknown_peers = true | .http.port = 0
 		| .disk_reserve_mb = 64 | '"$program" > "$file"
 }
@@ -57,7 +57,8 @@ start_node() {
 	"$B/segand" --config "$1" >> "$node_log" 2>&1 &
 	node_pid=$!
 	started+=("$node_pid")
-	line=$(timeout 30 tail -n "+$((skip + 1))" -F --pid="$node_pid" "$node_log" 2>/dev/null | grep -m 1 '^ready ') || { echo "segand did not become ready:" >&2; tail -n 20 "$node_log" >&2; return 1; }
+	line=$(timeout 30 tail -n "+$((skip + 1))" -F --pid="$node_pid" "$node_log" 2>/dev/null | grep -m 1 '^ready ') || true # tail is cut off by grep's end
+	[ -n "$line" ] || { echo "segand did not become ready:" >&2; tail -n 20 "$node_log" >&2; return 1; }
 	http=${line#*http=}; http=${http%% *}
 	dicom_port=${line##*dicom=}; dicom_port=${dicom_port%% *}
 }
