@@ -17,7 +17,7 @@ send() { # DIR: what was answered with success goes to the list
 	local status=0
 	rm -f "$work/report"
 	dcmsend -q -aec SEGAN -to 10 -ta 10 -td 10 127.0.0.1 "$dicom_port" +sd "$1" +crf "$work/report" > /dev/null 2>&1 || status=$?
-	[ -e "$work/report" ] && awk '/SOP Instance UID/ { uid = $NF } /0x0000/ { print uid }' "$work/report" >> "$work/acknowledged"
+	[ -e "$work/report" ] && awk '/^SOP Instance / { uid = $NF } /^DIMSE Status.*0x0000/ { print uid }' "$work/report" >> "$work/acknowledged"
 	return $status
 }
 
@@ -25,8 +25,8 @@ strike() { # after a random time: the daemon, or its worker
 	local ms=$1 who=$2 victim
 	read -rt "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))" <> <(:) || true
 	victim=$node_pid
-	[ "$who" = worker ] && victim=$(pgrep -P "$node_pid" | head -1)
-	[ -n "$victim" ] && kill -KILL "$victim" 2>/dev/null || true
+	[ "$who" = daemon ] || victim=$(pgrep -P "$node_pid" | head -1) || true # none before the first job
+	[ -z "$victim" ] || kill -KILL "$victim" 2>/dev/null || true
 }
 
 for i in $(seq "$points"); do
@@ -38,7 +38,7 @@ for i in $(seq "$points"); do
 	strike $ms $who & striker=$!
 	sent=0; send "$work/s$i" || sent=$?
 	wait "$striker"
-	if ! kill -0 "$node_pid" 2>/dev/null; then wait "$node_pid" 2>/dev/null || true; start_node "$work/segand.json"; fi
+	if [ $who = daemon ]; then wait "$node_pid" 2>/dev/null || true; start_node "$work/segand.json"; fi
 	if [ "$sent" != 0 ] || [ "$(grep -c 0x0000 "$work/report" 2>/dev/null || echo 0)" != 26 ]; then send "$work/s$i" || fail "point $i: sending again"; fi
 	wait_line "$node_log" "job_(done|failed|rejected) job=[0-9]+ study=$uid" 60 "$node_pid" > "$work/line" || { echo "point $i: $who after $ms ms"; fail "no end of study $i"; }
 	grep -q job_done "$work/line" || fail "point $i ($who after $ms ms): $(cat "$work/line")"
