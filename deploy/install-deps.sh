@@ -9,7 +9,7 @@ set -eu
 build='build-essential pkg-config libdcmtk-dev libmicrohttpd-dev libopenblas-pthread-dev libcjson-dev libsqlite3-dev libcurl4-openssl-dev libpng-dev libssl-dev libseccomp-dev zlib1g-dev'
 demo='dcmtk curl xz-utils jq'
 test='libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags'
-bench='orthanc python3-torch'
+bench='orthanc python3-torch bc'
 
 want="$build $demo"
 case "${1:-}" in
