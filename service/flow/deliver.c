@@ -204,9 +204,11 @@ settle(const struct lane *l, const struct delivery *d, const struct job *j, stru
 		else
 			next_ms = now + next_wait_s(n->settings, d->attempts, v->retry_after_s) * 1000;
 	}
-	if (deliveries_settle(n->db, d->id, v->state, next_ms, v->text, &e) != 0) {
+	/* What the peer answered is not lost to a disk that is full for a while. */
+	while (deliveries_settle(n->db, d->id, v->state, next_ms, v->text, &e) != 0) {
 		log_event(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text);
-		return;
+		if (!err_may_pass(e.code) || !bell_rest(&n->deliver, TROUBLE_MS))
+			return;
 	}
 	log_outcome(d, j, v, next_ms);
 	log_job_end(n->db, j->id);

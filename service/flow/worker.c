@@ -203,6 +203,16 @@ keep_files(const struct node *n, const struct order *o, struct err *e)
 	return 0;
 }
 
+/* A database or disk that fails for a while must not leave a job running for ever: waits, unless the node stops. */
+static bool
+try_again(struct node *n, const struct job *j, const struct err *why)
+{
+	if (!err_may_pass(why->code))
+		return false;
+	log_event(LOG_ERROR, "job_not_recorded", "job=%" PRId64 " retry_ms=%d text=\"%s\"", j->id, RETRY_MS, why->text);
+	return bell_rest(&n->work, RETRY_MS);
+}
+
 static int
 record_result(struct node *n, const struct job *j, const struct order *o, const struct answer *a, struct err *e)
 {
@@ -216,9 +226,11 @@ record_result(struct node *n, const struct job *j, const struct order *o, const 
 		return err_set(e, ERR_LIMIT, "no memory");
 	for (size_t i = 0; i < n_destinations; i++)
 		destinations[i] = m->destinations[i];
-	rc = keep_files(n, o, e);
-	if (rc == 0)
-		rc = jobs_computed(n->db, j->id, j->attempt, &outcome, destinations, n_destinations, e);
+	do {
+		rc = keep_files(n, o, e);
+		if (rc == 0)
+			rc = jobs_computed(n->db, j->id, j->attempt, &outcome, destinations, n_destinations, e);
+	} while (rc != 0 && try_again(n, j, e));
 	free(destinations);
 	if (rc != 0)
 		return -1;
@@ -235,10 +247,12 @@ record_failure(struct node *n, const struct job *j, const struct err *why)
 	struct err e;
 	int rc;
 
-	if (why->code == ERR_INPUT)
-		rc = jobs_end(n->db, j->id, JOB_RUNNING, JOB_REJECTED, why->text, &e);
-	else
-		rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
+	do {
+		if (why->code == ERR_INPUT)
+			rc = jobs_end(n->db, j->id, JOB_RUNNING, JOB_REJECTED, why->text, &e);
+		else
+			rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
+	} while (rc != 0 && try_again(n, j, &e));
 	if (rc == 0)
 		log_event(LOG_WARN, why->code == ERR_INPUT ? "job_rejected" : "job_attempt_failed", "job=%" PRId64 " study=%s attempt=%" PRId64 " text=\"%s\"", j->id, j->study_uid,
 		    j->attempt, why->text);
