@@ -361,8 +361,8 @@ static void
 a_rejected_one_gives_way(void **state)
 {
 	(void)state;
-	take_series(&node, "flair", 1);
 	take_series(&node, "flair-more-gap", 1);
+	take_series(&node, "flair", 1);
 	look(QUIET + 1);
 	expect_series("2.25.11", SERIES_STATE_REJECTED, "", "not used: series 2.25.10 fills channel flair and is not rejected");
 	expect_series("2.25.10", SERIES_STATE_COMPLETE, "flair", "");
@@ -401,16 +401,14 @@ a_fallback_only_where_nothing_else_fits(void **state)
 	expect_job("2.25.1", "queued v2 >1");
 }
 
-/* A second model with two channels, made of the first one's folder. */
+/* A node whose model takes t1c and flair: the shipped one's folder, changed. */
 static void
-a_missing_channel_is_named(void **state)
+open_with_two_channels(void)
 {
 	char dir[SPOOL_PATH], from[SPOOL_PATH], to[SPOOL_PATH], *text, *at;
-	struct job j = { 0 };
 	size_t n;
 	struct err e = { 0 };
 
-	(void)state;
 	settings = make_settings("\"models\": [{\"name\": \"glioma-two\"}],");
 	snprintf(dir, sizeof dir, "%s/models/glioma-two/1", settings->data_dir);
 	assert_int_equal(file_make_dirs(dir, 0700, &e), 0);
@@ -440,6 +438,16 @@ a_missing_channel_is_named(void **state)
 	if (file_exists(from))
 		assert_int_equal(symlink(from, to), 0);
 	start_node();
+}
+
+static void
+a_missing_channel_is_named(void **state)
+{
+	struct job j = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	open_with_two_channels();
 	take_series(&node, "t1c", 1);
 	look(QUIET + 1);
 	expect_series("2.25.15", SERIES_STATE_COMPLETE, "t1c", "waits: model glioma-two has no series for channel flair");
@@ -459,6 +467,25 @@ a_missing_channel_is_named(void **state)
 	assert_int_equal(j.state, JOB_QUEUED);
 	assert_int_equal(j.case_version, 2);
 	job_release(&j);
+	close_node(NULL);
+}
+
+/* What comes for another channel does not bring a rejected case back. */
+static void
+a_rejected_channel_rejects_once(void **state)
+{
+	int64_t association;
+
+	(void)state;
+	open_with_two_channels();
+	association = take_series(&node, "t1c", 0);
+	take_series(&node, "gap", 1);
+	look(QUIET + 1);
+	assert_int_equal(count_jobs(), 1);
+	intake_close(&node, association, true);
+	look(QUIET + 1);
+	expect_series("2.25.15", SERIES_STATE_COMPLETE, "t1c", "");
+	assert_int_equal(count_jobs(), 1);
 	close_node(NULL);
 }
 
@@ -710,6 +737,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_job_waits_for_a_rival_still_coming, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_fallback_only_where_nothing_else_fits, open_node, close_node),
 		cmocka_unit_test(a_missing_channel_is_named),
+		cmocka_unit_test(a_rejected_channel_rejects_once),
 		cmocka_unit_test_setup_teardown(late_slices_take_a_queued_job_back, open_node, close_node),
 		cmocka_unit_test_setup_teardown(late_slices_after_the_job_make_a_new_version, open_node, close_node),
 		cmocka_unit_test_setup_teardown(late_slices_that_spoil_it_are_said, open_node, close_node),
