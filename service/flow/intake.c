@@ -73,9 +73,9 @@ fill_row(const struct node *n, const struct intake_file *f, const struct instanc
 }
 
 static int
-conflict(const struct instance_row *row, struct err *e)
+conflict(struct err *e)
 {
-	return err_set(e, ERR_STATE, "instance %s is already here with other content: the first copy is kept", row->sop_uid);
+	return err_set(e, ERR_STATE, "already here with other content: the first copy is kept");
 }
 
 /* A first copy. When the row cannot be written the file goes again, but only if the database says that the row is not there: a row without its file
@@ -96,7 +96,7 @@ add_new(struct node *n, const struct intake_file *f, const struct instance_row *
 			unlink(path);
 		return -1;
 	}
-	return fate == INSTANCE_CONFLICT ? conflict(row, e) : 0;
+	return fate == INSTANCE_CONFLICT ? conflict(e) : 0;
 }
 
 /* Known: nothing moves but the series' association. A spool file that went missing comes back with these bytes. */
@@ -110,7 +110,7 @@ add_again(struct node *n, const struct intake_file *f, const struct instance_row
 	if (instances_add(n->db, row, &fate, e) != 0)
 		return -1;
 	if (fate == INSTANCE_CONFLICT)
-		return conflict(row, e);
+		return conflict(e);
 	spool_path(n, row->sop_uid, path);
 	if (stat(path, &st) == 0 && st.st_size == there->size)
 		return 0;
