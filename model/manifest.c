@@ -262,13 +262,12 @@ check_word(const struct reader *r, const char *text, const char *where)
 }
 
 static int
-read_manifest(const struct reader *r)
+read_manifest(const struct reader *r, const struct json *root)
 {
 	static const struct json_field fields[] = {
 		TEXT(struct manifest, name), TEXT(struct manifest, version), TEXT(struct manifest, description), TEXT(struct manifest, licence),
 		TEXT(struct manifest, weights_sha256),
 	};
-	const struct json *root = json_root(r->doc);
 
 	if (read_object(r, root, fields, COUNT_OF(fields), "the manifest", r->out) != 0)
 		return -1;
@@ -282,6 +281,13 @@ read_manifest(const struct reader *r)
 }
 
 int
+manifest_read(const struct json_doc *doc, const struct json *root, struct manifest *out, struct err *e)
+{
+	*out = (struct manifest){ 0 };
+	return read_manifest(&(struct reader){ doc, out, e }, root);
+}
+
+int
 manifest_load(const char *dir, struct manifest *out, struct err *e)
 {
 	char path[sizeof out->dir + 16];
@@ -291,14 +297,14 @@ manifest_load(const char *dir, struct manifest *out, struct err *e)
 	*out = (struct manifest){ 0 };
 	if (strlen(dir) >= sizeof out->dir)
 		return err_set(e, ERR_INPUT, "the folder's name is too long: %.100s...", dir);
-	memcpy(out->dir, dir, strlen(dir) + 1);
 	snprintf(path, sizeof path, "%s/model.json", dir);
 	doc = json_load(path, 0, e);
 	if (!doc)
 		return err_note(e, "reading a model");
-	result = read_manifest(&(struct reader){ doc, out, e });
+	result = manifest_read(doc, json_root(doc), out, e);
 	if (result != 0)
 		err_note(e, "%s", path);
+	memcpy(out->dir, dir, strlen(dir) + 1);
 	json_doc_free(doc);
 	return result;
 }

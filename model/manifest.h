@@ -51,3 +51,8 @@ struct manifest {
 };
 
 int manifest_load(const char *dir, struct manifest *out, struct err *e);   /* reads DIR/model.json; does not open the weights */
+/* The same from a parsed text; out->dir is "". Errors name the key. */
+struct json;
+struct json_doc;
+int manifest_read(const struct json_doc *doc, const struct json *root, struct manifest *out, struct err *e);
+struct json *manifest_json(const struct manifest *m);                      /* what model.json holds; reading it gives m again. caller: json_free */

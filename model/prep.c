@@ -256,6 +256,38 @@ prep_slice(const struct prep *p, size_t k, float *x)
 		}
 }
 
+float
+prep_air(const struct prep *p, size_t i)
+{
+	return p->intensity[i].air;
+}
+
+/* Model row of a mask, by the taps of the image: slice is the source slice; out (n_padded columns). */
+static void
+truth_row(const struct prep *p, const uint8_t *slice, const struct tap *row, float *out)
+{
+	const uint8_t *upper = slice + p->first + (ptrdiff_t)row->low * p->rows.step, *lower = slice + p->first + (ptrdiff_t)row->high * p->rows.step;
+
+	for (size_t c = 0; c < p->cols.n_model; c++) {
+		const struct tap *col = &p->cols.to_model[c];
+		ptrdiff_t left = (ptrdiff_t)col->low * p->cols.step, right = (ptrdiff_t)col->high * p->cols.step;
+		const float a[2] = { upper[left] != 0, upper[right] != 0 }, b[2] = { lower[left] != 0, lower[right] != 0 };
+
+		out[c] = mix(a, b, row->weight, col->weight) >= 0.5F;
+	}
+}
+
+void
+prep_truth(const struct prep *p, size_t k, const uint8_t *mask, float *out)
+{
+	const size_t at = prep_source_slice(p, k) * p->slice_size, n = p->rows.n_padded * p->cols.n_padded;
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = 0;
+	for (size_t r = 0; r < p->rows.n_model; r++)
+		truth_row(p, mask + at, &p->rows.to_model[r], out + r * p->cols.n_padded);
+}
+
 void
 prep_back(const struct prep *p, size_t k, const float *probability, float *out)
 {

@@ -18,6 +18,11 @@ size_t prep_rows(const struct prep *p);                                      /* 
 size_t prep_cols(const struct prep *p);
 /* Network input of slice k: x is (channels, prep_rows, prep_cols). Thread-safe for different x. */
 void prep_slice(const struct prep *p, size_t k, float *x);
+/* What air is in channel i, where a network slice is padded or moved beyond its edge. */
+float prep_air(const struct prep *p, size_t i);
+/* The truth of network slice k, in the frame of its input: mask is (slices, rows, cols) of the source, 0/1; out (prep_rows, prep_cols) is 0 or 1,
+ * between source voxels as 1 where half or more of the neighbours are, 0 in the padding. Thread-safe for different out. */
+void prep_truth(const struct prep *p, size_t k, const uint8_t *mask, float *out);
 /* Probabilities of network slice k, (labels, prep_rows, prep_cols), resampled to the source: out is (labels, grid rows, grid cols) of source slice
  * prep_source_slice(p, k). Thread-safe for different out. */
 void prep_back(const struct prep *p, size_t k, const float *probability, float *out);

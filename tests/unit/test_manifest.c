@@ -1,6 +1,7 @@
 /* model.json: the shipped one reads; each wrong kind of value is refused by key. */
 #include "model/manifest.h"
 #include "config/file.h"
+#include "config/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,6 +156,33 @@ unknown_keys_are_notes(void **state)
 }
 
 static void
+what_is_written_reads_as_the_same(void **state)
+{
+	struct manifest m, again;
+	struct err e = { 0 };
+	struct json_doc *doc;
+	struct json *v;
+	char *text;
+
+	(void)state;
+	write_changed("\"skip\": \"sum\"", "\"skip\": \"concat\"");
+	assert_int_equal(manifest_load(dir, &m, &e), 0);
+	v = manifest_json(&m);
+	text = json_print(v, true, &e);
+	json_free(v);
+	assert_non_null(text);
+	doc = json_parse(text, strlen(text), 0, &e);
+	free(text);
+	assert_non_null(doc);
+	if (manifest_read(doc, json_root(doc), &again, &e) != 0)
+		fail_msg("%s", e.text);
+	json_doc_free(doc);
+	assert_string_equal(again.dir, "");
+	memcpy(again.dir, m.dir, sizeof m.dir);
+	assert_memory_equal(&again, &m, sizeof m);
+}
+
+static void
 no_file_is_not_found(void **state)
 {
 	struct manifest m;
@@ -171,7 +199,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_shipped_manifest_reads), cmocka_unit_test(wrong_values_are_named),
-		cmocka_unit_test(unknown_keys_are_notes), cmocka_unit_test(no_file_is_not_found),
+		cmocka_unit_test(unknown_keys_are_notes), cmocka_unit_test(what_is_written_reads_as_the_same), cmocka_unit_test(no_file_is_not_found),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

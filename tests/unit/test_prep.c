@@ -267,6 +267,63 @@ spacing_changes_by_half_pixel_bilinear(void **state)
 	prep_free(p);
 }
 
+/* Wherever the image is bright, in every storage order: the truth is turned as the image is, and nothing is true in the padding. */
+static void
+truth_lies_where_the_image_does(void **state)
+{
+	float v[N], turned[N];
+	uint8_t mask[N];
+
+	(void)state;
+	paint(v);
+	for (size_t i = 0; i < N; i++)
+		v[i] = v[i] > 180 ? 1000 : v[i];
+	for (int turn = 0; turn < 8; turn++) {
+		struct grid g = stored(v, turn, turned);
+		struct manifest m = model(0.9);
+		struct prep *p = prepare(&m, &g, turned);
+		size_t n = prep_rows(p) * prep_cols(p), n_true = 0;
+		float *x = malloc(n * sizeof *x), *truth = malloc(n * sizeof *truth);
+
+		assert_non_null(x);
+		assert_non_null(truth);
+		for (size_t i = 0; i < N; i++)
+			mask[i] = turned[i] == 1000;
+		for (size_t k = 0; k < S; k++) {
+			prep_slice(p, k, x);
+			prep_truth(p, k, mask, truth);
+			for (size_t i = 0; i < n; i++) {
+				assert_true(truth[i] == (x[i] > 0.999F));
+				n_true += truth[i] == 1;
+			}
+			assert_true(truth[n - 1] == 0 && x[n - 1] == prep_air(p, 0));
+		}
+		assert_true(n_true > 100);
+		free(x);
+		free(truth);
+		prep_free(p);
+	}
+}
+
+/* 2 x 4 pixels of 1.8 x 0.45 mm at 0.9 mm, as above: columns two by two, rows at 0, 1/4, 3/4, 1. Half is true. */
+static void
+truth_between_voxels_is_the_greater_half(void **state)
+{
+	const struct grid g = { 1, 2, 4, { 5, 1.8, 0.45 }, { 0 }, { 1, 0, 0 }, { 0, 1, 0 } };
+	const float v[8] = { 0, 10, 20, 30, 40, 50, 60, 100 };
+	const uint8_t mask[8] = { 1, 0, 1, 1, 0, 0, 0, 1 };
+	const float want[4][2] = { { 1, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 } }; /* 1/2 1; 3/8 7/8; 1/8 5/8; 0 1/2 */
+	struct manifest m = model(0.9);
+	struct prep *p = prepare(&m, &g, v);
+	float truth[256];
+
+	(void)state;
+	prep_truth(p, 0, mask, truth);
+	for (size_t i = 0; i < 256; i++)
+		assert_true(truth[i] == (i / 16 < 4 && i % 16 < 2 ? want[i / 16][i % 16] : 0));
+	prep_free(p);
+}
+
 static void
 labels_come_back_one_by_one(void **state)
 {
@@ -412,7 +469,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(percentiles_are_numpys), cmocka_unit_test(steps_are_in_order), cmocka_unit_test(every_storage_order_is_one_input),
 		cmocka_unit_test(scanners_scale_does_not_matter), cmocka_unit_test(equal_spacing_is_the_identity_both_ways),
-		cmocka_unit_test(spacing_changes_by_half_pixel_bilinear), cmocka_unit_test(labels_come_back_one_by_one),
+		cmocka_unit_test(spacing_changes_by_half_pixel_bilinear), cmocka_unit_test(truth_lies_where_the_image_does), cmocka_unit_test(truth_between_voxels_is_the_greater_half),
+		cmocka_unit_test(labels_come_back_one_by_one),
 		cmocka_unit_test(channels_are_scaled_each_by_itself), cmocka_unit_test(small_volumes_work), cmocka_unit_test(what_cannot_work_is_refused),
 		cmocka_unit_test(oblique_slices_are_taken_as_acquired),
 	};
