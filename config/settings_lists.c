@@ -103,8 +103,8 @@ check_url(const struct json_doc *d, const struct json *v, const char *where, cha
 		return settings_refuse(e, d, v, "%s names no host", where);
 	if (memchr(host, '@', strcspn(host, "/")) != NULL)
 		return settings_refuse(e, d, v, "%s holds a user name or password: secrets go into token_file", where);
-	if (n - scheme >= 8 && strcmp(url + n - 8, "/studies") == 0)
-		return settings_refuse(e, d, v, "%s ends with /studies: give the address up to there, without it", where);
+	if (n - scheme >= 8 && strcmp(url + n - 8, "/studies") == 0) /* the service's address or its studies resource: both are meant */
+		url[n - 8] = 0;
 	return 0;
 }
 

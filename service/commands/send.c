@@ -1,5 +1,4 @@
 /* segan send: files to a destination, by C-STORE or STOW-RS, as the node would send them. segan echo: whether it answers. */
-#include "dicom/attributes.h"
 #include "dicom/scu.h"
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
@@ -86,18 +85,11 @@ send_stow(const struct destination_setting *d, char **files, size_t n)
 	struct err e;
 	int rc = stow_start(&e) == 0 ? EXIT_GOOD : command_fail(&e);
 
-	for (size_t i = 0; i < n && rc != EXIT_USAGE; i++) {
-		struct attributes *a = attributes_load(files[i], &e);
+	for (size_t i = 0; i < n; i++) {
 		struct stow_result result;
-		if (a == NULL) {
-			printf("%s: not stored: %s\n", files[i], e.text);
-			rc = EXIT_FAILED;
-			continue;
-		}
-		stow_store(d, files[i], attributes_header(a)->study_uid, &never, &result);
+		stow_store(d, files[i], &never, &result);
 		printf("%s: %s%s\n", files[i], result.outcome == STOW_STORED ? "stored" : result.outcome == STOW_REFUSED ? "refused: " : "not stored: ", result.text);
 		rc = result.outcome == STOW_STORED ? rc : EXIT_FAILED;
-		attributes_free(a);
 	}
 	return rc;
 }

@@ -62,11 +62,11 @@ send_dimse(const struct scu_peer *peer, const char *path, struct verdict *v)
 }
 
 static void
-send_stow(const struct lane *l, const char *path, const char *study_uid, struct verdict *v)
+send_stow(const struct lane *l, const char *path, struct verdict *v)
 {
 	struct stow_result result;
 
-	stow_store(l->destination, path, study_uid, &l->all->stopping, &result);
+	stow_store(l->destination, path, &l->all->stopping, &result);
 	v->state = result.outcome == STOW_STORED ? DELIVERY_DELIVERED : result.outcome == STOW_REFUSED ? DELIVERY_REFUSED : DELIVERY_WAITING;
 	v->retry_after_s = result.retry_after_s;
 	snprintf(v->text, sizeof v->text, "%s", result.text);
@@ -127,7 +127,7 @@ send_result(const struct lane *l, const struct job *j, struct verdict *v)
 		send_dimse(&peer, path, v);
 		break;
 	case DESTINATION_STOW:
-		send_stow(l, path, j->study_uid, v);
+		send_stow(l, path, v);
 		break;
 	case DESTINATION_SENDER:
 		send_to_sender(l, j, path, v);

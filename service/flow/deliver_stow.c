@@ -158,15 +158,15 @@ judge(const struct transfer *t, struct stow_result *out)
 }
 
 void
-stow_store(const struct destination_setting *d, const char *path, const char *study_uid, const atomic_bool *stop, struct stow_result *out)
+stow_store(const struct destination_setting *d, const char *path, const atomic_bool *stop, struct stow_result *out)
 {
 	struct transfer t = { 0 };
-	char url[SETTINGS_PATH + 96];
+	char url[SETTINGS_PATH + 16];
 	struct err e;
 	CURLcode rc;
 
 	*out = (struct stow_result) { .outcome = STOW_PASSING };
-	snprintf(url, sizeof url, "%s/studies/%s", d->url, study_uid); /* settings: no "/" at its end */
+	snprintf(url, sizeof url, "%s/studies", d->url); /* settings: no "/" at its end. Without the study's UID: every service knows this form */
 	if (prepare(&t, d, path, url, stop, &e) != 0) {
 		snprintf(out->text, sizeof out->text, "%.380s", e.text);
 	} else if ((rc = curl_easy_perform(t.curl)) == CURLE_OK) {

@@ -11,4 +11,4 @@ struct stow_result { enum stow_outcome outcome; int64_t retry_after_s; char text
 
 int  stow_start(struct err *e);            /* once a process, before threads use it */
 /* `stop` turning true ends the transfer (passing). */
-void stow_store(const struct destination_setting *d, const char *path, const char *study_uid, const atomic_bool *stop, struct stow_result *out);
+void stow_store(const struct destination_setting *d, const char *path, const atomic_bool *stop, struct stow_result *out);

@@ -265,7 +265,6 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ TO("{\"type\": \"stow\", \"url\": \"http:///x\"}"), "names no host" },
 		{ TO("{\"type\": \"stow\", \"url\": \"http://a b\"}"), "holds a space" },
 		{ TO("{\"type\": \"stow\", \"url\": \"http://u:p@h/x\"}"), "secrets go into token_file" },
-		{ TO("{\"type\": \"stow\", \"url\": \"http://h/x/studies/\"}"), "ends with /studies" },
 		{ "{\"models\": {}}", "models must be an array" },
 		{ "{\"models\": [\n{}]}", "line 2: models[0].name is missing" },
 		{ "{\"models\": [{\"name\": 1}]}", "models[0].name must be a string" },
