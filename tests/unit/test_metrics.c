@@ -256,15 +256,16 @@ intervals_as_numpy_has_them(void **state)
 	assert_float_equal(s.median_high, 0.6375, 0.02);
 }
 
-/* The bootstrap of an even and an odd number of values against medians by sorting: the middle of { 0, 1 } drawn twice is 0, 0.5 or 1. */
+/* An even number of values has a middle between two of them; numpy, 100000 resamples of six: -2.5 to 2.5. */
 static void
 medians_of_samples(void **state)
 {
-	const double two[] = { 0, 1 }, three[] = { 0, 0, 1 };
+	const double two[] = { 0, 1 }, three[] = { 0, 0, 1 }, six[] = { -3, -2, -1, 1, 2, 3 };
 
 	(void)state;
 	assert_true(summarise(two, 2).median == 0.5 && summarise(two, 2).median_low == 0 && summarise(two, 2).median_high == 1);
 	assert_true(summarise(three, 3).median == 0 && summarise(three, 3).median_low == 0 && summarise(three, 3).median_high == 1);
+	assert_true(summarise(six, 6).median == 0 && summarise(six, 6).median_low == -2.5 && summarise(six, 6).median_high == 2.5);
 }
 
 static struct wilcoxon
