@@ -1,10 +1,11 @@
 /* Series -> volumes -> probabilities -> masks -> SEG. This sentence in C, top to bottom: read, prepare, run, mask, write.
- * Network slices go through in small batches, so only probabilities on the source grid are held for a whole study. */
+ * How network slices go through in small batches: model/infer.c. */
 #include "service/flow/segment.h"
 
 #include "config/clock.h"
 #include "dicom/seg.h"
 #include "dicom/series.h"
+#include "model/infer.h"
 #include "model/prep.h"
 #include "service/flow/nifti.h"
 #include "service/flow/preview.h"
@@ -78,55 +79,12 @@ prepare(struct work *w, struct err *e)
 	return 0;
 }
 
-/* Slices k .. k+n-1 through the network, their probabilities to their place on the source grid. x, y, back: batch buffers of run_network. */
-static int
-run_batch(struct work *w, size_t k, size_t n, float *x, float *y, float *back, struct err *e)
-{
-	size_t h = prep_rows(w->prep), width = prep_cols(w->prep), labels = w->r->manifest->network.labels;
-	size_t plane = w->grid->rows * w->grid->cols;
-
-	for (size_t i = 0; i < n; i++)
-		prep_slice(w->prep, k + i, x + i * w->r->n_channels * h * width);
-	if (segmentor_run(w->r->segmentor, x, n, h, width, y, e) != 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		size_t slice = prep_source_slice(w->prep, k + i);
-		prep_back(w->prep, k + i, y + i * labels * h * width, back);
-		for (size_t m = 0; m < labels; m++)
-			memcpy(w->probability[m] + slice * plane, back + m * plane, plane * sizeof(float));
-	}
-	return 0;
-}
-
 static int
 run_network(struct work *w, progress_fn progress, void *arg, struct err *e)
 {
-	size_t total = prep_slices(w->prep), batch = 2 * (size_t)segmentor_threads(w->r->segmentor);
-	size_t pixels = prep_rows(w->prep) * prep_cols(w->prep), labels = w->r->manifest->network.labels;
-	float *x = calloc(batch * w->r->n_channels * pixels, sizeof *x);
-	float *y = calloc(batch * labels * pixels, sizeof *y);
-	float *back = calloc(labels * w->grid->rows * w->grid->cols, sizeof *back);
-	int rc = -1;
+	const struct infer_request r = { .manifest = w->r->manifest, .segmentor = w->r->segmentor, .prep = w->prep, .grid = w->grid, .probability = w->probability };
 
-	if (x == NULL || y == NULL || back == NULL) {
-		err_set(e, ERR_LIMIT, "no memory for a batch of %zu slices of %zu pixels", batch, pixels);
-		goto out;
-	}
-	for (size_t k = 0; k < total; k += batch) {
-		size_t n = total - k < batch ? total - k : batch;
-		if (run_batch(w, k, n, x, y, back, e) != 0)
-			goto out;
-		if (progress != NULL && progress(arg, k + n, total) != 0) {
-			err_set(e, ERR_STATE, "stopped after %zu of %zu slices", k + n, total);
-			goto out;
-		}
-	}
-	rc = 0;
-out:
-	free(x);
-	free(y);
-	free(back);
-	return rc;
+	return infer_run(&r, progress, arg, e);
 }
 
 static int

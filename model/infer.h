@@ -1,0 +1,15 @@
+/* A prepared case through the network: the one loop of service and evaluation. Slices go through in small batches, so only probabilities on the source
+ * grid are held for a whole study. */
+#pragma once
+#include "model/prep.h"
+#include "model/segan.h"
+
+struct infer_request {
+	const struct manifest *manifest;
+	struct segmentor *segmentor;
+	const struct prep *prep;
+	const struct grid *grid;               /* of the source */
+	float *const *probability;             /* one a label map of the network: (slices, rows, cols) of the grid, filled */
+};
+/* progress (NULL: none) is told after every batch and may stop it: ERR_STATE. ERR_LIMIT: memory. */
+int infer_run(const struct infer_request *r, progress_fn progress, void *arg, struct err *e);
