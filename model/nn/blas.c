@@ -31,7 +31,8 @@ blas_multiply(size_t m, size_t n, size_t k, const float *a, const float *b, floa
 }
 
 void
-blas_multiply_transposed(size_t m, size_t n, size_t k, const float *a, const float *b, size_t ldb, float *c)
+blas_product(const struct product *p)
 {
-	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, size(m), size(n), size(k), 1.0f, a, size(m), b, size(ldb), 0.0f, c, size(n));
+	cblas_sgemm(CblasRowMajor, p->a_turned ? CblasTrans : CblasNoTrans, p->b_turned ? CblasTrans : CblasNoTrans, size(p->m), size(p->n), size(p->k), 1.0f,
+		p->a, size(p->lda), p->b, size(p->ldb), p->beta, p->c, size(p->ldc));
 }

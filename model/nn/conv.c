@@ -1,20 +1,71 @@
-/* Convolution, the straightforward way: patches, product, bias. fused.c is the one that serves. */
+/* Convolution, the straightforward way: patches, product, bias; and its gradients. fused.c is the one that serves.
+ *
+ * Backward has two ways. Where the output is as large as the input (stride 1, kernel = 2 pad + 1) the input's gradient is itself a convolution of the
+ * output's gradient dY, with the kernel turned around and maps and channels changed over; its patches also give the weight's gradient, as
+ * dW[m, c, k] = sum over q of X[c, q] dY[m, q - k]: one matrix of patches for both. Else dW = dY x patches(X)', and W' x dY is added back patch by patch. */
 #include "model/nn/arena.h"
 #include "model/nn/blas.h"
+#include "model/nn/parts.h"
 #include "model/nn/patches.h"
 
-struct conv_node { struct conv s; struct patches patches; };
+#include <assert.h>
+#include <string.h>
+
+struct conv_node { struct conv s; struct patches patches, turned /* of dY; of size 0 unless the output is as large as the input */; };
+
+/* What the items of one pass share. */
+struct work { const struct node *self; const struct run *run; };
+
+static size_t
+kernel_size(const struct conv_node *own)
+{
+	return own->s.kernel * own->s.kernel;
+}
+
+static size_t
+weight_size(const struct conv_node *own)
+{
+	return own->s.maps * own->patches.c * kernel_size(own);
+}
+
+/* Floats of one part's sums: those of the weight, then those of the bias. */
+static size_t
+part_size(const struct conv_node *own)
+{
+	return arena_rounded(arena_sum(weight_size(own), own->s.maps));
+}
+
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
 
 static int
 conv_shape(struct node *self, struct err *e)
 {
 	struct conv_node *own = self->settings;
+	const struct shape in = self->in[0]->shape;
 
-	if (patches_plan(&own->s, self->in[0]->shape, &own->patches, e) != 0)
+	if (patches_plan(&own->s, in, &own->patches, e) != 0)
 		return -1;
-	self->shape = (struct shape){ self->in[0]->shape.n, own->s.maps, own->patches.rows, own->patches.cols };
+	self->shape = (struct shape){ in.n, own->s.maps, own->patches.rows, own->patches.cols };
 	self->scratch = patches_scratch(&own->patches);
+	if (own->s.stride == 1 && own->s.kernel == 2 * own->s.pad + 1) {
+		struct conv back = own->s;
+		back.maps = in.c;
+		if (patches_plan(&back, self->shape, &own->turned, e) != 0)
+			return -1;
+		self->scratch = larger(self->scratch, patches_scratch(&own->turned));
+	}
+	self->shared = arena_product(part_size(own), MAX_PARTS + 1);    /* one more for the turned weight */
 	return 0;
+}
+
+static size_t
+band_rows(const struct patches *p, size_t row)
+{
+	return p->rows - row < p->band ? p->rows - row : p->band;
 }
 
 /* out (maps, plane) = its bias a map */
@@ -27,27 +78,160 @@ fill_bias(const float *bias, size_t maps, size_t plane, float *out)
 }
 
 static void
-conv_forward(const struct node *self, float *scratch)
+forward_slice(void *arg, size_t i, unsigned lane)
 {
-	const struct conv_node *own = self->settings;
+	const struct work *w = arg;
+	const struct conv_node *own = w->self->settings;
 	const struct patches *p = &own->patches;
-	const size_t maps = own->s.maps, plane = p->rows * p->cols, k = p->c * p->kernel * p->kernel;
+	const size_t maps = own->s.maps, plane = p->rows * p->cols, k = p->c * kernel_size(own);
+	const float *x = w->self->in[0]->value + i * p->c * p->h * p->w;        /* (c, h, w) */
+	float *y = w->self->value + i * maps * plane;                           /* (maps, rows, cols) */
+	float *matrix = run_scratch(w->run, lane);
 
-	for (size_t i = 0; i < self->shape.n; i++) {
-		const float *x = self->in[0]->value + i * p->c * p->h * p->w;   /* (c, h, w) */
-		float *y = self->value + i * maps * plane;                      /* (maps, rows, cols) */
+	if (own->s.bias)
+		fill_bias(w->self->parameter[1]->value, maps, plane, y);
+	for (size_t row = 0; row < p->rows; row += p->band) {
+		size_t n = band_rows(p, row);
+		patches_fill(p, x, row, n, matrix);
+		blas_multiply(maps, n * p->cols, k, w->self->parameter[0]->value, matrix, own->s.bias ? 1.0f : 0.0f, y + row * p->cols, plane);
+	}
+}
 
-		if (own->s.bias)
-			fill_bias(self->parameter[1]->value, maps, plane, y);
-		for (size_t row = 0; row < p->rows; row += p->band) {
-			size_t n = p->rows - row < p->band ? p->rows - row : p->band;
-			patches_fill(p, x, row, n, scratch);
-			blas_multiply(maps, n * p->cols, k, self->parameter[0]->value, scratch, own->s.bias ? 1.0f : 0.0f, y + row * p->cols, plane);
+static void
+conv_forward(const struct node *self, const struct run *r)
+{
+	struct work w = { self, r };
+
+	team_run(r->team, self->shape.n, forward_slice, &w);
+}
+
+/* weight (maps, c, kernel*kernel) -> turned (c, maps, kernel*kernel), the kernels from back to front */
+static void
+turn_weight(const float *weight, size_t maps, size_t c, size_t kernel, float *turned)
+{
+	for (size_t m = 0; m < maps; m++)
+		for (size_t i = 0; i < c; i++)
+			for (size_t k = 0; k < kernel; k++)
+				turned[(i * maps + m) * kernel + kernel - 1 - k] = weight[(m * c + i) * kernel + k];
+}
+
+/* One slice, output as large as the input: patches of dy serve dx (NULL: not wanted) and sum (c, maps*kernel*kernel; NULL: not wanted). */
+static void
+backward_same(const struct work *w, size_t i, float *matrix, const float *turned, float *sum)
+{
+	const struct conv_node *own = w->self->settings;
+	const struct patches *p = &own->turned;
+	const size_t plane = p->rows * p->cols, c = own->patches.c, k = p->c * kernel_size(own);
+	const float *x = w->self->in[0]->value + i * c * plane, *dy = w->self->gradient + i * own->s.maps * plane;
+	float *dx = node_gradient(w->self, 0, w->run) + i * c * plane;
+
+	for (size_t row = 0; row < p->rows; row += p->band) {
+		const size_t n = band_rows(p, row) * p->cols, at = row * p->cols;
+		patches_fill(p, dy, row, band_rows(p, row), matrix);
+		blas_multiply(c, n, k, turned, matrix, w->self->first[0] ? 0.0f : 1.0f, dx + at, plane);
+		if (sum)
+			blas_product(&(struct product){ c, k, n, x + at, false, plane, matrix, true, n, 1, sum, k });
+	}
+}
+
+/* One slice, any convolution: sum (maps, c*kernel*kernel) and dx, each NULL when not wanted. */
+static void
+backward_any(const struct work *w, size_t i, float *matrix, float *sum, float *dx)
+{
+	const struct conv_node *own = w->self->settings;
+	const struct patches *p = &own->patches;
+	const size_t maps = own->s.maps, plane = p->rows * p->cols, k = p->c * kernel_size(own), in = p->c * p->h * p->w;
+	const float *x = w->self->in[0]->value + i * in, *dy = w->self->gradient + i * maps * plane;
+
+	if (dx && w->self->first[0])
+		memset(dx, 0, in * sizeof *dx);
+	for (size_t row = 0; row < p->rows; row += p->band) {
+		const size_t rows = band_rows(p, row), n = rows * p->cols, at = row * p->cols;
+		if (sum) {
+			patches_fill(p, x, row, rows, matrix);
+			blas_product(&(struct product){ maps, k, n, dy + at, false, plane, matrix, true, n, 1, sum, k });
+		}
+		if (dx) {
+			blas_product(&(struct product){ k, n, maps, w->self->parameter[0]->value, true, k, dy + at, false, plane, 0, matrix, n });
+			patches_add(p, matrix, row, rows, dx);
 		}
 	}
 }
 
-static const struct op conv_op = { "convolution", conv_shape, conv_forward, NULL };
+/* The slices of one part. */
+static void
+backward_part(void *arg, size_t part, unsigned lane)
+{
+	const struct work *w = arg;
+	const struct conv_node *own = w->self->settings;
+	const size_t in = own->patches.c * own->patches.h * own->patches.w, plane = own->patches.rows * own->patches.cols;
+	float *sum = w->run->parameters ? w->run->shared + part * part_size(own) : NULL, *dx = node_gradient(w->self, 0, w->run);
+	float *matrix = run_scratch(w->run, lane);
+
+	if (sum)
+		memset(sum, 0, part_size(own) * sizeof *sum);
+	for (size_t i = part_begin(w->run->slices, part); i < part_begin(w->run->slices, part + 1); i++) {
+		if (dx && own->turned.rows > 0)
+			backward_same(w, i, matrix, w->run->shared + MAX_PARTS * part_size(own), sum);
+		else
+			backward_any(w, i, matrix, sum, dx ? dx + i * in : NULL);
+		if (sum && own->s.bias)
+			parts_add_maps(w->self->gradient + i * own->s.maps * plane, own->s.maps, plane, sum + weight_size(own));
+	}
+}
+
+/* The parts' sums of input map c, which are in the turned order -> the weight's gradient. */
+static void
+add_turned(void *arg, size_t c, unsigned lane)
+{
+	const struct work *w = arg;
+	const struct conv_node *own = w->self->settings;
+	const size_t maps = own->s.maps, kernel = kernel_size(own), n_parts = parts_of(w->run->slices);
+
+	(void)lane;
+	for (size_t m = 0; m < maps; m++)
+		for (size_t k = 0; k < kernel; k++) {
+			const float *partial = w->run->shared + (c * maps + m) * kernel + kernel - 1 - k;
+			float sum = partial[0];
+			for (size_t part = 1; part < n_parts; part++)
+				sum += partial[part * part_size(own)];
+			w->self->parameter[0]->gradient[(m * own->patches.c + c) * kernel + k] += sum;
+		}
+}
+
+/* The same for map m of the output, in the weight's own order. */
+static void
+add_plain(void *arg, size_t m, unsigned lane)
+{
+	const struct work *w = arg;
+	const struct conv_node *own = w->self->settings;
+	const size_t n = own->patches.c * kernel_size(own);
+
+	(void)lane;
+	parts_add(w->run->shared + m * n, parts_of(w->run->slices), part_size(own), n, w->self->parameter[0]->gradient + m * n);
+}
+
+static void
+conv_backward(const struct node *self, const struct run *r)
+{
+	const struct conv_node *own = self->settings;
+	const bool turned = node_gradient(self, 0, r) && own->turned.rows > 0;
+	struct work w = { self, r };
+
+	if (turned)
+		turn_weight(self->parameter[0]->value, own->s.maps, own->patches.c, kernel_size(own), r->shared + MAX_PARTS * part_size(own));
+	team_run(r->team, parts_of(r->slices), backward_part, &w);
+	if (!r->parameters)
+		return;
+	if (turned)
+		team_run(r->team, own->patches.c, add_turned, &w);
+	else
+		team_run(r->team, own->s.maps, add_plain, &w);
+	if (own->s.bias)
+		parts_add(r->shared + weight_size(own), parts_of(r->slices), part_size(own), own->s.maps, self->parameter[1]->gradient);
+}
+
+static const struct op conv_op = { "convolution", conv_shape, conv_forward, conv_backward };
 
 struct node *
 node_conv(struct graph *g, struct node *x, struct conv s, const char *name)
@@ -58,62 +242,5 @@ node_conv(struct graph *g, struct node *x, struct conv s, const char *name)
 	graph_use(g, node, PARAMETER_TRAINED, name, "weight", 4, (size_t[]){ s.maps, x ? x->shape.c : 0, s.kernel, s.kernel });
 	if (s.bias)
 		graph_use(g, node, PARAMETER_TRAINED, name, "bias", 1, &s.maps);
-	return node;
-}
-
-struct up_node { size_t maps; };
-
-static int
-up_shape(struct node *self, struct err *e)
-{
-	const struct up_node *own = self->settings;
-	struct shape in = self->in[0]->shape;
-
-	if (own->maps == 0 || shape_size(in) == 0)
-		return err_set(e, ERR_INPUT, "nothing to convolve");
-	self->shape = (struct shape){ in.n, own->maps, arena_product(in.h, 2), arena_product(in.w, 2) };
-	self->scratch = arena_product(own->maps * 4, in.w);
-	return 0;
-}
-
-/* One input row: product (maps*2*2, w) -> two output rows of every map, with bias. */
-static void
-up_scatter(const float *product, size_t w, size_t maps, size_t plane, const float *bias, float *out)
-{
-	for (size_t m = 0; m < maps; m++)
-		for (size_t ky = 0; ky < 2; ky++) {
-			const float *even = product + (m * 4 + ky * 2) * w, *odd = even + w;
-			float *row = out + m * plane + ky * 2 * w;
-			for (size_t x = 0; x < w; x++) {
-				row[2 * x] = even[x] + bias[m];
-				row[2 * x + 1] = odd[x] + bias[m];
-			}
-		}
-}
-
-static void
-up_forward(const struct node *self, float *scratch)
-{
-	const struct shape in = self->in[0]->shape;
-	const size_t maps = self->shape.c, plane = shape_plane(self->shape);
-
-	for (size_t i = 0; i < in.n; i++)
-		for (size_t y = 0; y < in.h; y++) {
-			const float *row = self->in[0]->value + i * in.c * in.h * in.w + y * in.w;   /* of map 0; maps are h*w apart */
-			blas_multiply_transposed(maps * 4, in.w, in.c, self->parameter[0]->value, row, in.h * in.w, scratch);
-			up_scatter(scratch, in.w, maps, plane, self->parameter[1]->value, self->value + i * maps * plane + y * 4 * in.w);
-		}
-}
-
-static const struct op up_op = { "transposed convolution", up_shape, up_forward, NULL };
-
-struct node *
-node_up_conv(struct graph *g, struct node *x, size_t maps, const char *name)
-{
-	struct up_node own = { maps };
-	struct node *node = graph_add(g, &up_op, 1, &x, &own, sizeof own);
-
-	graph_use(g, node, PARAMETER_TRAINED, name, "weight", 4, (size_t[]){ x ? x->shape.c : 0, maps, 2, 2 });
-	graph_use(g, node, PARAMETER_TRAINED, name, "bias", 1, &maps);
 	return node;
 }

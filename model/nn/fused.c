@@ -29,8 +29,9 @@ finish(float *y, size_t maps, size_t plane, size_t n, const float *bias, float s
 }
 
 static void
-fused_forward(const struct node *self, float *scratch)
+fused_forward(const struct node *self, const struct run *r)
 {
+	float *scratch = run_scratch(r, 0);    /* serves slice by slice, each thread with a graph of its own */
 	const struct fused_node *own = self->settings;
 	const struct patches *p = &own->patches;
 	const size_t maps = own->s.maps, plane = p->rows * p->cols, k = p->c * p->kernel * p->kernel;

@@ -1,20 +1,15 @@
 /* BatchNorm (Ioffe and Szegedy 2015, as PyTorch defines it): y = (x - mean) / sqrt(variance + eps) * weight + bias, a map at a time over (n, h, w).
- * Evaluation takes the running statistics; training those of the batch (variance biased), and leaves them in the node for the running ones. */
+ * Evaluation takes the running statistics; training those of the batch (variance biased), or of each of several equal groups of slices, which is
+ * what several passes in a row would compute; they stay in the node for the backward pass and for the running ones. */
 #include "model/nn/ops.h"
 
 #include <math.h>
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE };        /* order of the parameters */
+enum { BLOCK = 256, LANES = 16 };             /* values summed in float before a double takes them; independent sums of such a block */
 
-struct norm_node { double eps; };
-
-static int
-norm_shape(struct node *self, struct err *e)
-{
-	(void)e;                       /* every shape will do */
-	self->shape = self->in[0]->shape;
-	return 0;
-}
+struct norm_node { double eps; size_t groups; };
+struct work { const struct node *self; const struct run *run; };
 
 /* y = x * scale + shift over n values */
 static void
@@ -24,15 +19,25 @@ affine(const float *x, size_t n, float scale, float shift, float *y)
 		y[i] = x[i] * scale + shift;
 }
 
-/* Map c of every slice of the batch, by its mean and variance. */
-static void
-apply(const struct node *self, size_t c, double mean, double variance)
+static int
+norm_shape(struct node *self, struct err *e)
 {
+	(void)e;                       /* every shape will do */
+	self->shape = self->in[0]->shape;
+	return 0;
+}
+
+/* Map c of every slice, by the running statistics. */
+static void
+forward_map(void *arg, size_t c, unsigned lane)
+{
+	const struct node *self = ((const struct work *)arg)->self;
 	const struct norm_node *own = self->settings;
 	const size_t plane = shape_plane(self->shape);
-	double scale = self->parameter[WEIGHT]->value[c] / sqrt(variance + own->eps);
-	double shift = self->parameter[BIAS]->value[c] - mean * scale;
+	double scale = self->parameter[WEIGHT]->value[c] / sqrt(self->parameter[VARIANCE]->value[c] + own->eps);
+	double shift = self->parameter[BIAS]->value[c] - self->parameter[MEAN]->value[c] * scale;
 
+	(void)lane;
 	for (size_t i = 0; i < self->shape.n; i++) {
 		size_t at = (i * self->shape.c + c) * plane;
 		affine(self->in[0]->value + at, plane, (float)scale, (float)shift, self->value + at);
@@ -40,52 +45,229 @@ apply(const struct node *self, size_t c, double mean, double variance)
 }
 
 static void
-norm_forward(const struct node *self, float *scratch)
+norm_forward(const struct node *self, const struct run *r)
 {
-	(void)scratch;
-	for (size_t c = 0; c < self->shape.c; c++)
-		apply(self, c, self->parameter[MEAN]->value[c], self->parameter[VARIANCE]->value[c]);
+	struct work w = { self, r };
+
+	team_run(r->team, self->shape.c, forward_map, &w);
 }
 
 static const struct op norm_op = { "normalisation", norm_shape, norm_forward, NULL };
 
-/* Mean and biased variance of map c over the batch, in double: one pass each, so a large mean costs no digits. */
-static void
-batch_statistics(const struct node *self, size_t c, double *mean, double *variance)
-{
-	const size_t plane = shape_plane(self->shape);
-	const double n = (double)self->shape.n * (double)plane;
-	double sum = 0, squares = 0;
+/* ---- training ---- */
 
-	for (size_t i = 0; i < self->shape.n; i++)
-		for (size_t j = 0; j < plane; j++)
-			sum += self->in[0]->value[(i * self->shape.c + c) * plane + j];
-	*mean = sum / n;
-	for (size_t i = 0; i < self->shape.n; i++)
-		for (size_t j = 0; j < plane; j++) {
-			double d = self->in[0]->value[(i * self->shape.c + c) * plane + j] - *mean;
-			squares += d * d;
+static int
+norm_batch_shape(struct node *self, struct err *e)
+{
+	const struct norm_node *own = self->settings;
+
+	if (own->groups == 0 || self->in[0]->shape.n % own->groups != 0)
+		return err_set(e, ERR_INPUT, "%zu slices are no %zu equal groups", self->in[0]->shape.n, own->groups);
+	self->shape = self->in[0]->shape;
+	self->n_state = 2 * own->groups * self->shape.c;
+	return 0;
+}
+
+/* Mean and biased variance of map c in a group, kept in floats. borrowed. */
+static float *
+statistics(const struct node *self, size_t group, size_t c)
+{
+	return self->state + 2 * (group * self->shape.c + c);
+}
+
+static size_t
+group_slices(const struct node *self)
+{
+	return self->shape.n / ((const struct norm_node *)self->settings)->groups;
+}
+
+/* sum of x - base, and of its square, over n values: LANES sums side by side in a fixed order, a block at a time. */
+struct moments { double sum, squares; };
+
+static struct moments
+moments_of(const float *x, size_t n, float base)
+{
+	struct moments m = { 0, 0 };
+
+	for (size_t block = 0; block < n; block += BLOCK) {
+		const size_t end = n - block < BLOCK ? n : block + BLOCK;
+		float sum[LANES] = { 0 }, squares[LANES] = { 0 };
+		size_t i = block;
+
+		for (; i + LANES <= end; i += LANES)
+			for (size_t k = 0; k < LANES; k++) {
+				float d = x[i + k] - base;
+				sum[k] += d;
+				squares[k] += d * d;
+			}
+		for (size_t k = 0; i < end; i++, k++) {
+			float d = x[i] - base;
+			sum[k] += d;
+			squares[k] += d * d;
 		}
-	*variance = squares / n;
+		for (size_t k = 0; k < LANES; k++) {
+			m.sum += sum[k];
+			m.squares += squares[k];
+		}
+	}
+	return m;
+}
+
+/* Over the slices of a group, around base. */
+static struct moments
+group_moments(const struct node *self, size_t group, size_t c, float base)
+{
+	const size_t plane = shape_plane(self->shape), slices = group_slices(self);
+	const float *x = self->in[0]->value + (group * slices * self->shape.c + c) * plane;
+	struct moments total = { 0, 0 };
+
+	for (size_t i = 0; i < slices; i++, x += self->shape.c * plane) {
+		struct moments m = moments_of(x, plane, base);
+		total.sum += m.sum;
+		total.squares += m.squares;
+	}
+	return total;
+}
+
+/* Two passes, so that a large mean costs no digits. */
+static void
+take_statistics(const struct node *self, size_t group, size_t c)
+{
+	const double n = (double)group_slices(self) * (double)shape_plane(self->shape);
+	float *to = statistics(self, group, c);
+
+	to[0] = (float)(group_moments(self, group, c, 0).sum / n);
+	to[1] = (float)(group_moments(self, group, c, to[0]).squares / n);
 }
 
 static void
-norm_batch_forward(const struct node *self, float *scratch)
+batch_forward_map(void *arg, size_t item, unsigned lane)
 {
-	(void)scratch;
-	for (size_t c = 0; c < self->shape.c; c++) {
-		double mean, variance;
-		batch_statistics(self, c, &mean, &variance);
-		apply(self, c, mean, variance);
+	const struct node *self = ((const struct work *)arg)->self;
+	const struct norm_node *own = self->settings;
+	const size_t group = item / self->shape.c, c = item % self->shape.c, plane = shape_plane(self->shape), slices = group_slices(self);
+	const float *s = statistics(self, group, c);
+	double scale, shift;
+
+	(void)lane;
+	take_statistics(self, group, c);
+	scale = self->parameter[WEIGHT]->value[c] / sqrt(s[1] + own->eps);
+	shift = self->parameter[BIAS]->value[c] - s[0] * scale;
+	for (size_t i = group * slices; i < (group + 1) * slices; i++) {
+		size_t at = (i * self->shape.c + c) * plane;
+		affine(self->in[0]->value + at, plane, (float)scale, (float)shift, self->value + at);
 	}
 }
 
-static const struct op norm_batch_op = { "normalisation over the batch", norm_shape, norm_batch_forward, NULL };
+static void
+norm_batch_forward(const struct node *self, const struct run *r)
+{
+	struct work w = { self, r };
+
+	team_run(r->team, self->shape.c * ((const struct norm_node *)self->settings)->groups, batch_forward_map, &w);
+}
+
+/* sum of dy, and of dy * (x - mean), over n values; as moments_of. */
+static struct moments
+moments_with(const float *dy, const float *x, size_t n, float mean)
+{
+	struct moments m = { 0, 0 };
+
+	for (size_t block = 0; block < n; block += BLOCK) {
+		const size_t end = n - block < BLOCK ? n : block + BLOCK;
+		float sum[LANES] = { 0 }, products[LANES] = { 0 };
+		size_t i = block;
+
+		for (; i + LANES <= end; i += LANES)
+			for (size_t k = 0; k < LANES; k++) {
+				sum[k] += dy[i + k];
+				products[k] += dy[i + k] * (x[i + k] - mean);
+			}
+		for (size_t k = 0; i < end; i++, k++) {
+			sum[k] += dy[i];
+			products[k] += dy[i] * (x[i] - mean);
+		}
+		for (size_t k = 0; k < LANES; k++) {
+			m.sum += sum[k];
+			m.squares += products[k];
+		}
+	}
+	return m;
+}
+
+/* With z = (x - mean) / deviation: dx = weight / deviation * (dy - mean of dy - z * mean of dy z), over n values of a map. */
+struct slope { float dy, x, shift; };         /* dx = dy * slope.dy + x * slope.x + slope.shift */
+
+static void
+pass_on(const float *dy, const float *x, size_t n, struct slope s, bool first, float *dx)
+{
+	if (first)
+		for (size_t i = 0; i < n; i++)
+			dx[i] = dy[i] * s.dy + x[i] * s.x + s.shift;
+	else
+		for (size_t i = 0; i < n; i++)
+			dx[i] += dy[i] * s.dy + x[i] * s.x + s.shift;
+}
+
+/* Map c of one group: the gradient of the input; what it adds to those of weight and bias. */
+static struct moments
+backward_group(const struct work *w, size_t group, size_t c)
+{
+	const struct node *self = w->self;
+	const size_t plane = shape_plane(self->shape), slices = group_slices(self), step = self->shape.c * plane;
+	const size_t begin = (group * slices * self->shape.c + c) * plane;
+	const double n = (double)slices * (double)plane;
+	const float *s = statistics(self, group, c);
+	const double inverse = 1 / sqrt(s[1] + ((const struct norm_node *)self->settings)->eps), scale = self->parameter[WEIGHT]->value[c] * inverse;
+	float *dx = node_gradient(self, 0, w->run);
+	struct moments total = { 0, 0 };
+	struct slope slope;
+
+	for (size_t i = 0; i < slices; i++) {
+		struct moments m = moments_with(self->gradient + begin + i * step, self->in[0]->value + begin + i * step, plane, s[0]);
+		total.sum += m.sum;
+		total.squares += m.squares * inverse;
+	}
+	slope.dy = (float)scale;
+	slope.x = (float)(-scale * inverse * total.squares / n);
+	slope.shift = (float)(scale * (s[0] * inverse * total.squares / n - total.sum / n));
+	for (size_t i = 0; dx && i < slices; i++)
+		pass_on(self->gradient + begin + i * step, self->in[0]->value + begin + i * step, plane, slope, self->first[0], dx + begin + i * step);
+	return total;
+}
+
+static void
+backward_map(void *arg, size_t c, unsigned lane)
+{
+	const struct work *w = arg;
+	const size_t groups = w->run->slices / group_slices(w->self);
+	double weight = 0, bias = 0;
+
+	(void)lane;
+	for (size_t group = 0; group < groups; group++) {
+		struct moments m = backward_group(w, group, c);
+		weight += m.squares;
+		bias += m.sum;
+	}
+	if (!w->run->parameters)
+		return;
+	w->self->parameter[WEIGHT]->gradient[c] += (float)weight;
+	w->self->parameter[BIAS]->gradient[c] += (float)bias;
+}
+
+static void
+norm_batch_backward(const struct node *self, const struct run *r)
+{
+	struct work w = { self, r };
+
+	team_run(r->team, self->shape.c, backward_map, &w);
+}
+
+static const struct op norm_batch_op = { "normalisation over the batch", norm_batch_shape, norm_batch_forward, norm_batch_backward };
 
 static struct node *
-add(struct graph *g, const struct op *op, struct node *x, double eps, const char *name)
+add(struct graph *g, const struct op *op, struct node *x, struct norm_node own, const char *name)
 {
-	struct norm_node own = { .eps = eps };
 	struct node *node = graph_add(g, op, 1, &x, &own, sizeof own);
 	size_t c = x ? x->shape.c : 0;
 
@@ -99,13 +281,19 @@ add(struct graph *g, const struct op *op, struct node *x, double eps, const char
 struct node *
 node_norm(struct graph *g, struct node *x, double eps, const char *name)
 {
-	return add(g, &norm_op, x, eps, name);
+	return add(g, &norm_op, x, (struct norm_node){ eps, 1 }, name);
 }
 
 struct node *
 node_norm_batch(struct graph *g, struct node *x, double eps, const char *name)
 {
-	return add(g, &norm_batch_op, x, eps, name);
+	return node_norm_groups(g, x, 1, eps, name);
+}
+
+struct node *
+node_norm_groups(struct graph *g, struct node *x, size_t groups, double eps, const char *name)
+{
+	return add(g, &norm_batch_op, x, (struct norm_node){ eps, groups }, name);
 }
 
 static void
@@ -119,15 +307,15 @@ norm_move_statistics(struct graph *g, double momentum)
 {
 	for (size_t i = 0; i < graph_size(g); i++) {
 		struct node *node = graph_at(g, i);
-		double n = (double)node->shape.n * (double)shape_plane(node->shape);
 
 		if (node->op != &norm_batch_op)
 			continue;
-		for (size_t c = 0; c < node->shape.c; c++) {
-			double mean, variance;
-			batch_statistics(node, c, &mean, &variance);
-			move(&node->parameter[MEAN]->value[c], mean, momentum);
-			move(&node->parameter[VARIANCE]->value[c], n > 1 ? variance * n / (n - 1) : variance, momentum);
+		for (size_t item = 0; item < node->shape.c * ((const struct norm_node *)node->settings)->groups; item++) {
+			const size_t c = item % node->shape.c;
+			const double n = (double)group_slices(node) * (double)shape_plane(node->shape);
+			const float *s = statistics(node, item / node->shape.c, c);
+			move(&node->parameter[MEAN]->value[c], s[0], momentum);
+			move(&node->parameter[VARIANCE]->value[c], n > 1 ? s[1] * n / (n - 1) : s[1], momentum);
 		}
 	}
 }

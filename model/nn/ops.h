@@ -7,13 +7,15 @@ struct conv { size_t maps, kernel, stride, pad; bool bias; };
 struct node *node_conv(struct graph *g, struct node *x, struct conv s, const char *name);
 /* fused.c: the same with bias and LeakyReLU in one pass (slope 1: none, 0: ReLU). Serves only. */
 struct node *node_fused_conv(struct graph *g, struct node *x, struct conv s, float slope, const char *name);
-/* Transposed convolution 2x2 stride 2: weight (c, maps, 2, 2), bias (maps); (2h, 2w) out. */
+/* up.c: transposed convolution 2x2 stride 2: weight (c, maps, 2, 2), bias (maps); (2h, 2w) out. */
 struct node *node_up_conv(struct graph *g, struct node *x, size_t maps, const char *name);
 
 /* ---- norm.c: BatchNorm over (n, h, w); weight, bias, running_mean, running_var (c) ---- */
 struct node *node_norm(struct graph *g, struct node *x, double eps, const char *name);        /* evaluation: the running statistics */
 struct node *node_norm_batch(struct graph *g, struct node *x, double eps, const char *name);  /* training: those of this batch */
-/* Moves the running statistics of every node_norm_batch of g towards its last batch: 0.9 old + 0.1 new for momentum 0.1, variance unbiased. */
+struct node *node_norm_groups(struct graph *g, struct node *x, size_t groups, double eps, const char *name); /* of each of so many equal groups of slices */
+/* Moves the running statistics of every node_norm_batch of g towards its last batch: 0.9 old + 0.1 new for momentum 0.1, variance unbiased; group
+ * after group, as the passes that they stand for would. */
 void norm_move_statistics(struct graph *g, double momentum);
 
 /* ---- pointwise.c ---- */

@@ -11,6 +11,8 @@ struct parameters {
 	struct parameter *list[PARAMETERS_MAX];
 	size_t n;
 	float *arena;                  /* every value, each tensor from a multiple of ARENA_ALIGN on */
+	float *gradients;              /* in the same places as the values */
+	size_t total;                  /* floats of an arena */
 };
 
 struct parameters *
@@ -31,6 +33,7 @@ parameters_free(struct parameters *p)
 	for (size_t i = 0; i < p->n; i++)
 		free(p->list[i]);
 	free(p->arena);
+	free(p->gradients);
 	free(p);
 }
 
@@ -110,10 +113,33 @@ parameters_plan(struct parameters *p, struct err *e)
 	p->arena = arena_new(total);
 	if (!p->arena)
 		return err_set(e, ERR_LIMIT, "no memory for the network's parameters");
+	p->total = total;
 	total = 0;
 	for (size_t i = 0; i < p->n; i++) {
 		p->list[i]->value = p->arena + total;
 		total += arena_rounded(p->list[i]->size);
 	}
 	return 0;
+}
+
+int
+parameters_plan_gradients(struct parameters *p, struct err *e)
+{
+	assert(p->arena);
+	if (p->gradients)
+		return 0;
+	p->gradients = arena_new(p->total);
+	if (!p->gradients)
+		return err_set(e, ERR_LIMIT, "no memory for the network's gradients");
+	for (size_t i = 0; i < p->n; i++)
+		if (p->list[i]->kind == PARAMETER_TRAINED)
+			p->list[i]->gradient = p->gradients + (p->list[i]->value - p->arena);
+	return 0;
+}
+
+void
+parameters_clear_gradients(struct parameters *p)
+{
+	assert(p->gradients);
+	memset(p->gradients, 0, p->total * sizeof *p->gradients);
 }

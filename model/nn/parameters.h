@@ -15,6 +15,7 @@ struct parameter {
 	enum parameter_kind kind;
 	size_t n_dims, dims[PARAMETER_MAX_DIMS], size;
 	float *value;                  /* (dims); NULL until parameters_plan */
+	float *gradient;               /* (dims); NULL until parameters_plan_gradients, and for statistics */
 };
 
 struct parameters;
@@ -27,3 +28,6 @@ size_t parameters_size(const struct parameters *p);
 struct parameter *parameters_at(const struct parameters *p, size_t i);       /* in the order of asking; borrowed */
 /* One arena for all values, each tensor 64-byte aligned, all zero. Once; a second call changes nothing. ERR_LIMIT: memory. */
 int parameters_plan(struct parameters *p, struct err *e);
+/* The same for the gradients of what is trained, after parameters_plan. */
+int parameters_plan_gradients(struct parameters *p, struct err *e);
+void parameters_clear_gradients(struct parameters *p);

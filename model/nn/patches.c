@@ -1,4 +1,4 @@
-/* Image patches -> matrix columns. Zero padding is written here; the products are the caller's. */
+/* Image patches -> matrix columns, and back. Zero padding is written here; the products are the caller's. */
 #include "model/nn/patches.h"
 #include "model/nn/arena.h"
 
@@ -31,17 +31,25 @@ patches_scratch(const struct patches *p)
 	return arena_product(arena_product(p->c, p->kernel * p->kernel), arena_product(p->band, p->cols));
 }
 
-/* One output row's values for kernel column kx: image row -> cols floats, zeros outside. Which columns are inside: 0 <= x*stride + kx - pad < w. */
+/* Output columns [*begin, *end) whose image column x*stride + kx - pad is inside the image. */
+static void
+inside(const struct patches *p, size_t kx, size_t *begin, size_t *end)
+{
+	*begin = kx >= p->pad ? 0 : (p->pad - kx + p->stride - 1) / p->stride;
+	*end = p->w + p->pad <= kx ? 0 : (p->w + p->pad - kx - 1) / p->stride + 1;
+	if (*end > p->cols)
+		*end = p->cols;
+	if (*begin > *end)
+		*begin = *end;
+}
+
+/* One output row's values for kernel column kx: image row -> cols floats, zeros outside. */
 static void
 fill_row(const struct patches *p, const float *image_row, size_t kx, float *to)
 {
-	size_t begin = kx >= p->pad ? 0 : (p->pad - kx + p->stride - 1) / p->stride;
-	size_t end = p->w + p->pad <= kx ? 0 : (p->w + p->pad - kx - 1) / p->stride + 1;
+	size_t begin, end;
 
-	if (end > p->cols)
-		end = p->cols;
-	if (begin > end)
-		begin = end;
+	inside(p, kx, &begin, &end);
 	memset(to, 0, begin * sizeof *to);
 	if (p->stride == 1)
 		memcpy(to + begin, image_row + (begin + kx - p->pad), (end - begin) * sizeof *to);
@@ -49,6 +57,16 @@ fill_row(const struct patches *p, const float *image_row, size_t kx, float *to)
 		for (size_t x = begin; x < end; x++)
 			to[x] = image_row[x * p->stride + kx - p->pad];
 	memset(to + end, 0, (p->cols - end) * sizeof *to);
+}
+
+static void
+add_row(const struct patches *p, const float *from, size_t kx, float *image_row)
+{
+	size_t begin, end;
+
+	inside(p, kx, &begin, &end);
+	for (size_t x = begin; x < end; x++)
+		image_row[x * p->stride + kx - p->pad] += from[x];
 }
 
 void
@@ -63,5 +81,18 @@ patches_fill(const struct patches *p, const float *image, size_t first, size_t n
 						memset(matrix, 0, p->cols * sizeof *matrix);
 					else
 						fill_row(p, image + (c * p->h + row - p->pad) * p->w, kx, matrix);
+				}
+}
+
+void
+patches_add(const struct patches *p, const float *matrix, size_t first, size_t n, float *image)
+{
+	for (size_t c = 0; c < p->c; c++)
+		for (size_t ky = 0; ky < p->kernel; ky++)
+			for (size_t kx = 0; kx < p->kernel; kx++)
+				for (size_t y = first; y < first + n; y++, matrix += p->cols) {
+					size_t row = y * p->stride + ky;   /* of the padded image */
+					if (row >= p->pad && row < p->h + p->pad)
+						add_row(p, matrix, kx, image + (c * p->h + row - p->pad) * p->w);
 				}
 }

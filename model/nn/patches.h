@@ -15,3 +15,5 @@ int patches_plan(const struct conv *s, struct shape in, struct patches *out, str
 size_t patches_scratch(const struct patches *p);   /* floats of the matrix of one band */
 /* Output rows [first, first + n) of image (c, h, w) -> matrix (c*kernel*kernel, n*cols). */
 void patches_fill(const struct patches *p, const float *image, size_t first, size_t n, float *matrix);
+/* The way back: every value of the matrix is added to where patches_fill took it from. */
+void patches_add(const struct patches *p, const float *matrix, size_t first, size_t n, float *image);

@@ -16,21 +16,98 @@ same_shape(struct node *self, struct err *e)
 	return 0;
 }
 
+/* What the items of one pass share; an item is a slice. */
+struct work { const struct node *self; const struct run *run; };
+
+static void
+each_slice(const struct node *self, const struct run *r, size_t slices, team_fn fn)
+{
+	struct work w = { self, r };
+
+	team_run(r->team, slices, fn, &w);
+}
+
+static size_t
+slice_size(const struct node *x)
+{
+	return x->shape.c * shape_plane(x->shape);
+}
+
+/* Values of slice i. */
+static float *
+value_of(const struct node *x, size_t i)
+{
+	return x->value + i * slice_size(x);
+}
+
+/* Slice i of input k's gradient; NULL: not wanted. */
+static float *
+gradient_of(const struct work *w, size_t k, size_t i)
+{
+	float *gradient = node_gradient(w->self, k, w->run);
+
+	return gradient ? gradient + i * slice_size(w->self->in[k]) : NULL;
+}
+
+/* to = from, or to += from */
+static void
+pass_on(const float *from, size_t n, bool first, float *to)
+{
+	if (first)
+		memcpy(to, from, n * sizeof *to);
+	else
+		for (size_t i = 0; i < n; i++)
+			to[i] += from[i];
+}
+
 struct leaky_node { float slope; };
 
 static void
-leaky_forward(const struct node *self, float *scratch)
+leaky_forward_slice(void *arg, size_t slice, unsigned lane)
 {
-	const struct leaky_node *own = self->settings;
-	const float *x = self->in[0]->value;
-	const size_t n = shape_size(self->shape);
+	const struct work *w = arg;
+	const float slope = ((const struct leaky_node *)w->self->settings)->slope, *x = value_of(w->self->in[0], slice);
+	const size_t n = slice_size(w->self);
+	float *y = value_of(w->self, slice);
 
-	(void)scratch;
+	(void)lane;
 	for (size_t i = 0; i < n; i++)
-		self->value[i] = x[i] > 0 ? x[i] : own->slope * x[i];
+		y[i] = x[i] > 0 ? x[i] : slope * x[i];
 }
 
-static const struct op leaky_op = { "activation", same_shape, leaky_forward, NULL };
+static void
+leaky_forward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, self->shape.n, leaky_forward_slice);
+}
+
+static void
+leaky_backward_slice(void *arg, size_t slice, unsigned lane)
+{
+	const struct work *w = arg;
+	const float slope = ((const struct leaky_node *)w->self->settings)->slope, *x = value_of(w->self->in[0], slice);
+	const size_t n = slice_size(w->self);
+	const float *dy = w->self->gradient + slice * n;
+	float *dx = gradient_of(w, 0, slice);
+
+	(void)lane;
+	if (!dx)
+		return;
+	if (w->self->first[0])
+		for (size_t i = 0; i < n; i++)
+			dx[i] = (x[i] > 0 ? 1 : slope) * dy[i];
+	else
+		for (size_t i = 0; i < n; i++)
+			dx[i] += (x[i] > 0 ? 1 : slope) * dy[i];
+}
+
+static void
+leaky_backward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, r->slices, leaky_backward_slice);
+}
+
+static const struct op leaky_op = { "activation", same_shape, leaky_forward, leaky_backward };
 
 struct node *
 node_leaky(struct graph *g, struct node *x, float slope)
@@ -41,17 +118,46 @@ node_leaky(struct graph *g, struct node *x, float slope)
 }
 
 static void
-sigmoid_forward(const struct node *self, float *scratch)
+sigmoid_forward_slice(void *arg, size_t slice, unsigned lane)
 {
-	const float *x = self->in[0]->value;
-	const size_t n = shape_size(self->shape);
+	const struct work *w = arg;
+	const float *x = value_of(w->self->in[0], slice);
+	const size_t n = slice_size(w->self);
+	float *y = value_of(w->self, slice);
 
-	(void)scratch;
+	(void)lane;
 	for (size_t i = 0; i < n; i++)
-		self->value[i] = 1.0f / (1.0f + expf(-x[i]));
+		y[i] = 1.0f / (1.0f + expf(-x[i]));
 }
 
-static const struct op sigmoid_op = { "sigmoid", same_shape, sigmoid_forward, NULL };
+static void
+sigmoid_forward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, self->shape.n, sigmoid_forward_slice);
+}
+
+static void
+sigmoid_backward_slice(void *arg, size_t slice, unsigned lane)
+{
+	const struct work *w = arg;
+	const size_t n = slice_size(w->self);
+	const float *y = value_of(w->self, slice), *dy = w->self->gradient + slice * n;
+	float *dx = gradient_of(w, 0, slice);
+
+	(void)lane;
+	for (size_t i = 0; dx && i < n; i++) {
+		float d = dy[i] * y[i] * (1 - y[i]);
+		dx[i] = w->self->first[0] ? d : dx[i] + d;
+	}
+}
+
+static void
+sigmoid_backward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, r->slices, sigmoid_backward_slice);
+}
+
+static const struct op sigmoid_op = { "sigmoid", same_shape, sigmoid_forward, sigmoid_backward };
 
 struct node *
 node_sigmoid(struct graph *g, struct node *x)
@@ -60,17 +166,45 @@ node_sigmoid(struct graph *g, struct node *x)
 }
 
 static void
-sum_forward(const struct node *self, float *scratch)
+sum_forward_slice(void *arg, size_t slice, unsigned lane)
 {
-	const float *a = self->in[0]->value, *b = self->in[1]->value;
-	const size_t n = shape_size(self->shape);
+	const struct work *w = arg;
+	const float *a = value_of(w->self->in[0], slice), *b = value_of(w->self->in[1], slice);
+	const size_t n = slice_size(w->self);
+	float *y = value_of(w->self, slice);
 
-	(void)scratch;
+	(void)lane;
 	for (size_t i = 0; i < n; i++)
-		self->value[i] = a[i] + b[i];
+		y[i] = a[i] + b[i];
 }
 
-static const struct op sum_op = { "sum", same_shape, sum_forward, NULL };
+static void
+sum_forward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, self->shape.n, sum_forward_slice);
+}
+
+static void
+sum_backward_slice(void *arg, size_t slice, unsigned lane)
+{
+	const struct work *w = arg;
+	const size_t n = slice_size(w->self);
+
+	(void)lane;
+	for (size_t k = 0; k < 2; k++) {
+		float *dx = gradient_of(w, k, slice);
+		if (dx)
+			pass_on(w->self->gradient + slice * n, n, w->self->first[k], dx);
+	}
+}
+
+static void
+sum_backward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, r->slices, sum_backward_slice);
+}
+
+static const struct op sum_op = { "sum", same_shape, sum_forward, sum_backward };
 
 struct node *
 node_sum(struct graph *g, struct node *a, struct node *b)
@@ -90,21 +224,43 @@ concat_shape(struct node *self, struct err *e)
 }
 
 static void
-concat_forward(const struct node *self, float *scratch)
+concat_forward_slice(void *arg, size_t slice, unsigned lane)
 {
-	(void)scratch;
-	for (size_t i = 0; i < self->shape.n; i++) {
-		float *to = self->value + i * self->shape.c * shape_plane(self->shape);
+	const struct work *w = arg;
+	float *to = value_of(w->self, slice);
 
-		for (size_t k = 0; k < self->n_in; k++) {
-			size_t n = self->in[k]->shape.c * shape_plane(self->shape);
-			memcpy(to, self->in[k]->value + i * n, n * sizeof *to);
-			to += n;
-		}
+	(void)lane;
+	for (size_t k = 0; k < 2; to += slice_size(w->self->in[k++]))
+		memcpy(to, value_of(w->self->in[k], slice), slice_size(w->self->in[k]) * sizeof *to);
+}
+
+static void
+concat_forward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, self->shape.n, concat_forward_slice);
+}
+
+static void
+concat_backward_slice(void *arg, size_t slice, unsigned lane)
+{
+	const struct work *w = arg;
+	const float *dy = w->self->gradient + slice * slice_size(w->self);
+
+	(void)lane;
+	for (size_t k = 0; k < 2; dy += slice_size(w->self->in[k++])) {
+		float *dx = gradient_of(w, k, slice);
+		if (dx)
+			pass_on(dy, slice_size(w->self->in[k]), w->self->first[k], dx);
 	}
 }
 
-static const struct op concat_op = { "concatenation", concat_shape, concat_forward, NULL };
+static void
+concat_backward(const struct node *self, const struct run *r)
+{
+	each_slice(self, r, r->slices, concat_backward_slice);
+}
+
+static const struct op concat_op = { "concatenation", concat_shape, concat_forward, concat_backward };
 
 struct node *
 node_concat(struct graph *g, struct node *a, struct node *b)

@@ -11,7 +11,7 @@ resize_shape(struct node *self, struct err *e)
 	if (shape_size(in) == 0)
 		return err_set(e, ERR_INPUT, "nothing to resize");
 	self->shape = (struct shape){ in.n, in.c, arena_product(in.h, 2), arena_product(in.w, 2) };
-	self->scratch = in.w;
+	self->scratch = 2 * in.w;
 	return 0;
 }
 
@@ -29,23 +29,74 @@ resize_row(const float *near, const float *far, size_t w, float *mixed, float *o
 	out[2 * w - 1] = mixed[w - 1];
 }
 
-static void
-resize_forward(const struct node *self, float *scratch)
-{
-	const struct shape in = self->in[0]->shape;
-	const float *x = self->in[0]->value;
-	float *y = self->value;
+struct work { const struct node *self; const struct run *run; };
 
-	for (size_t plane = 0; plane < in.n * in.c; plane++, x += in.h * in.w)
+static void
+forward_slice(void *arg, size_t slice, unsigned lane)
+{
+	const struct work *work = arg;
+	const struct shape in = work->self->in[0]->shape;
+	const float *x = work->self->in[0]->value + slice * in.c * in.h * in.w;
+	float *y = work->self->value + slice * 4 * in.c * in.h * in.w, *mixed = run_scratch(work->run, lane);
+
+	for (size_t plane = 0; plane < in.c; plane++, x += in.h * in.w)
 		for (size_t row = 0; row < in.h; row++, y += 4 * in.w) {
 			const float *near = x + row * in.w;
 			const float *above = row > 0 ? near - in.w : near, *below = row + 1 < in.h ? near + in.w : near;
-			resize_row(near, above, in.w, scratch, y);
-			resize_row(near, below, in.w, scratch, y + 2 * in.w);
+			resize_row(near, above, in.w, mixed, y);
+			resize_row(near, below, in.w, mixed, y + 2 * in.w);
 		}
 }
 
-static const struct op resize_op = { "resize x2", resize_shape, resize_forward, NULL };
+static void
+resize_forward(const struct node *self, const struct run *r)
+{
+	struct work w = { self, r };
+
+	team_run(r->team, self->shape.n, forward_slice, &w);
+}
+
+/* What input row `row` gave to the output rows 2 row - 1 .. 2 row + 2 comes back by the same weights; the edge rows, which stand for what lies
+ * outside too, take its share. The same along the row. mixed: 2w floats. */
+static void
+back_row(const float *dy, size_t row, size_t h, size_t w, bool first, float *mixed, float *dx)
+{
+	const float *a = dy + 2 * row * 2 * w, *b = a + 2 * w, *above = row > 0 ? a - 2 * w : a, *below = row + 1 < h ? b + 2 * w : b;
+
+	for (size_t x = 0; x < 2 * w; x++)
+		mixed[x] = 0.75f * (a[x] + b[x]) + 0.25f * (above[x] + below[x]);
+	for (size_t x = 0; x < w; x++) {
+		float left = mixed[x > 0 ? 2 * x - 1 : 0], right = mixed[x + 1 < w ? 2 * x + 2 : 2 * w - 1];
+		float d = 0.75f * (mixed[2 * x] + mixed[2 * x + 1]) + 0.25f * (left + right);
+		dx[x] = first ? d : dx[x] + d;
+	}
+}
+
+static void
+backward_slice(void *arg, size_t slice, unsigned lane)
+{
+	const struct work *work = arg;
+	const struct shape in = work->self->in[0]->shape;
+	const float *dy = work->self->gradient + slice * 4 * in.c * in.h * in.w;
+	float *dx = node_gradient(work->self, 0, work->run);
+
+	if (!dx)
+		return;
+	dx += slice * in.c * in.h * in.w;
+	for (size_t plane = 0; plane < in.c; plane++, dy += 4 * in.h * in.w)
+		for (size_t row = 0; row < in.h; row++, dx += in.w)
+			back_row(dy, row, in.h, in.w, work->self->first[0], run_scratch(work->run, lane), dx);
+}
+
+static void
+resize_backward(const struct node *self, const struct run *r)
+{
+	struct work w = { self, r };
+
+	team_run(r->team, r->slices, backward_slice, &w);
+}
+
+static const struct op resize_op = { "resize x2", resize_shape, resize_forward, resize_backward };
 
 struct node *
 node_resize2(struct graph *g, struct node *x)
