@@ -19,7 +19,7 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
 CFLAGS_ALL   = -std=c11 -g $(OPT) $(CWARN) $(DEFS) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS) -pthread -MMD -MP
 CXXFLAGS_ALL = -std=c++17 -g $(OPT) $(WARN) $(DEFS) $(SANITIZE) $(CXXFLAGS) -pthread -MMD -MP
-LIBS = -ldcmnet -ldcmimgle -ldcmdata -loflog -lofstd $(PKG_LIBS) -lz -lm -lstdc++ -pthread
+LIBS = -lniftiio -lznz -ldcmnet -ldcmimgle -ldcmdata -loflog -lofstd $(PKG_LIBS) -lz -lm -lstdc++ -pthread
 
 ROOM_C  := $(wildcard config/*.c model/*.c model/nn/*.c dicom/*.c db/*.c service/flow/*.c service/http/*.c service/commands/*.c)
 ROOM_CC := $(wildcard dicom/*.cc)
@@ -46,6 +46,8 @@ $(B)/obj/%.o: %.cc
 
 # The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm.
 $(B)/obj/model/nn/%.o: OPT += -O3
+# Debian's libnifti includes its own headers without their folder and has no pkg-config file.
+$(B)/obj/service/commands/dataset_nifti.o: DEFS += -isystem /usr/include/nifti
 # The defaults are compiled in from the file that documents them.
 $(B)/obj/config/settings.o: config/segand.json
 

@@ -31,15 +31,20 @@ size_t dataset_segments(const struct dataset *d);                          /* tr
 const char *dataset_digest(const struct dataset *d);                       /* borrowed */
 size_t dataset_size(const struct dataset *d);
 const struct dataset_case *dataset_at(const struct dataset *d, size_t i); /* borrowed */
+size_t dataset_left_out_size(const struct dataset *d);
+const char *dataset_left_out(const struct dataset *d, size_t i, const char **reason); /* what; both borrowed */
 /* Maps a case's file; its channel and truth pointers are valid until dataset_close. Checked once against its digest. */
 int dataset_map(struct dataset *d, size_t i, struct err *e);
 
 /* ---- making one ---- */
 struct dataset_writer;
 struct dataset_writer *dataset_begin(const char *dir, const char *const *channels, size_t n_channels, size_t n_segments, struct err *e); /* ERR_STATE: dir exists */
-int dataset_add(struct dataset_writer *w, const struct dataset_case *c, struct err *e);       /* pointers filled by the caller, not kept */
+/* Pointers filled by the caller, not kept; digest and split are the writer's. ERR_INPUT, and nothing added: a voxel that is no number, a constant image, a
+ * name twice, the same images and truth twice. */
+int dataset_add(struct dataset_writer *w, const struct dataset_case *c, struct err *e);
+size_t dataset_added(const struct dataset_writer *w);
 int dataset_leave_out(struct dataset_writer *w, const char *what, const char *reason, struct err *e);
 /* Splits by patient (deterministic from the patients' digests; about 70/15/15; a set too small to split keeps all in train and says so in a warning), writes
- * dataset.json, renames the folder to its name. Frees w, whatever comes back. */
+ * dataset.json, renames the folder to its name. ERR_INPUT: no case was added. Frees w, whatever comes back. */
 int dataset_end(struct dataset_writer *w, char *warning, size_t n_warning, struct err *e);
 void dataset_abandon(struct dataset_writer *w);                            /* removes what was written; frees w */

@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
 	{ "segment", "DIR... -o OUT.dcm: segment a study on disk, no daemon needed", command_segment, true },
 	{ "inspect", "DIR...: what each series is, which model fits and why not; nothing is run", command_inspect, false },
+	{ "dataset", "create SET, show SET: pack cases for training and evaluation", command_dataset, false },
 	{ "model", "list, show NAME, verify FILE.json", command_model, true },
 	{ "jobs", "list, show, retry, cancel the jobs of a node", command_jobs, false },
 	{ "send", "DESTINATION FILE...: store files at a peer", command_send, false },

@@ -19,6 +19,7 @@ BEGIN {
 	only["sqlite3.h"] = "^db/"; only["microhttpd.h"] = "^service/http/"; only["curl/curl.h"] = "^service/(flow/(deliver|retrieve)|http/client)"
 	only["cJSON.h"] = "^config/json"; only["cjson/cJSON.h"] = "^config/json"; only["png.h"] = "^service/flow/preview\\.c$"
 	only["seccomp.h"] = "^service/flow/worker"; only["zlib.h"] = "^service/flow/nifti\\.c$"
+	only["nifti1_io.h"] = "^service/commands/dataset_nifti\\.c$"; only["znzlib.h"] = only["nifti1_io.h"]
 }
 {
 	file = $1; text = $0; sub(/^[^:]*:[^:]*:/, "", text)

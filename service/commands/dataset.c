@@ -1,0 +1,183 @@
+/* segan dataset: packs cases for training and evaluation, and shows what is packed. What is read how: dataset_folders.c (NIfTI). */
+#include "config/clock.h"
+#include "service/commands/commands.h"
+#include "service/commands/common.h"
+#include "service/commands/dataset_parts.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: segan dataset create SET --channels flair[,t1c...] --nifti DIR [--layout NAME|FILE.json]\n"
+    "       segan dataset show SET [--json]\n"
+    "create packs images and their masks into the folder SET, which must not exist; segan train and segan evaluate read it. Cases are split by patient, about 70\n"
+    "in 100 for training, 15 for validation, 15 for test; the same patients give the same split. A case that does not fit (missing file or channel, images and\n"
+    "mask on different grids, mask value that is not in the table, empty mask, damaged file) is left out by name, and the rest goes on. SET appears whole or\n"
+    "not at all. show compares every file with its digest, and prints the cases, their split, and what was left out and why.\n"
+    "  --channels LIST   which images a case has, comma between\n"
+    "  --nifti DIR       one folder a case below DIR, with .nii.gz or .nii files\n"
+    "  --layout NAME     how such a folder is laid out: plain (default), lgg, brats2013, brats2020, brats2023, or a file that ends in .json:\n"
+    "                      {\"channels\": {\"flair\": [\"flair.nii.gz\", \"*_flair.nii.gz\"], \"t1c\": [\"*_t1ce.nii.gz\"]},\n"
+    "                       \"mask\": [\"*_seg.nii.gz\"],\n"
+    "                       \"segments\": [{\"label\": \"Whole tumour\", \"values\": [1, 2, 4]}, {\"label\": \"Enhancing tumour\", \"values\": [4]}],\n"
+    "                       \"background\": [0], \"patient\": \"^[A-Z]+_[0-9]+\", \"empty_mask\": false}\n"
+    "                    Names may hold * and ?; the first that fits counts. patient is a POSIX extended regular expression on the folder's name: what it\n"
+    "                    matches, or its first group, is the patient. plain: flair.nii.gz, t1.nii.gz, t1c.nii.gz, t2.nii.gz, mask.nii.gz (or *_flair.nii.gz\n"
+    "                    ... *_seg.nii.gz), mask value 1 is the segment, the folder's name is the patient.\n"
+    "  --json            show: as JSON\n";
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_interrupt(int signal_number)
+{
+	(void)signal_number;
+	interrupted = 1;
+}
+
+int
+making_refuse(struct making *m, const char *what, const struct err *why, struct err *e)
+{
+	if (why->code != ERR_INPUT && why->code != ERR_NOT_FOUND) {
+		*e = *why;
+		return err_note(e, "%s", what);
+	}
+	fprintf(stderr, "segan: left out: %s: %s\n", what, why->text);
+	return dataset_leave_out(m->writer, what, why->text, e);
+}
+
+int
+making_progress(const struct making *m, size_t done, size_t total, struct err *e)
+{
+	static int64_t began_ms;
+	double seconds;
+
+	if (interrupted)
+		return err_set(e, ERR_STATE, "interrupted; nothing was written");
+	if (began_ms == 0)
+		began_ms = clock_monotonic_ms();
+	seconds = (double)(clock_monotonic_ms() - began_ms) / 1000;
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\rpacking: %zu of %zu, %zu packed, %.0f s left %s", done, total, dataset_added(m->writer),
+		    seconds / (double)done * (double)(total - done), done == total ? "\n" : "");
+	else if (done == total || done % 50 == 0)
+		fprintf(stderr, "packing: %zu of %zu, %zu packed\n", done, total, dataset_added(m->writer));
+	return 0;
+}
+
+/* ---- create ---- */
+
+struct create {
+	const char *set, *nifti, *layout_name;
+	char channels[512];
+	struct making making;
+	struct layout layout;
+};
+
+/* Cuts "flair,t1c" at its commas. */
+static int
+take_channels(struct create *c, const char *text)
+{
+	struct making *m = &c->making;
+
+	if (strlen(text) >= sizeof c->channels)
+		return -1;
+	snprintf(c->channels, sizeof c->channels, "%s", text);
+	for (char *at = c->channels, *comma; at != NULL; at = comma) {
+		if ((comma = strchr(at, ',')) != NULL)
+			*comma++ = '\0';
+		if (at[0] == '\0' || m->n_channels == MODEL_MAX_CHANNELS)
+			return -1;
+		m->channels[m->n_channels++] = at;
+	}
+	return 0;
+}
+
+static int
+check_layout(struct create *c, struct err *e)
+{
+	if (layout_find(c->layout_name, &c->layout, e) != 0)
+		return -1;
+	for (size_t i = 0; i < c->making.n_channels; i++)
+		if (layout_channel(&c->layout, c->making.channels[i]) == NULL)
+			return err_set(e, ERR_INPUT, "layout %s has no channel %s", c->layout_name, c->making.channels[i]);
+	return 0;
+}
+
+static int
+create(struct create *c)
+{
+	struct sigaction on_int = { .sa_handler = on_interrupt };
+	char warning[256];
+	size_t n;
+	struct err e;
+
+	if (check_layout(c, &e) != 0)
+		return command_config(&e);
+	sigaction(SIGINT, &on_int, NULL);
+	sigaction(SIGTERM, &on_int, NULL);
+	if ((c->making.writer = dataset_begin(c->set, c->making.channels, c->making.n_channels, c->layout.n_segments, &e)) == NULL)
+		return command_fail(&e);
+	if (making_from_nifti(&c->making, c->nifti, &c->layout, &e) != 0) {
+		dataset_abandon(c->making.writer);
+		return command_fail(&e);
+	}
+	n = dataset_added(c->making.writer);
+	if (dataset_end(c->making.writer, warning, sizeof warning, &e) != 0)
+		return command_fail(&e);
+	if (warning[0] != '\0')
+		fprintf(stderr, "segan: warning: %s\n", warning);
+	printf("%s: %zu cases\n", c->set, n);
+	return EXIT_GOOD;
+}
+
+/* ---- the command ---- */
+
+static int
+run_create(struct create *c, const char *channels, const char *archive)
+{
+	if (channels == NULL)
+		return command_usage(usage, "which channels? --channels flair");
+	if (take_channels(c, channels) != 0)
+		return command_usage(usage, "--channels: names with commas between, at most %d", MODEL_MAX_CHANNELS);
+	if (archive != NULL)
+		return command_usage(usage, "--archive is not there yet: fetch the studies into a folder (getscu, movescu)");
+	if (c->nifti == NULL)
+		return command_usage(usage, "from where? --nifti DIR");
+	return create(c);
+}
+
+int
+command_dataset(int argc, char **argv)
+{
+	static const struct option known[] = { { "channels", required_argument, NULL, 'c' }, { "nifti", required_argument, NULL, 'n' },
+		{ "layout", required_argument, NULL, 'l' }, { "archive", required_argument, NULL, 'a' }, { "query", required_argument, NULL, 'q' },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	struct create c = { .layout_name = "plain" };
+	const char *channels = NULL, *archive = NULL;
+	bool as_json = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1)
+		switch (option) {
+		case 'c': channels = optarg; break;
+		case 'n': c.nifti = optarg; break;
+		case 'l': c.layout_name = optarg; break;
+		case 'a': archive = optarg; break;
+		case 'q': break;
+		case 'j': as_json = true; break;
+		case 'h': fputs(usage, stdout); return EXIT_GOOD;
+		default: fputs(usage, stderr); return EXIT_USAGE;
+		}
+	if (argc - optind != 2)
+		return command_usage(usage, argc - optind < 2 ? "create or show, and which data set?" : "too many arguments");
+	c.set = argv[optind + 1];
+	if (strcmp(argv[optind], "show") == 0)
+		return dataset_show(c.set, as_json);
+	if (strcmp(argv[optind], "create") == 0)
+		return run_create(&c, channels, archive);
+	return command_usage(usage, "there is no dataset %s", argv[optind]);
+}

@@ -1,0 +1,23 @@
+/* Between the files of `segan dataset`. */
+#pragma once
+#include "model/dataset.h"
+#include "service/commands/dataset_layout.h"
+
+struct json;
+
+/* A data set being made. */
+struct making {
+	struct dataset_writer *writer;
+	const char *channels[MODEL_MAX_CHANNELS];
+	size_t n_channels;
+};
+
+/* A case that does not fit (ERR_INPUT, ERR_NOT_FOUND): recorded and told on stderr, 0. Anything else ends the making: -1, e = why. */
+int making_refuse(struct making *m, const char *what, const struct err *why, struct err *e);
+/* Shows how far it is. -1 (ERR_STATE) when the user wants to stop. */
+int making_progress(const struct making *m, size_t done, size_t total, struct err *e);
+
+/* One folder a case below dir -> cases. */
+int making_from_nifti(struct making *m, const char *dir, const struct layout *l, struct err *e);
+
+int dataset_show(const char *set, bool as_json);      /* prints; returns the exit status */
