@@ -69,6 +69,11 @@ test: deps
 	@$(MAKE) --no-print-directory all unit
 	@B=$(B) tests/run
 
+test-peers: DEPS = test
+test-peers: deps
+	@$(MAKE) --no-print-directory all
+	@B=$(B) tests/peers/run.sh
+
 lint:
 	@tests/lint/lint.sh
 
@@ -99,6 +104,7 @@ help:
 	@echo 'make            build/segand (daemon) and build/segan (command line); V=1 shows the commands'
 	@echo 'make demo       install what is missing, build, segment the shipped study over C-STORE and STOW-RS (KEEP=1 leaves it running)'
 	@echo 'make test       install what is missing, build, run every test'
+	@echo 'make test-peers readers, senders and receivers from npm against ours (needs Node 18 and npm; installs into build/peers)'
 	@echo 'make lint       rooms and directions, banned functions, style, compiler warnings as errors with gcc and clang'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
 	@echo 'make bench      speed against the peers, one line each: name ours peer ratio'
@@ -107,4 +113,4 @@ help:
 	@echo 'make deps       only install what is missing; make clean: remove build/'
 
 -include $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
-.PHONY: all unit deps demo test lint asan tsan bench soak install clean help
+.PHONY: all unit deps demo test test-peers lint asan tsan bench soak install clean help
