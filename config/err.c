@@ -1,5 +1,6 @@
 /* How failure is said. One table holds what each code means to the outside. */
 #include "config/err.h"
+#include "config/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,16 +24,20 @@ static const struct {
 	[ERR_BUG] = { "bug", 500, 0x0110, false },
 };
 
+enum { LONGEST = 2 * sizeof(((struct err *)0)->text) }; /* what is composed before it is cut at a word */
+
 int
 err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
+	char text[LONGEST];
 	va_list ap;
 
 	assert(code > ERR_NONE && code < ERR_N_CODES);
-	e->code = code;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	e->code = code;
+	utf8_shorten(e->text, sizeof e->text, text);
 	return -1;
 }
 
@@ -40,34 +45,33 @@ int
 err_errno(struct err *e, const char *fmt, ...)
 {
 	int number = errno;
+	char text[LONGEST], room[128];
 	va_list ap;
 	size_t n;
 
-	e->code = number == ENOSPC || number == EDQUOT || number == ENOMEM || number == EMFILE || number == ENFILE ? ERR_LIMIT : ERR_IO;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	n = strlen(e->text);
-	if (n + 3 < sizeof e->text) {
-		char room[128];
-		snprintf(e->text + n, sizeof e->text - n, ": %s", strerror_r(number, room, sizeof room)); /* GNU's: the text, in room or not */
-	}
+	n = strlen(text);
+	snprintf(text + n, sizeof text - n, ": %s", strerror_r(number, room, sizeof room)); /* GNU's: the text, in room or not */
+	e->code = number == ENOSPC || number == EDQUOT || number == ENOMEM || number == EMFILE || number == ENFILE ? ERR_LIMIT : ERR_IO;
+	utf8_shorten(e->text, sizeof e->text, text);
 	return -1;
 }
 
 int
 err_note(struct err *e, const char *fmt, ...)
 {
-	char old[sizeof e->text];
+	char text[LONGEST];
 	va_list ap;
 	size_t n;
 
-	memcpy(old, e->text, sizeof old);
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	n = strlen(e->text);
-	snprintf(e->text + n, sizeof e->text - n, ": %s", old);
+	n = strlen(text);
+	snprintf(text + n, sizeof text - n, ": %s", e->text);
+	utf8_shorten(e->text, sizeof e->text, text);
 	return -1;
 }
 

@@ -130,13 +130,24 @@ folder_of(const char *path, char dir[FILE_PATH_MAX], struct err *e)
 	return 0;
 }
 
+/* Never a device, a pipe or a folder by a file: as root, a rename to /dev/null would succeed. */
+static int
+may_replace(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return err_set(e, ERR_INPUT, "%s is there and is not a regular file", path);
+	return 0;
+}
+
 /* Gives from its final name; from is already synced. The folder it leaves needs no fsync: at worst a power cut brings the old name back as well. */
 static int
 rename_and_sync(const char *from, const char *to, struct err *e)
 {
 	char dir[FILE_PATH_MAX];
 
-	if (folder_of(to, dir, e) != 0)
+	if (may_replace(to, e) != 0 || folder_of(to, dir, e) != 0)
 		return -1;
 	if (rename(from, to) != 0)
 		return err_errno(e, "renaming %s to %s", from, to);
@@ -188,11 +199,10 @@ int
 file_write(const char *path, const void *bytes, size_t n, struct err *e)
 {
 	char temporary[FILE_PATH_MAX];
-	struct stat st;
 	int fd, result;
 
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* never replace a device, a pipe or a folder by a file */
-		return err_set(e, ERR_INPUT, "%s is there and is not a regular file", path);
+	if (may_replace(path, e) != 0)
+		return -1;
 	fd = open_beside(path, temporary, e);
 	if (fd < 0)
 		return -1;

@@ -14,7 +14,7 @@ extern "C" {
 char *file_read(const char *path, size_t max_bytes, size_t *n, struct err *e);
 /* path appears whole or not at all: temporary name beside it, fsync, rename, fsync of the folder. ERR_INPUT when path is a device, a pipe or a folder. */
 int file_write(const char *path, const void *bytes, size_t n, struct err *e);
-/* fsync of a written file, rename to its place, fsync of the folder it comes to. from and to in one file system. */
+/* fsync of a written file, rename to its place, fsync of the folder it comes to. from and to in one file system. ERR_INPUT as file_write. */
 int file_commit(const char *from, const char *to, struct err *e);
 int file_sync(const char *path, struct err *e);                              /* fdatasync of a file */
 int file_sync_dir(const char *dir, struct err *e);                           /* fsync of a folder */

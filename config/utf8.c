@@ -1,6 +1,8 @@
 /* Well-formed UTF-8. The table is that of RFC 3629, 4: what the second byte may be depends on the first, and that rules out every bad form. */
 #include "config/utf8.h"
 
+#include <string.h>
+
 static const struct {
 	unsigned char first_low, first_high, second_low, second_high;
 	size_t length;
@@ -36,4 +38,25 @@ utf8_length(const char *s, size_t n)
 		return forms[i].length;
 	}
 	return 0;
+}
+
+void
+utf8_shorten(char *out, size_t size, const char *text)
+{
+	static const char more[] = "...";
+	size_t n = strlen(text), room = size - sizeof more, word;
+
+	if (n < size) {
+		memmove(out, text, n + 1);
+		return;
+	}
+	for (word = room; word > room / 2 && text[word] != ' ';) /* a word of over half the text is cut */
+		word--;
+	if (text[word] == ' ')
+		room = word;
+	else
+		while (room > 0 && ((unsigned char)text[room] & 0xC0) == 0x80)
+			room--;
+	memmove(out, text, room);
+	memcpy(out + room, more, sizeof more);
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { DB_UID = 65, DB_HEX = 65, DB_NAME = 65, DB_TEXT = 512 };
+enum { DB_UID = 65, DB_HEX = 65, DB_NAME = 65, DB_TEXT = 2048 };
 
 /* ---- associations: a C-STORE association or one STOW request ---- */
 /* One that is aborted takes over the series it brought a part of, unless what brings the series now was opened after its last instance (the sender's next

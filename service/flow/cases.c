@@ -1,12 +1,12 @@
-/* From series to jobs (DESIGN "Flow of a case"; small print "Jobs"). Precedence where several series fit one channel: no fallback rule where another rule of
- * the channel fits a series of the study; not rejected; the rule that comes first; more slices; the smaller series UID. While one of them is still being
- * received the job waits. The moves of a job are in cases_jobs.c.
+/* From series to jobs (DESIGN "Flow of a case"; small print "Jobs"). Where several series fit one channel precedence.h says which fills it; while one of them
+ * is still being received the job waits. The moves of a job are in cases_jobs.c.
  * A series keeps its reason as up to three lines: what the rules said, the verdict ("rejected: ..."), what the study makes of it ("not used: ..."). */
 #include "service/flow/cases.h"
 
 #include "dicom/series.h"
 #include "service/flow/cases_parts.h"
 #include "service/flow/node.h"
+#include "service/flow/precedence.h"
 #include "service/flow/spool.h"
 
 #include <stdio.h>
@@ -75,7 +75,8 @@ cases_decide(const struct node *n, const struct rules *r, const struct series_ro
 	if (err_may_pass(e->code))
 		return err_note(e, "deciding on series %s", row->series_uid);
 	memset(out, 0, sizeof *out);
-	snprintf(out->reason, sizeof out->reason, "cannot be read: %.480s", e->text);
+	err_note(e, "cannot be read");
+	memcpy(out->reason, e->text, sizeof out->reason);
 	return 0;
 }
 
@@ -110,7 +111,7 @@ fill_member(struct study *s, const struct series_row *row, const struct prospect
 	if (p != NULL && strcmp(p->series_uid, row->series_uid) == 0) {
 		m->state = p->state;
 		m->decision = p->decision;
-		snprintf(m->verdict, sizeof m->verdict, "%s", p->verdict);
+		memcpy(m->verdict, p->verdict, sizeof m->verdict);
 	} else if (row->ours || row->reason[0] == 0) {
 		if (cases_decide(s->node, s->rules, row, &m->decision, e) != 0)
 			return -1;
@@ -154,24 +155,14 @@ member_fits(const struct member *m, const char *channel)
 	return m->place >= 0 && strcmp(m->decision.channel, channel) == 0;
 }
 
-enum precedence { BY_FALLBACK, BY_STATE, BY_RULE, BY_SLICES, BY_UID };
-
 /* > 0: a before b. *by says what decided. */
 static int
 compare(const struct member *a, const struct member *b, enum precedence *by)
 {
-	bool a_rejected = a->state == SERIES_STATE_REJECTED, b_rejected = b->state == SERIES_STATE_REJECTED;
+	struct candidate x = { a->row.series_uid, a->row.n_instances, a->place, a->is_fallback, a->state == SERIES_STATE_REJECTED };
+	struct candidate y = { b->row.series_uid, b->row.n_instances, b->place, b->is_fallback, b->state == SERIES_STATE_REJECTED };
 
-	if (*by = BY_FALLBACK, a->is_fallback != b->is_fallback)
-		return b->is_fallback - a->is_fallback;
-	if (*by = BY_STATE, a_rejected != b_rejected)
-		return b_rejected - a_rejected;
-	if (*by = BY_RULE, a->place != b->place)
-		return b->place - a->place;
-	if (*by = BY_SLICES, a->row.n_instances != b->row.n_instances)
-		return a->row.n_instances > b->row.n_instances ? 1 : -1;
-	*by = BY_UID;
-	return -strcmp(a->row.series_uid, b->row.series_uid);
+	return precedence_compare(&x, &y, by);
 }
 
 const struct member *
@@ -242,24 +233,20 @@ say_missing(const struct study *s, const char *channel, char *text, size_t size)
 		snprintf(text, size, "not used: no model takes channel %s", channel);
 }
 
-/* One line more when it fits; never half a line of what matters: the first line gives way. */
+enum { STUDY_LINE = 512 };
+
+_Static_assert(sizeof(((struct member *)0)->decision.reason) + sizeof(((struct member *)0)->verdict) + STUDY_LINE + sizeof "\nrejected: \n" <= DB_TEXT,
+               "the three lines of a reason fit whole");
+
 static void
 compose(const struct member *m, const char *study_line, char reason[DB_TEXT])
 {
-	char rest[DB_TEXT] = "";
-	size_t n = 0;
+	int n = snprintf(reason, DB_TEXT, "%s", m->decision.reason);
 
 	if (m->verdict[0] != 0)
-		n = (size_t)snprintf(rest, sizeof rest, "\n%s: %s", series_state_name(m->state), m->verdict);
-	if (study_line[0] != 0 && n + 1 + strlen(study_line) < DB_TEXT - 64)
-		snprintf(rest + n, sizeof rest - n, "\n%s", study_line);
-	n = DB_TEXT - 1 - strlen(rest);
-	if (n > strlen(m->decision.reason))
-		n = strlen(m->decision.reason);
-	while (n > 0 && ((unsigned char)m->decision.reason[n] & 0xC0) == 0x80)
-		n--; /* whole UTF-8 characters */
-	memcpy(reason, m->decision.reason, n);
-	memcpy(reason + n, rest, strlen(rest) + 1);
+		n += snprintf(reason + n, DB_TEXT - (size_t)n, "\n%s: %s", series_state_name(m->state), m->verdict);
+	if (study_line[0] != 0)
+		snprintf(reason + n, DB_TEXT - (size_t)n, "\n%s", study_line);
 }
 
 static int
@@ -267,7 +254,7 @@ write_decision(const struct study *s, const struct member *m, struct prospect *p
 {
 	const struct member *filler = m->place >= 0 ? study_filler(s, m->decision.channel) : NULL;
 	const char *channel = filler == m ? m->decision.channel : "";
-	char line[320] = "", reason[DB_TEXT];
+	char line[STUDY_LINE] = "", reason[DB_TEXT];
 
 	if (filler == m)
 		say_missing(s, channel, line, sizeof line);

@@ -12,7 +12,7 @@ struct prospect {
 	const char *series_uid;
 	enum series_state state;
 	struct decision decision;
-	char verdict[384];                    /* why it is rejected, waiting, ignored; "" = whole */
+	char verdict[512];                    /* why it is rejected, waiting, ignored; "" = whole */
 	char reason[DB_TEXT];                 /* filled: the text that the series keeps */
 };
 

@@ -237,7 +237,7 @@ queue(struct team *t, const struct study *s, const struct job *j, const char *ch
 static int
 advance(struct team *t, const struct study *s, const struct job *j, struct err *e)
 {
-	char reason[DB_TEXT], *channels = channels_json(t, e);
+	char reason[1024], *channels = channels_json(t, e);
 	int result = 0;
 
 	if (channels == NULL)
@@ -247,7 +247,7 @@ advance(struct team *t, const struct study *s, const struct job *j, struct err *
 	if (result != 0) {
 		result = e->code == ERR_STATE ? 0 : -1;
 	} else if (t->rejected != NULL) {
-		snprintf(reason, sizeof reason, "channel %s (rule %s): series %s: %.280s", t->rejected->decision.channel, t->rejected->decision.rule,
+		snprintf(reason, sizeof reason, "channel %s (rule %s): series %s: %s", t->rejected->decision.channel, t->rejected->decision.rule,
 		    t->rejected->row.series_uid, t->rejected->verdict);
 		result = reject(s, j, reason, e);
 	} else if (!t->is_unsettled) {

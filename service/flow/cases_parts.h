@@ -10,7 +10,7 @@ struct member {                               /* a series of the study */
 	struct series_row row;                /* as the database has it */
 	enum series_state state;              /* the same, or what is about to be recorded */
 	struct decision decision;             /* of the rules alone; reason: one line */
-	char verdict[384];
+	char verdict[512];
 	int place;                            /* of its rule; -1: fills nothing */
 	bool is_fallback;
 };

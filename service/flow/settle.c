@@ -101,7 +101,7 @@ judge(const struct node *n, const struct series_row *row, int64_t now_ms, struct
 		snprintf(p->verdict, sizeof p->verdict, "the association that brought it was interrupted: until %lld s after its last instance the sender may try again",
 		    (long long)n->settings->series_interrupted_trigger);
 	else if (verdict != SERIES_WHOLE)
-		snprintf(p->verdict, sizeof p->verdict, "%.380s", reason.text);
+		memcpy(p->verdict, reason.text, sizeof p->verdict);
 	return 0;
 }
 

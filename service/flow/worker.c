@@ -1,7 +1,7 @@
 /* Feeds the worker processes.
  * DESIGN: one feeder thread a worker: claims a queued job, gives its process the order, records what comes back. The thread spawns its process and lives
  * until workers_stop, because a worker dies with the thread that started it (PR_SET_PDEATHSIG). `lock` guards each feeder's job and pid against
- * workers_cancel and workers_stop, who kill from other threads; nothing waits while holding it. */
+ * workers_cancel and workers_stop, who kill from other threads; nothing waits while holding it: a process has ended before it is reaped under it. */
 #include "service/flow/worker.h"
 
 #include "config/clock.h"
@@ -94,7 +94,7 @@ make_order(const struct node *n, const struct job *j, struct order *o, struct er
 	if ((model = catalog_find(n->catalog, name, e)) == NULL)
 		return -1;
 	if (strcmp(model->manifest.weights_sha256, j->model_digest) != 0)
-		return err_set(e, ERR_NOT_FOUND, "model %s is installed with other weights than when the job was made; retry the job to use the present ones", name);
+		return err_set(e, ERR_NOT_FOUND, "model %s is installed with other weights than when the job was made (sha256 %.16s...): install those again, then retry", name, j->model_digest);
 	snprintf(o->model_dir, sizeof o->model_dir, "%s", model->manifest.dir);
 	snprintf(o->node_id, sizeof o->node_id, "%s", db_node_id(n->db));
 	identity_of(n, j, o->identity, sizeof o->identity);
@@ -112,6 +112,16 @@ out:
 
 /* ---- the conversation ---- */
 
+static void
+end_process(struct feeder *f, char *how, size_t n_how)
+{
+	worker_process_kill(&f->process);
+	pthread_mutex_lock(&f->all->lock);
+	worker_process_end(&f->process, how, n_how);
+	pthread_mutex_unlock(&f->all->lock);
+}
+
+/* One that died between two jobs is not held against the next. */
 static int
 ensure_process(struct feeder *f, struct err *e)
 {
@@ -119,6 +129,8 @@ ensure_process(struct feeder *f, struct err *e)
 	struct worker_limits limits = { s->worker_memory_mb, s->core_type[0] != '\0' ? s->core_type : compute_wanted_core() };
 	int rc = 0;
 
+	if (!worker_process_lives(&f->process))
+		end_process(f, NULL, 0);
 	pthread_mutex_lock(&f->all->lock);
 	if (f->all->stopping)
 		rc = err_set(e, ERR_LIMIT, "the node is stopping");
@@ -128,24 +140,16 @@ ensure_process(struct feeder *f, struct err *e)
 	return rc;
 }
 
-static void
-end_process(struct feeder *f, char *how, size_t n_how)
-{
-	pthread_mutex_lock(&f->all->lock);
-	worker_process_end(&f->process, how, n_how);
-	pthread_mutex_unlock(&f->all->lock);
-}
-
-/* Until the result or the error. Progress goes to the database now and then. */
+/* Until the result or the error. Progress goes to the database now and then; where it cannot, only the progress is lost. */
 static int
-listen_to(struct feeder *f, const struct job *j, struct answer *a, struct err *e)
+listen_to(struct feeder *f, const struct job *j, int64_t deadline_ms, struct answer *a, struct err *e)
 {
 	struct node *n = f->all->node;
 	int64_t said_ms = 0;
 
 	for (;;) {
 		size_t len = 0;
-		const char *line = worker_process_hear(&f->process, (int)n->settings->job_timeout, &len, e);
+		const char *line = worker_process_hear(&f->process, deadline_ms, &len, e);
 		if (line == NULL)
 			return -1;
 		if (answer_parse(line, len, a, e) != 0) {
@@ -157,28 +161,28 @@ listen_to(struct feeder *f, const struct job *j, struct answer *a, struct err *e
 		if (clock_monotonic_ms() - said_ms < PROGRESS_EVERY_MS)
 			continue;
 		said_ms = clock_monotonic_ms();
-		if (jobs_progress(n->db, j->id, j->attempt, a->progress, e) != 0 && e->code != ERR_STATE)
-			return -1;
+		if (jobs_progress(n->db, j->id, j->attempt, a->progress, e) != 0 && e->code == ERR_STATE)
+			return err_note(e, "the job was ended meanwhile");
 	}
 }
 
-/* Runs the attempt in the process. A process that fails in any way is ended; the error says how it ended. */
+/* Runs the attempt in the process. A process that fails in any way is ended; where it ended by itself the error says how. */
 static int
 converse(struct feeder *f, const struct job *j, const struct order *o, struct answer *a, struct err *e)
 {
+	int64_t deadline_ms = clock_monotonic_ms() + f->all->node->settings->job_timeout * 1000;
 	char *line = order_print(o, e), how[160] = "";
 	int rc = -1;
 
-	if (line == NULL)
-		return -1;
-	if (ensure_process(f, e) == 0) {
-		if (worker_process_tell(&f->process, line, e) == 0 && listen_to(f, j, a, e) == 0)
-			rc = 0;
-		else
-			end_process(f, how, sizeof how);
-	}
-	if (rc != 0 && e->code == ERR_PEER)
+	if (line == NULL || ensure_process(f, e) != 0)
+		goto out;
+	if (worker_process_tell(&f->process, line, deadline_ms, e) == 0 && listen_to(f, j, deadline_ms, a, e) == 0)
+		rc = 0;
+	else
+		end_process(f, how, sizeof how);
+	if (how[0] != '\0')
 		err_set(e, ERR_PEER, "%s", how);
+out:
 	free(line);
 	return rc;
 }
@@ -240,6 +244,17 @@ record_result(struct node *n, const struct job *j, const struct order *o, const 
 	return 0;
 }
 
+/* One line: what became of the job. */
+static void
+log_failure(const struct node *n, const struct job *j, const struct err *why)
+{
+	bool is_tried_again = err_may_pass(why->code) && j->attempt < n->settings->max_attempts;
+	const char *event = why->code == ERR_INPUT ? "job_rejected" : is_tried_again ? "job_attempt_failed" : "job_failed";
+
+	log_event(why->code == ERR_INPUT || is_tried_again ? LOG_WARN : LOG_ERROR, event, "job=%" PRId64 " study=%s attempt=%" PRId64 " text=\"%s\"", j->id, j->study_uid,
+	    j->attempt, why->text);
+}
+
 /* The input itself can never work: rejected. Anything else: another attempt, while there are any. */
 static void
 record_failure(struct node *n, const struct job *j, const struct err *why)
@@ -254,8 +269,7 @@ record_failure(struct node *n, const struct job *j, const struct err *why)
 			rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
 	} while (rc != 0 && try_again(n, j, &e));
 	if (rc == 0)
-		log_event(LOG_WARN, why->code == ERR_INPUT ? "job_rejected" : "job_attempt_failed", "job=%" PRId64 " study=%s attempt=%" PRId64 " text=\"%s\"", j->id, j->study_uid,
-		    j->attempt, why->text);
+		log_failure(n, j, why);
 	else if (e.code != ERR_STATE) /* ERR_STATE: cancelled meanwhile */
 		log_event(LOG_ERROR, "job_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);
 }

@@ -8,6 +8,7 @@
 #include "service/flow/worker_order.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,18 +18,20 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-struct loaded {                    /* the model of the last order */
-	struct manifest manifest;
+struct loaded {
+	FILE *answers;             /* what was stdout: stray words of a library go to stderr instead */
+	struct manifest manifest;  /* of the last order */
 	struct segmentor *segmentor;
 	int64_t threads;
 };
 
-/* No socket, no other program, no look into other processes. What remains is files: see "deploy/" for who may read which. */
+/* No socket, no other program, no signal to and no look into other processes. What remains is files, with the rights of the daemon's user. */
 static int
 give_up_rights(struct err *e)
 {
 	static const int refused[] = { SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
-		SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev) };
+		SCMP_SYS(io_uring_setup) /* sockets by another door */, SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(kill), SCMP_SYS(pidfd_send_signal), SCMP_SYS(pidfd_getfd),
+		SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev) };
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int rc = filter == NULL ? -ENOMEM : 0;
 
@@ -64,16 +67,28 @@ arm_cpu_limit(int64_t seconds)
 	setrlimit(RLIMIT_CPU, &limit);
 }
 
+/* takes line */
 static int
-say(char *line)
+say(FILE *answers, char *line)
 {
 	int rc;
 
 	if (line == NULL)
 		return -1;
-	rc = puts(line) < 0 || fflush(stdout) != 0 ? -1 : 0;
+	rc = fprintf(answers, "%s\n", line) < 0 || fflush(answers) != 0 ? -1 : 0;
 	free(line);
 	return rc;
+}
+
+static FILE *
+take_stdout(struct err *e)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	FILE *answers = fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ? NULL : fdopen(fd, "w");
+
+	if (answers == NULL)
+		err_errno(e, "worker: taking over stdout");
+	return answers;
 }
 
 static int
@@ -81,8 +96,7 @@ say_progress(void *arg, size_t done, size_t total)
 {
 	struct err e;
 
-	(void)arg;
-	return say(answer_progress((double)done / (double)total, &e));
+	return say(arg, answer_progress((double)done / (double)total, &e));
 }
 
 static int
@@ -117,7 +131,7 @@ work(struct loaded *l, const struct order *o, struct segment_result *result, str
 		return -1;
 	r.manifest = &l->manifest;
 	r.segmentor = l->segmentor;
-	return segment_case(&r, result, say_progress, NULL, e);
+	return segment_case(&r, result, say_progress, l->answers, e);
 }
 
 /* One order. Returns -1 when nobody listens any more. */
@@ -130,9 +144,9 @@ obey(struct loaded *l, const char *line, size_t n)
 	int rc;
 
 	if (order_parse(line, n, &o, &e) == 0 && work(l, &o, &result, &e) == 0)
-		rc = say(answer_result(&result, &unsaid));
+		rc = say(l->answers, answer_result(&result, &unsaid));
 	else
-		rc = say(answer_error(&e, &unsaid));
+		rc = say(l->answers, answer_error(&e, &unsaid));
 	order_release(&o);
 	return rc;
 }
@@ -153,7 +167,7 @@ worker_main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != (pid_t)strtol(argv[2], NULL, 10))
 		return 1;                  /* the daemon died before the line above */
-	if (set_limits(strtoll(argv[3], NULL, 10), &e) != 0 || dicom_start(&e) != 0 || give_up_rights(&e) != 0) {
+	if ((loaded.answers = take_stdout(&e)) == NULL || set_limits(strtoll(argv[3], NULL, 10), &e) != 0 || dicom_start(&e) != 0 || give_up_rights(&e) != 0) {
 		log_event(LOG_ERROR, "worker_start_failed", "text=\"%s\"", e.text);
 		return 1;
 	}

@@ -73,9 +73,12 @@ parse_channel(const struct json *c, struct segment_channel *out, struct err *e)
 		return err_set(e, ERR_LIMIT, "worker order: no memory for %zu files", n);
 	out->paths = (const char *const *)paths;
 	out->n_paths = n;
-	for (const struct json *f = json_first(files); f != NULL; f = json_next(f))
-		if (json_text(f) == NULL || (paths[i++] = strdup(json_text(f))) == NULL)
+	for (const struct json *f = json_first(files); f != NULL; f = json_next(f)) {
+		if (json_text(f) == NULL)
 			return err_set(e, ERR_INPUT, "worker order: channel %s: a file is not a text", name);
+		if ((paths[i++] = strdup(json_text(f))) == NULL)
+			return err_set(e, ERR_LIMIT, "worker order: no memory for %zu files", n);
+	}
 	return 0;
 }
 
@@ -92,7 +95,7 @@ order_parse(const char *line, size_t n, struct order *out, struct err *e)
 	if (json_read_some(d, json_root(d), order_fields, sizeof order_fields / sizeof *order_fields, "worker order", out, e) != 0)
 		goto out;
 	channels = json_get(json_root(d), "channels");
-	if (json_type(channels) != JSON_ARRAY || json_size(channels) > MODEL_MAX_CHANNELS) {
+	if (json_type(channels) != JSON_ARRAY || json_size(channels) == 0 || json_size(channels) > MODEL_MAX_CHANNELS) {
 		err_set(e, ERR_INPUT, "worker order: 1 to %d channels are possible", MODEL_MAX_CHANNELS);
 		goto out;
 	}
@@ -161,8 +164,8 @@ parse_result(const struct json *result, struct answer *out, struct err *e)
 {
 	out->kind = ANSWER_RESULT;
 	out->present = json_bool(json_get(result, "present"), false);
-	if (json_type(json_get(result, "segments")) != JSON_ARRAY || json_type(json_get(result, "results")) != JSON_ARRAY)
-		return err_set(e, ERR_BUG, "worker answer: a result without segments or results");
+	if (json_type(json_get(result, "segments")) != JSON_ARRAY || json_type(json_get(result, "results")) != JSON_ARRAY || json_type(json_get(result, "timings")) != JSON_OBJECT)
+		return err_set(e, ERR_PEER, "worker answer: a result without segments, results or timings");
 	if ((out->segments = json_print(json_get(result, "segments"), false, e)) == NULL || (out->results = json_print(json_get(result, "results"), false, e)) == NULL ||
 	    (out->timings = json_print(json_get(result, "timings"), false, e)) == NULL)
 		return -1;
@@ -182,6 +185,15 @@ parse_error(const struct json *error, struct answer *out)
 	err_set(&out->error, found, "%s", text == NULL ? "the worker gave no reason" : text);
 }
 
+static int
+parse_progress(double progress, struct answer *out, struct err *e)
+{
+	if (!(progress >= 0 && progress <= 1))
+		return err_set(e, ERR_PEER, "worker answer: progress %g", progress);
+	out->progress = progress;
+	return 0;
+}
+
 int
 answer_parse(const char *line, size_t n, struct answer *out, struct err *e)
 {
@@ -190,17 +202,20 @@ answer_parse(const char *line, size_t n, struct answer *out, struct err *e)
 	int rc = 0;
 
 	*out = (struct answer) { 0 };
-	if ((d = json_parse(line, n, 0, e)) == NULL)
+	if ((d = json_parse(line, n, 0, e)) == NULL) {
+		if (e->code == ERR_INPUT)
+			e->code = ERR_PEER; /* it is the process that is broken, not the images */
 		return err_note(e, "worker answer");
+	}
 	root = json_root(d);
 	if (json_get(root, "result") != NULL)
 		rc = parse_result(json_get(root, "result"), out, e);
 	else if (json_get(root, "error") != NULL)
 		parse_error(json_get(root, "error"), out);
 	else if (json_type(json_get(root, "progress")) == JSON_NUMBER)
-		out->progress = json_number(json_get(root, "progress"), 0);
+		rc = parse_progress(json_number(json_get(root, "progress"), 0), out, e);
 	else
-		rc = err_set(e, ERR_BUG, "worker answer: neither progress nor result nor error");
+		rc = err_set(e, ERR_PEER, "worker answer: neither progress nor result nor error");
 	json_doc_free(d);
 	return rc;
 }

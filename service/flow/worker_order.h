@@ -3,8 +3,6 @@
 #include "config/json.h"
 #include "service/flow/segment.h"
 
-enum { ORDER_MAX_BYTES = 16 << 20 };
-
 struct order {
 	int64_t job, attempt, created_ms, threads, cpu_seconds;
 	char model_dir[1024], out_dir[1200], identity[2048], node_id[129];
@@ -29,4 +27,5 @@ void  answer_release(struct answer *a);
 char *answer_progress(double progress, struct err *e);                            /* caller: free */
 char *answer_result(const struct segment_result *r, struct err *e);
 char *answer_error(const struct err *error, struct err *e);
-int   answer_parse(const char *line, size_t n, struct answer *out, struct err *e); /* caller: answer_release, whatever comes back */
+/* ERR_PEER for what is no answer: the process is broken, another may do better. caller: answer_release, whatever comes back. */
+int   answer_parse(const char *line, size_t n, struct answer *out, struct err *e);

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_LINE = 1 << 20 };
+enum { PIECE = 64 << 10, MAX_LINE = 1 << 20 };
 
 extern char **environ;
 
@@ -73,30 +73,56 @@ spawn(struct worker_process *p, const struct worker_limits *l, int in, int out)
 	return rc;
 }
 
+static void
+close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 worker_process_start(struct worker_process *p, const struct worker_limits *l, struct err *e)
 {
-	int in[2] = { -1, -1 }, out[2] = { -1, -1 };
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, rc;
 
 	*p = (struct worker_process) { .to = -1, .from = -1 };
-	if (pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0)
-		errno = spawn(p, l, in[0], out[1]);
-	if (in[0] >= 0)
-		close(in[0]);
-	if (out[1] >= 0)
-		close(out[1]);
-	if (errno != 0 || p->pid <= 0) {
-		err_errno(e, "starting a worker process");
-		if (in[1] >= 0)
-			close(in[1]);
-		if (out[0] >= 0)
-			close(out[0]);
-		p->pid = 0;
-		return -1;
+	/* Ours of the ends only: a flag of the open file, which a pipe's two ends do not share. */
+	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || fcntl(in[1], F_SETFL, O_NONBLOCK) != 0)
+		rc = errno;
+	else
+		rc = spawn(p, l, in[0], out[1]);
+	close_if_open(in[0]);
+	close_if_open(out[1]);
+	if (rc == 0) {
+		p->to = in[1];
+		p->from = out[0];
+		return 0;
 	}
-	p->to = in[1];
-	p->from = out[0];
-	return 0;
+	close_if_open(in[1]);
+	close_if_open(out[0]);
+	p->pid = 0;
+	errno = rc;
+	return err_errno(e, "starting a worker process");
+}
+
+void
+worker_process_kill(struct worker_process *p)
+{
+	siginfo_t ended;
+
+	if (p->pid == 0)
+		return;
+	kill(p->pid, SIGKILL);
+	while (waitid(P_PID, (id_t)p->pid, &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR)
+		;
+}
+
+bool
+worker_process_lives(const struct worker_process *p)
+{
+	siginfo_t ended = { .si_pid = 0 };
+
+	return p->pid != 0 && waitid(P_PID, (id_t)p->pid, &ended, WEXITED | WNOWAIT | WNOHANG) == 0 && ended.si_pid == 0;
 }
 
 void
@@ -104,14 +130,16 @@ worker_process_end(struct worker_process *p, char *how, size_t n_how)
 {
 	int status = 0;
 
+	if (how != NULL)
+		how[0] = '\0';
 	if (p->pid == 0)
 		return;
-	kill(p->pid, SIGKILL);
+	kill(p->pid, SIGKILL);     /* changes nothing where it has ended already */
 	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (how != NULL && WIFSIGNALED(status))
+	if (how != NULL && p->is_gone && WIFSIGNALED(status))
 		snprintf(how, n_how, "the worker process was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (how != NULL)
+	else if (how != NULL && p->is_gone)
 		snprintf(how, n_how, "the worker process ended with status %d", WEXITSTATUS(status));
 	close(p->to);
 	close(p->from);
@@ -119,66 +147,88 @@ worker_process_end(struct worker_process *p, char *how, size_t n_how)
 	*p = (struct worker_process) { .to = -1, .from = -1 };
 }
 
+/* Until the other side is ready for `events`, or has gone: 0. */
+static int
+wait_for(int fd, short events, int64_t deadline_ms, struct err *e)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = events };
+		int64_t left = deadline_ms - clock_monotonic_ms();
+		int rc = left <= 0 ? 0 : poll(&p, 1, left > 60000 ? 60000 : (int)left);
+
+		if (rc > 0)
+			return 0;
+		if (rc < 0 && errno != EINTR)
+			return err_errno(e, "waiting for the worker process");
+		if (clock_monotonic_ms() >= deadline_ms)
+			return err_set(e, ERR_LIMIT, "the worker process was not done in time (job_timeout)");
+	}
+}
+
+static int
+gone(struct worker_process *p, struct err *e)
+{
+	p->is_gone = true;
+	return err_set(e, ERR_PEER, "the worker process is gone");
+}
+
 int
-worker_process_tell(struct worker_process *p, const char *line, struct err *e)
+worker_process_tell(struct worker_process *p, const char *line, int64_t deadline_ms, struct err *e)
 {
 	size_t n = strlen(line), done = 0;
 
 	while (done <= n) {                /* the line, then its end */
 		ssize_t k = done < n ? write(p->to, line + done, n - done) : write(p->to, "\n", 1);
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return err_set(e, ERR_PEER, "the worker process does not listen: %s", strerror(errno));
-		done += (size_t)k;
+		if (k >= 0)
+			done += (size_t)k;
+		else if (errno == EPIPE)
+			return gone(p, e);
+		else if (errno == EAGAIN && wait_for(p->to, POLLOUT, deadline_ms, e) != 0)
+			return -1;
+		else if (errno != EAGAIN && errno != EINTR)
+			return err_errno(e, "telling the worker process");
 	}
 	return 0;
 }
 
-/* More of what it says into the buffer, until a line end is there. */
+/* More of what it says into the buffer. */
 static int
 fill(struct worker_process *p, int64_t deadline_ms, struct err *e)
 {
-	struct pollfd fd = { .fd = p->from, .events = POLLIN };
-	int64_t left = deadline_ms - clock_monotonic_ms();
 	ssize_t k;
-	int rc;
 
-	if (p->room - p->n < 4096) {
-		char *larger = p->room >= MAX_LINE ? NULL : realloc(p->buffer, p->room + 65536);
+	if (p->room == p->n) {
+		char *larger = p->room >= MAX_LINE ? NULL : realloc(p->buffer, p->room + PIECE);
 		if (larger == NULL)
 			return err_set(e, ERR_LIMIT, "the worker process said a line of over %zu bytes", p->room);
 		p->buffer = larger;
-		p->room += 65536;
+		p->room += PIECE;
 	}
-	rc = left <= 0 ? 0 : poll(&fd, 1, left > 60000 ? 60000 : (int)left);
-	if (rc < 0 && errno != EINTR)
-		return err_errno(e, "waiting for the worker process");
-	if (rc <= 0)
-		return clock_monotonic_ms() < deadline_ms ? 0 : err_set(e, ERR_LIMIT, "the worker process was silent for too long (job_timeout)");
+	if (wait_for(p->from, POLLIN, deadline_ms, e) != 0)
+		return -1;
 	k = read(p->from, p->buffer + p->n, p->room - p->n);
-	if (k == 0 || (k < 0 && errno != EINTR))
-		return err_set(e, ERR_PEER, "the worker process is gone");
+	if (k == 0)
+		return gone(p, e);
+	if (k < 0 && errno != EINTR)
+		return err_errno(e, "hearing the worker process");
 	p->n += k > 0 ? (size_t)k : 0;
 	return 0;
 }
 
 const char *
-worker_process_hear(struct worker_process *p, int timeout_s, size_t *n, struct err *e)
+worker_process_hear(struct worker_process *p, int64_t deadline_ms, size_t *n, struct err *e)
 {
-	int64_t deadline_ms = clock_monotonic_ms() + (int64_t)timeout_s * 1000;
 	char *end;
 
-	/* The line handed out last still stands in front, its end turned into a 0: drop it. */
-	if (p->n > 0 && (end = memchr(p->buffer, '\0', p->n)) != NULL) {
-		size_t said = (size_t)(end - p->buffer) + 1;
-		memmove(p->buffer, p->buffer + said, p->n - said);
-		p->n -= said;
-	}
+	if (p->said > 0)
+		memmove(p->buffer, p->buffer + p->said, p->n - p->said);
+	p->n -= p->said;
+	p->said = 0;
 	while (p->n == 0 || (end = memchr(p->buffer, '\n', p->n)) == NULL)
 		if (fill(p, deadline_ms, e) != 0)
 			return NULL;
 	*end = '\0';
 	*n = (size_t)(end - p->buffer);
+	p->said = *n + 1;
 	return p->buffer;
 }

@@ -57,11 +57,42 @@ long_texts_are_cut_not_overrun(void **state)
 	longest[sizeof longest - 1] = 0;
 	err_set(&e, ERR_BUG, "%s", longest);
 	assert_int_equal(strlen(e.text), sizeof e.text - 1);
+	assert_string_equal(e.text + sizeof e.text - 5, "x...");
 	err_note(&e, "%s", longest);
 	assert_int_equal(strlen(e.text), sizeof e.text - 1);
 	errno = EIO;
 	err_errno(&e, "%s", longest);
 	assert_int_equal(strlen(e.text), sizeof e.text - 1);
+}
+
+static void
+a_cut_text_ends_at_a_word(void **state)
+{
+	struct err e;
+	char text[700];
+
+	(void)state;
+	for (size_t n = 480; n < 520; n++) { /* words of 6 letters, so that the end falls on each of them once */
+		memset(text, 'y', n);
+		for (size_t i = 6; i < n; i += 7)
+			text[i] = ' ';
+		text[n] = 0;
+		err_set(&e, ERR_BUG, "%s", text);
+		if (n < sizeof e.text) {
+			assert_string_equal(e.text, text);
+			continue;
+		}
+		assert_string_equal(e.text + strlen(e.text) - 9, "yyyyyy...");
+		assert_int_equal((strlen(e.text) - 3) % 7, 6);
+		assert_true(strlen(e.text) > sizeof e.text - 12);
+	}
+	for (size_t n = 0; n < 600; n += 2) /* no word ends: a character does */
+		memcpy(text + n, "\xC3\xA4", 2);
+	text[600] = 0;
+	err_set(&e, ERR_BUG, "%s", text);
+	assert_int_equal((strlen(e.text) - 3) % 2, 0);
+	err_set(&e, ERR_BUG, "%s", e.text); /* its own text */
+	assert_int_equal((strlen(e.text) - 3) % 2, 0);
 }
 
 static void
@@ -89,7 +120,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_the_contract), cmocka_unit_test(set_and_note_build_a_chain), cmocka_unit_test(long_texts_are_cut_not_overrun),
-		cmocka_unit_test(errno_is_told_and_judged),
+		cmocka_unit_test(a_cut_text_ends_at_a_word), cmocka_unit_test(errno_is_told_and_judged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
