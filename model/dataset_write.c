@@ -312,6 +312,7 @@ write_index(const struct dataset_writer *w, struct err *e)
 {
 	char path[DATASET_PATH + 20], digest[DIGEST_HEX], *text;
 	struct json *v;
+	size_t n;
 	int rc;
 
 	if (dataset_index_digest(&w->index, digest, e) != 0)
@@ -322,7 +323,10 @@ write_index(const struct dataset_writer *w, struct err *e)
 	if (text == NULL)
 		return -1;
 	snprintf(path, sizeof path, "%s/dataset.json", w->part);
-	rc = file_write(path, text, strlen(text), e);
+	n = strlen(text);
+	while (n > 0 && text[n - 1] == '\n') /* the last byte closes the object: a file cut by one is noticed too */
+		n--;
+	rc = file_write(path, text, n, e);
 	free(text);
 	return rc;
 }
