@@ -255,14 +255,17 @@ copy_whole(const char *dir, const char *hidden, const char *to, struct manifest 
 int
 registry_copy(const char *dir, const char *to, struct manifest *copied, struct err *e)
 {
-	char hidden[PATH];
+	char hidden[PATH], place[PATH];
 	struct manifest source;
+	size_t n = strlen(to);
 
+	while (n > 1 && to[n - 1] == '/')
+		n--;
 	if (file_exists(to))
 		return err_set(e, ERR_STATE, "%s is there already", to);
-	if (manifest_load(dir, &source, e) != 0 || path_of(hidden, e, "%s.part", to) != 0)
+	if (manifest_load(dir, &source, e) != 0 || path_of(place, e, "%.*s", (int)n, to) != 0 || path_of(hidden, e, "%s.part", place) != 0)
 		return -1;
-	return copy_whole(dir, hidden, to, copied, e);
+	return copy_whole(dir, hidden, place, copied, e);
 }
 
 /* A version that is in service because no higher one is installed must stay so when a higher one comes. */

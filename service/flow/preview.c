@@ -1,4 +1,4 @@
-/* A picture of the result for people. Picks the slice, turns it the way radiologists look at it, makes pixels square, draws outlines.
+/* A picture of masks for people. Picks the slice, turns it the way radiologists look at it, makes pixels square, draws outlines.
  * Does not scale for print and knows no fonts: the job's JSON has the numbers. */
 #include "service/flow/preview.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT_SIDE = 384, LONG_SIDE_MAX = 4096 };
+enum { SHORT_SIDE = 384, LONG_SIDE_MAX = 4096, DASH = 5 /* picture pixels */ };
 
 /* How the picture's axes run through a slice: stored index = flip ? last - i : i, along rows or columns. */
 struct view {
@@ -164,43 +164,60 @@ paint(const struct preview_request *r, const struct view *v, unsigned char *rgb 
 			unsigned char *p = rgb + (y * v->width + x) * 3;
 			memset(p, grey(r, v, plane, ((double)x + 0.5) * v->step_x - 0.5, ((double)y + 0.5) * v->step_y - 0.5, range), 3);
 			for (size_t s = 0; s < r->n_segments; s++)
-				if (on_outline(r, v, s, x, y))
+				if (on_outline(r, v, s, x, y) && !(r->segments[s].is_dashed && (x + y) / DASH % 2))
 					memcpy(p, r->segments[s].rgb, 3);
 		}
 	return 0;
 }
 
-static int
-write_png(const char *path, const struct view *v, const unsigned char *rgb, struct err *e)
+static unsigned char *
+encode(const struct view *v, const unsigned char *rgb, size_t *n, struct err *e)
 {
 	png_image image = { .version = PNG_IMAGE_VERSION, .width = (png_uint_32)v->width, .height = (png_uint_32)v->height, .format = PNG_FORMAT_RGB };
-	png_alloc_size_t n = PNG_IMAGE_PNG_SIZE_MAX(image);
-	void *bytes = malloc(n);
-	int rc = -1;
+	png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+	unsigned char *bytes = malloc(size);
 
-	if (bytes == NULL)
-		return err_set(e, ERR_LIMIT, "preview %s: no memory", path);
-	if (!png_image_write_to_memory(&image, bytes, &n, 0, rgb, 0, NULL))
-		err_set(e, ERR_BUG, "preview %s: %s", path, image.message);
-	else
-		rc = file_write(path, bytes, n, e);
-	free(bytes);
-	return rc;
+	if (bytes == NULL) {
+		err_set(e, ERR_LIMIT, "preview: no memory");
+		return NULL;
+	}
+	if (!png_image_write_to_memory(&image, bytes, &size, 0, rgb, 0, NULL)) {
+		err_set(e, ERR_BUG, "preview: %s", image.message);
+		free(bytes);
+		return NULL;
+	}
+	*n = size;
+	return bytes;
+}
+
+unsigned char *
+preview_png(const struct preview_request *r, size_t *n, struct err *e)
+{
+	struct view v;
+	unsigned char *rgb, *png = NULL;
+
+	if (plan_view(r, &v, e) != 0)
+		return NULL;
+	if ((rgb = malloc(v.width * v.height * 3)) == NULL) {
+		err_set(e, ERR_LIMIT, "preview: no memory");
+		return NULL;
+	}
+	if (paint(r, &v, rgb, e) == 0)
+		png = encode(&v, rgb, n, e);
+	free(rgb);
+	return png;
 }
 
 int
 preview_write(const struct preview_request *r, const char *path, struct err *e)
 {
-	struct view v;
-	unsigned char *rgb;
-	int rc = -1;
+	size_t n;
+	unsigned char *png = preview_png(r, &n, e);
+	int rc;
 
-	if (plan_view(r, &v, e) != 0)
-		return -1;
-	if ((rgb = malloc(v.width * v.height * 3)) == NULL)
-		return err_set(e, ERR_LIMIT, "preview %s: no memory", path);
-	if (paint(r, &v, rgb, e) == 0)
-		rc = write_png(path, &v, rgb, e);
-	free(rgb);
+	if (png == NULL)
+		return err_note(e, "%s", path);
+	rc = file_write(path, png, n, e);
+	free(png);
 	return rc;
 }

@@ -286,8 +286,9 @@ copies_are_whole(void **state)
 	struct err e;
 
 	(void)state;
+	snprintf(path, sizeof path, "%s/copy/", top);
+	assert_int_equal(registry_copy(SHIPPED, path, &m, &e), 0);
 	snprintf(to, sizeof to, "%s/copy", top);
-	assert_int_equal(registry_copy(SHIPPED, to, &m, &e), 0);
 	assert_string_equal(m.dir, to);
 	snprintf(path, sizeof path, "%s/CARD.md", to);
 	assert_true(file_exists(path));
