@@ -115,6 +115,71 @@ command_settings(const char *config, struct err *e)
 	return settings_load(config, e);
 }
 
+static void
+add_root(struct command_roots *r, const char *dir)
+{
+	snprintf(r->text[r->n], COMMAND_PATH, "%s", dir);
+	r->roots[r->n] = r->text[r->n];
+	r->n++;
+}
+
+int
+command_roots(const char *models_dir, const char *config, struct command_roots *out, struct err *e)
+{
+	char beside[PATH_SIZE];
+	struct settings *s;
+
+	out->n = 0;
+	if (models_dir == NULL && config == NULL)
+		models_dir = getenv("SEGAN_MODELS");
+	if (models_dir != NULL) {
+		add_root(out, models_dir);
+		return 0;
+	}
+	if ((s = command_settings(config, e)) == NULL)
+		return -1;
+	snprintf(beside, sizeof beside, "%.1000s/models", s->data_dir);
+	add_root(out, beside);
+	if (s->models_dir[0] != '\0')
+		add_root(out, s->models_dir);
+	settings_free(s);
+	beside_executable("../model/shipped", beside);
+	if (file_exists(beside))
+		add_root(out, beside);
+	beside_executable("../share/segand/models", beside);
+	if (file_exists(beside))
+		add_root(out, beside);
+	return 0;
+}
+
+struct catalog *
+command_catalog(const char *models_dir, const char *config, struct err *e)
+{
+	struct command_roots r;
+
+	if (command_roots(models_dir, config, &r, e) != 0)
+		return NULL;
+	if (r.n == 1 && !file_exists(r.roots[0])) {
+		err_set(e, ERR_NOT_FOUND, "there is no models folder %s", r.roots[0]);
+		return NULL;
+	}
+	return catalog_open(r.roots, r.n, e);
+}
+
+int
+command_run_model(const char *run, struct manifest *out, struct err *e)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof path, "%.1000s/model.json", run);
+	if (file_exists(path))
+		return manifest_load(run, out, e);
+	snprintf(path, sizeof path, "%.1000s/best", run);
+	if (!file_exists(path))
+		return err_set(e, ERR_NOT_FOUND, "%s is no folder of a training that has a model yet (RUN/best), and holds no model.json", run);
+	return manifest_load(path, out, e);
+}
+
 void
 command_use_right_core(char **argv)
 {

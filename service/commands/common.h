@@ -19,6 +19,15 @@ int command_print_json(struct json *v);
  * /usr/share/segand/models. caller: catalog_free. */
 struct catalog *command_models(const char *models_dir, struct err *e);
 
+/* The same for who changes models or tries new ones, in one order of folders: the folder given, else $SEGAN_MODELS, alone; else data_dir/models of the
+ * settings first, their models_dir, and those above. The first folder is the one that is written to; it need not be there. */
+enum { COMMAND_MAX_ROOTS = 5, COMMAND_PATH = 1024 };
+struct command_roots { char text[COMMAND_MAX_ROOTS][COMMAND_PATH]; const char *roots[COMMAND_MAX_ROOTS]; size_t n; };
+int command_roots(const char *models_dir, const char *config, struct command_roots *out, struct err *e);
+struct catalog *command_catalog(const char *models_dir, const char *config, struct err *e); /* caller: catalog_free */
+/* The model of a training's folder (RUN/best), or of a folder that holds one itself. */
+int command_run_model(const char *run, struct manifest *out, struct err *e);
+
 /* --config FILE, else /etc/segand/segand.json where it exists, else the defaults. caller: settings_free. */
 struct settings *command_settings(const char *config, struct err *e);
 

@@ -189,8 +189,9 @@ put_strip(FILE *to, const struct evaluation *v)
 			fprintf(to, "<text x=0 y=%zu>", y + 4);
 			put_text(to, v->models[m].segments[s].label);
 			fprintf(to, " (%zu)</text><line x1=240 x2=740 y1=%zu y2=%zu stroke=\"#d8dee5\" />\n", m + 1, y, y);
-			fprintf(to, "<line x1=%.1f x2=%.1f y1=%zu y2=%zu stroke=\"#1c2733\" stroke-width=2 />\n", 240 + 500 * v->summary[m][s][FIGURE_DICE].mean,
-			    240 + 500 * v->summary[m][s][FIGURE_DICE].mean, y - 11, y + 11);
+			if (v->summary[m][s][FIGURE_DICE].n > 0)
+				fprintf(to, "<line x1=%.1f x2=%.1f y1=%zu y2=%zu stroke=\"#1c2733\" stroke-width=2 />\n", 240 + 500 * v->summary[m][s][FIGURE_DICE].mean,
+				    240 + 500 * v->summary[m][s][FIGURE_DICE].mean, y - 11, y + 11);
 			for (size_t i = 0; i < v->n_rows; i++)
 				if (v->rows[i].is_done[m])
 					fprintf(to, "<circle cx=%.1f cy=%zu r=5 fill=\"%s\" fill-opacity=.5 />\n", 240 + 500 * v->rows[i].result[m].segments[s].dice, y, m == 0 ? "#d63d1f" : "#2b6cb0");
@@ -298,6 +299,7 @@ put_pictures(FILE *to, const struct evaluation *v, size_t segment, struct err *e
 static void
 put_head(FILE *to, const struct evaluation *v)
 {
+	const char *slash = strrchr(v->set, '/');
 	char now[CLOCK_TEXT];
 
 	clock_text(clock_ms(), now);
@@ -306,7 +308,7 @@ put_head(FILE *to, const struct evaluation *v)
 	fprintf(to, "@%s</title><style>%s</style></head><body>\n<h1>Evaluation of ", v->models[0].version, style);
 	put_text(to, v->models[0].name);
 	fprintf(to, "@%s</h1>\n<p>%zu cases, split %s, data set ", v->models[0].version, v->n_rows, v->split);
-	put_text(to, v->set);
+	put_text(to, slash != NULL && slash[1] != '\0' ? slash + 1 : v->set);
 	fputs(". Research use only, not a medical device.</p>\n", to);
 	fprintf(to, "<p class=note>Made %s by segan " SEGAN_VERSION " (compute core %s). Data set digest %s", now, compute_core(), dataset_digest(v->data));
 	for (size_t m = 0; m < v->n_models; m++)

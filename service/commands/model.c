@@ -1,21 +1,34 @@
-/* segan model: what is installed, what one model is, whether this build computes what the reference numbers say. */
+/* segan model: what is installed, what one model is, whether this build computes what the reference numbers say. What changes models: model_change.c. */
+#include "model/registry.h"
 #include "model/verify.h"
 #include "service/commands/commands.h"
-#include "service/commands/common.h"
+#include "service/commands/model_parts.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] =
-    "usage: segan model list | show NAME[@VERSION] | verify FILE.json\n"
-    "  --models DIR   where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
-    "  --json         the answer as JSON\n"
-    "list:   every installed model; * marks the version in service\n"
-    "show:   one model: channels, network, segments; and whether its weights are whole\n"
-    "verify: runs a file of reference numbers (the form of tests/golden/*.json) and prints the largest error of every tensor; exit 1 over tolerance\n";
-
-struct options { const char *models; bool json; };
+const char model_usage[] =
+    "usage: segan model list | show NAME[@VERSION] | add DIR | export RUN DIR | verify FILE.json | rollback NAME\n"
+    "                 | promote NAME@VERSION (--evaluation FILE | --force --reason TEXT)\n"
+    "list:     every installed model; * marks the version in service\n"
+    "show:     one model: channels, network, segments, history; and whether its weights are whole\n"
+    "add:      checks the model folder DIR (model.json, weights.safetensors: digest, every tensor's name, shape and values) and installs it as NAME/VERSION.\n"
+    "          What is in service stays in service, also when the new version is higher\n"
+    "export:   the best model of a training (RUN/best), or of a folder that holds a model.json, as the new folder DIR: weights.safetensors, which PyTorch\n"
+    "          loads by name, model.json and what lies beside them\n"
+    "verify:   runs a file of reference numbers (the form of tests/golden/*.json) and prints the largest error of every tensor; exit 1 over tolerance\n"
+    "promote:  puts a version in service. It takes an evaluation (segan evaluate --model NAME@VERSION --against NAME --data SET --json > FILE) in which its\n"
+    "          mean Dice on held-back (test) cases is better than that of the version in service, all cases segmented; or --force with a reason, which is kept\n"
+    "rollback: back to what was in service before the last promotion; once more: before the one before\n"
+    "  --models DIR      where models are installed and changed. Default $SEGAN_MODELS; else data_dir/models of the configuration, the only folder written to,\n"
+    "                    and models_dir and those that came with the program, which are only read\n"
+    "  --config FILE     the configuration (default /etc/segand/segand.json)\n"
+    "  --evaluation FILE promote: the evaluation\n"
+    "  --force           promote: without one\n"
+    "  --reason TEXT     promote: why\n"
+    "  --json            the answer as JSON\n"
+    "A model promoted or rolled back is taken up by a node when it starts. History: NAME/history.jsonl in the folder that is written to, a line a change.\n";
 
 static struct json *
 model_json(const struct catalog_entry *c)
@@ -43,7 +56,7 @@ model_json(const struct catalog_entry *c)
 }
 
 static int
-list(const struct catalog *c, const struct options *o)
+list_all(const struct catalog *c, const struct model_options *o)
 {
 	struct json *array;
 
@@ -81,8 +94,24 @@ print_model(const struct manifest *m)
 	printf("licence   %s\nfolder    %s\nweights   sha256 %s\n", m->licence, m->dir, m->weights_sha256);
 }
 
+static void
+print_history(const struct json *history)
+{
+	for (const struct json *l = json_first(history); l != NULL; l = json_next(l)) {
+		const char *time = json_text(json_get(l, "time")), *action = json_text(json_get(l, "action")), *version = json_text(json_get(l, "version"));
+		const char *from = json_text(json_get(l, "from")), *reason = json_text(json_get(l, "reason"));
+		const struct json *evaluation = json_get(l, "evaluation");
+
+		printf("history   %s %s %s%s%s", time != NULL ? time : "?", action != NULL ? action : "?", version != NULL ? version : "?", from != NULL ? ", before " : "",
+		    from != NULL ? from : "");
+		if (evaluation != NULL)
+			printf(", Dice %+.4f on %.0f held-back cases", json_number(json_get(evaluation, "dice_difference"), 0), json_number(json_get(evaluation, "cases"), 0));
+		printf("%s%s\n", reason != NULL ? ": " : "", reason != NULL ? reason : "");
+	}
+}
+
 static int
-show(const struct catalog *c, const char *name, const struct options *o)
+show_one(const struct catalog *c, const struct json *history, const char *name, const struct model_options *o)
 {
 	struct err e;
 	const struct catalog_entry *m = catalog_find(c, name, &e);
@@ -91,11 +120,54 @@ show(const struct catalog *c, const char *name, const struct options *o)
 		return command_fail(&e);
 	if (catalog_check(&m->manifest, &e) != 0)
 		return command_fail(&e);
-	if (o->json)
-		return command_print_json(model_json(m));
+	if (o->json) {
+		struct json *v = model_json(m);
+		json_set(v, "history", json_copy(history));
+		return command_print_json(v);
+	}
 	print_model(&m->manifest);
 	puts("weights   whole, every tensor finite and of the right shape");
+	print_history(history);
 	return EXIT_GOOD;
+}
+
+static int
+list(char *const *words, const struct model_options *o)
+{
+	struct err e;
+	struct catalog *c = command_catalog(o->models, o->config, &e);
+	int rc;
+
+	(void)words;
+	if (c == NULL)
+		return command_config(&e);
+	rc = list_all(c, o);
+	catalog_free(c);
+	return rc;
+}
+
+static int
+show(char *const *words, const struct model_options *o)
+{
+	struct err e;
+	struct command_roots roots;
+	struct catalog *c = command_catalog(o->models, o->config, &e);
+	struct json *history = NULL;
+	char name[65];
+	int rc = EXIT_FAILED;
+
+	if (c == NULL || command_roots(o->models, o->config, &roots, &e) != 0) {
+		catalog_free(c);
+		return command_config(&e);
+	}
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(words[0], "@"), words[0]);
+	if (catalog_find(c, words[0], &e) == NULL || (history = registry_history(&(struct registry){ roots.roots, roots.n }, name, &e)) == NULL)
+		command_fail(&e);
+	else
+		rc = show_one(c, history, words[0], o);
+	json_free(history);
+	catalog_free(c);
+	return rc;
 }
 
 static void
@@ -119,14 +191,14 @@ collect_line(void *arg, const struct verify_line *l)
 }
 
 static int
-verify(const char *file, const struct options *o)
+verify(char *const *words, const struct model_options *o)
 {
 	struct json *lines = o->json ? json_new_array() : NULL;
 	bool within = false;
 	struct err e;
 	int rc;
 
-	if (verify_file(file, o->json ? collect_line : print_line, lines, &within, &e) != 0) {
+	if (verify_file(words[0], o->json ? collect_line : print_line, lines, &within, &e) != 0) {
 		json_free(lines);
 		return command_fail(&e);
 	}
@@ -141,29 +213,48 @@ verify(const char *file, const struct options *o)
 	return within ? rc : EXIT_FAILED;
 }
 
-int
-command_model(int argc, char **argv)
+static const struct verb {
+	const char *name;
+	int n_words; /* that follow */
+	int (*run)(char *const *words, const struct model_options *o);
+} verbs[] = {
+	{ "list", 0, list }, { "show", 1, show }, { "add", 1, model_add }, { "export", 2, model_export },
+	{ "verify", 1, verify }, { "promote", 1, model_promote }, { "rollback", 1, model_rollback },
+};
+
+/* 0: go on; -1: help was asked for and given; else the exit status. */
+static int
+parse_options(int argc, char **argv, struct model_options *o)
 {
-	static const struct option known[] = { { "models", required_argument, NULL, 'm' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	struct options o = { 0 };
-	struct catalog *catalog;
-	struct err e;
-	int c, rc;
+	static const struct option known[] = { { "models", required_argument, NULL, 'm' }, { "config", required_argument, NULL, 'c' }, { "evaluation", required_argument, NULL, 'e' },
+		{ "reason", required_argument, NULL, 'r' }, { "force", no_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 } };
+	int c;
 
 	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1)
 		switch (c) {
-		case 'm': o.models = optarg; break;
-		case 'j': o.json = true; break;
-		case 'h': fputs(usage, stdout); return EXIT_GOOD;
-		default: fputs(usage, stderr); return EXIT_USAGE;
+		case 'm': o->models = optarg; break;
+		case 'c': o->config = optarg; break;
+		case 'e': o->evaluation = optarg; break;
+		case 'r': o->reason = optarg; break;
+		case 'f': o->force = true; break;
+		case 'j': o->json = true; break;
+		case 'h': fputs(model_usage, stdout); return -1;
+		default: fputs(model_usage, stderr); return EXIT_USAGE;
 		}
-	if (optind + 2 == argc && strcmp(argv[optind], "verify") == 0)
-		return verify(argv[optind + 1], &o);
-	if (optind >= argc || (strcmp(argv[optind], "list") != 0 && strcmp(argv[optind], "show") != 0) || optind + (argv[optind][0] == 'l' ? 1 : 2) != argc)
-		return command_usage(usage, "list, show NAME or verify FILE.json?");
-	if ((catalog = command_models(o.models, &e)) == NULL)
-		return command_config(&e);
-	rc = argv[optind][0] == 'l' ? list(catalog, &o) : show(catalog, argv[optind + 1], &o);
-	catalog_free(catalog);
-	return rc;
+	return 0;
+}
+
+int
+command_model(int argc, char **argv)
+{
+	struct model_options o = { 0 };
+	int rc = parse_options(argc, argv, &o);
+
+	if (rc != 0)
+		return rc < 0 ? EXIT_GOOD : rc;
+	for (size_t i = 0; optind < argc && i < sizeof verbs / sizeof *verbs; i++)
+		if (strcmp(argv[optind], verbs[i].name) == 0 && optind + 1 + verbs[i].n_words == argc)
+			return verbs[i].run(argv + optind + 1, &o);
+	return command_usage(model_usage, "list, show NAME, add DIR, export RUN DIR, verify FILE.json, promote NAME@VERSION or rollback NAME?");
 }

@@ -39,7 +39,8 @@ def segmentor(x, w, eps, slope):
     return torch.sigmoid(F.conv2d(F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False), w['segmentor.out.conv.weight'], w['segmentor.out.conv.bias'], 1, 1))
 
 
-def main(folder, flair, mask):
+def masks(folder, flair, mask):
+    """Ours and the truth, (slice, row, column) in LPS."""
     m, w = load(folder)
     img = nib.as_closest_canonical(nib.load(flair))
     lps = lambda a: a[::-1, ::-1].transpose(2, 1, 0)       # RAS (i, j, k) -> (slice, row, column) in LPS
@@ -50,7 +51,11 @@ def main(folder, flair, mask):
     x = torch.from_numpy(np.pad(v, ((0, 0), (0, pad[1]), (0, pad[0])), constant_values=air).astype(np.float32))[:, None]
     with torch.no_grad():
         p = segmentor(x, w, m['network']['bn_eps'], m['network']['leaky_slope'])[:, 0, :h, :c].numpy()
-    ours = p >= m['segments'][0]['threshold']
+    return p >= m['segments'][0]['threshold'], truth
+
+
+def main(folder, flair, mask):
+    ours, truth = masks(folder, flair, mask)
     print('%.4f' % (2 * (ours & truth).sum() / max(1, ours.sum() + truth.sum())))
 
 
