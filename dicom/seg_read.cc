@@ -1,0 +1,544 @@
+// Reads segmentations: see seg_read.h. Our own reader, because DCMTK 3.6.7 knows no LABELMAP and pads frames of odd sizes (DICOM.md 0.1), and because what
+// becomes training data must lie where its frames say, not in the order of the file. Writes nothing; decides nothing about whose label counts.
+#include "dicom/seg_read.h"
+#include "dicom/bits.h"
+#include "dicom/part10.hh"
+#include "dicom/series_parts.hh"
+#include "dicom/text.hh"
+#include "config/digest.h"
+#include "config/utf8.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <memory>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+static const char label_map_class[] = "1.2.840.10008.5.1.4.1.1.66.7"; // DCMTK 3.6.7 has no name for it
+static const double off_grid = 0.1;           // of a voxel: what writers' rounding may make of a position
+
+enum seg_kind { KIND_BINARY, KIND_FRACTIONAL, KIND_LABELMAP };
+
+struct seg_frame {
+	unsigned number = 0;                      // of its segment; LABELMAP: 0, the pixels say it
+	bool has_position = false, has_directions = false, has_spacing = false;
+	double position_mm[3] = {}, directions[6] = {}, spacing_mm[2] = {};
+	std::vector<std::string> sources;         // SOP Instance UIDs
+};
+
+struct seg_file {
+	std::string path;
+	DcmFileFormat file;
+	struct scan scan = {};
+	struct pixel_layout layout = {};
+	struct seg_info info = {};
+	char frame_of_reference[DICOM_UID] = "";
+	enum seg_kind kind = KIND_BINARY;
+	unsigned maximum = 1;                     // FRACTIONAL: what stands for the whole
+	std::vector<struct seg_read_segment> segments;
+	std::vector<struct seg_frame> frames;
+	std::vector<std::string> references;      // series UIDs
+};
+
+struct descriptor { // closes itself
+	int fd;
+	explicit descriptor(const std::string &path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+	~descriptor() { if (fd >= 0) close(fd); }
+};
+
+// ---- header ----
+
+static DcmItem *
+first_item(DcmItem &item, const DcmTagKey &sequence)
+{
+	DcmItem *found = NULL;
+
+	return item.findAndGetSequenceItem(sequence, found, 0).good() ? found : NULL;
+}
+
+static void
+copy_text(DcmItem &item, const DcmTagKey &tag, char *to, size_t size)
+{
+	OFString text;
+
+	part10_text(item, tag, text);
+	snprintf(to, size, "%s", text.c_str());
+}
+
+// A person's words in UTF-8, cut at the end of a character.
+static void
+copy_words(text_reader &reader, DcmItem &item, const DcmTagKey &tag, char *to, size_t size)
+{
+	DcmElement *element = NULL;
+	OFString text;
+	size_t n = 0;
+
+	if (item.findAndGetElement(tag, element).good() && element != NULL)
+		reader.read(*element, text);
+	while (n < text.length() && text[n] != '\0') {
+		size_t length = utf8_length(text.c_str() + n, text.length() - n);
+		if (length == 0 || n + length >= size)
+			break;
+		n += length;
+	}
+	memcpy(to, text.c_str(), n);
+	to[n] = '\0';
+}
+
+static void
+read_term(DcmItem *holder, const DcmTagKey &sequence, struct seg_term *term)
+{
+	static const DcmTagKey values[] = { DCM_CodeValue, DCM_LongCodeValue, DCM_URNCodeValue };
+	DcmItem *item = holder != NULL ? first_item(*holder, sequence) : NULL;
+
+	if (item == NULL)
+		return;
+	copy_text(*item, DCM_CodingSchemeDesignator, term->scheme, sizeof term->scheme);
+	for (const DcmTagKey &tag : values)
+		if (term->value[0] == '\0')
+			copy_text(*item, tag, term->value, sizeof term->value);
+}
+
+static int
+read_segment(text_reader &reader, DcmItem &item, struct seg_file &s, struct err *e)
+{
+	struct seg_read_segment segment = {};
+	Uint16 number = 0;
+
+	if (item.findAndGetUint16(DCM_SegmentNumber, number).bad())
+		return err_set(e, ERR_INPUT, "SegmentNumber (0062,0004) is missing");
+	segment.number = number;
+	for (const struct seg_read_segment &other : s.segments)
+		if (other.number == number)
+			return err_set(e, ERR_INPUT, "SegmentNumber (0062,0004) %u is there twice", number);
+	copy_words(reader, item, DCM_SegmentLabel, segment.label, sizeof segment.label);
+	copy_text(item, DCM_SegmentAlgorithmType, segment.algorithm_type, sizeof segment.algorithm_type);
+	read_term(&item, DCM_SegmentedPropertyCategoryCodeSequence, &segment.category);
+	read_term(&item, DCM_SegmentedPropertyTypeCodeSequence, &segment.type);
+	read_term(first_item(item, DCM_SegmentedPropertyTypeCodeSequence), DCM_SegmentedPropertyTypeModifierCodeSequence, &segment.modifier);
+	s.segments.push_back(segment);
+	return 0;
+}
+
+static int
+read_segments(DcmItem &ds, struct seg_file &s, struct err *e)
+{
+	DcmSequenceOfItems *list = NULL;
+	text_reader reader;
+
+	reader.select(ds);
+	copy_words(reader, ds, DCM_ContentCreatorName, s.info.creator, sizeof s.info.creator);
+	if (ds.findAndGetSequence(DCM_SegmentSequence, list).bad() || list == NULL || list->card() == 0)
+		return err_set(e, ERR_INPUT, "SegmentSequence (0062,0002) is missing or empty");
+	for (unsigned long i = 0; i < list->card(); i++)
+		if (read_segment(reader, *list->getItem(i), s, e) != 0)
+			return -1;
+	s.info.n_segments = s.segments.size();
+	return 0;
+}
+
+static int
+read_kind(DcmItem &ds, struct seg_file &s, struct err *e)
+{
+	char sop_class[DICOM_UID];
+	OFString type;
+	Uint16 maximum = 0;
+
+	if (part10_uid(ds, DCM_SOPClassUID, true, sop_class, e) != 0)
+		return -1;
+	part10_text(ds, DCM_SegmentationType, type);
+	if (strcmp(sop_class, label_map_class) == 0)
+		s.kind = KIND_LABELMAP;
+	else if (strcmp(sop_class, UID_SegmentationStorage) != 0)
+		return err_set(e, ERR_INPUT, "no segmentation: SOPClassUID (0008,0016) is %s", sop_class);
+	else if (type == "BINARY" || type == "FRACTIONAL")
+		s.kind = type == "BINARY" ? KIND_BINARY : KIND_FRACTIONAL;
+	else
+		return err_set(e, ERR_INPUT, "SegmentationType (0062,0001) is neither BINARY nor FRACTIONAL");
+	if (s.kind == KIND_FRACTIONAL) {
+		if (ds.findAndGetUint16(DCM_MaximumFractionalValue, maximum).bad() || maximum == 0)
+			return err_set(e, ERR_INPUT, "MaximumFractionalValue (0062,000E) is missing or 0");
+		s.maximum = maximum;
+	}
+	return 0;
+}
+
+static int
+read_layout(DcmItem &ds, struct seg_file &s, struct err *e)
+{
+	const struct pixel_layout &p = s.layout;
+
+	if (s.scan.is_encapsulated)
+		return err_set(e, ERR_INPUT, "its transfer syntax %s is compressed and not read by this version: store it as Explicit VR Little Endian", s.scan.transfer_syntax);
+	if (!s.scan.has_integer_pixels)
+		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) is missing");
+	if (part10_layout(ds, &s.scan, &s.layout, e) != 0)
+		return -1;
+	bool fits = s.kind == KIND_BINARY ? p.bits_allocated == 1 : p.bits_allocated == 8 || (s.kind == KIND_LABELMAP && p.bits_allocated == 16);
+	if (!fits || p.samples != 1 || p.is_signed)
+		return err_set(e, ERR_INPUT, "BitsAllocated (0028,0100) is %u: one bit for BINARY, 8 for FRACTIONAL, 8 or 16 for LABELMAP", p.bits_allocated);
+	if (s.scan.n_pixel_bytes > p.n_bytes + p.n_bytes % 2) // frames padded to bytes, as some writers do, would come out shifted
+		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) holds %llu bytes, but %zu frames of %zux%zu need %llu", (unsigned long long)s.scan.n_pixel_bytes, p.frames, p.rows,
+		    p.cols, (unsigned long long)p.n_bytes);
+	return 0;
+}
+
+static void
+read_references(DcmItem &ds, struct seg_file &s)
+{
+	DcmSequenceOfItems *list = NULL;
+	OFString uid;
+
+	if (ds.findAndGetSequence(DCM_ReferencedSeriesSequence, list).bad() || list == NULL)
+		return;
+	for (unsigned long i = 0; i < list->card(); i++)
+		if (part10_text(*list->getItem(i), DCM_SeriesInstanceUID, uid))
+			s.references.push_back(uid.c_str());
+}
+
+// ---- frames ----
+
+// The group's item of this frame, else the one shared by all.
+static DcmItem *
+group_of(DcmItem *frame, DcmItem *shared, const DcmTagKey &group)
+{
+	DcmItem *item = frame != NULL ? first_item(*frame, group) : NULL;
+
+	return item != NULL || shared == NULL ? item : first_item(*shared, group);
+}
+
+static void
+add_sources(DcmItem &holder, struct seg_frame &f)
+{
+	DcmSequenceOfItems *list = NULL;
+	OFString uid;
+
+	if (holder.findAndGetSequence(DCM_SourceImageSequence, list).bad() || list == NULL)
+		return;
+	for (unsigned long i = 0; i < list->card(); i++)
+		if (part10_text(*list->getItem(i), DCM_ReferencedSOPInstanceUID, uid) && !uid.empty())
+			f.sources.push_back(uid.c_str());
+}
+
+static void
+read_sources(DcmItem *groups, struct seg_frame &f)
+{
+	DcmSequenceOfItems *list = NULL;
+
+	if (groups == NULL || groups->findAndGetSequence(DCM_DerivationImageSequence, list).bad() || list == NULL)
+		return;
+	for (unsigned long i = 0; i < list->card(); i++)
+		add_sources(*list->getItem(i), f);
+}
+
+static int
+read_frame(DcmItem *frame, DcmItem *shared, struct seg_file &s, struct err *e)
+{
+	struct seg_frame f;
+	DcmItem *segment = group_of(frame, shared, DCM_SegmentIdentificationSequence), *position = group_of(frame, shared, DCM_PlanePositionSequence);
+	DcmItem *plane = group_of(frame, shared, DCM_PlaneOrientationSequence), *measures = group_of(frame, shared, DCM_PixelMeasuresSequence);
+	Uint16 number = 0;
+
+	if (s.kind != KIND_LABELMAP && (segment == NULL || segment->findAndGetUint16(DCM_ReferencedSegmentNumber, number).bad()))
+		return err_set(e, ERR_INPUT, "frame %zu: ReferencedSegmentNumber (0062,000B) is missing", s.frames.size() + 1);
+	f.number = number;
+	f.has_position = position != NULL && part10_numbers(*position, DCM_ImagePositionPatient, f.position_mm, 3);
+	f.has_directions = plane != NULL && part10_numbers(*plane, DCM_ImageOrientationPatient, f.directions, 6);
+	f.has_spacing = measures != NULL && part10_numbers(*measures, DCM_PixelSpacing, f.spacing_mm, 2);
+	read_sources(frame, f);
+	if (f.sources.empty())
+		read_sources(shared, f);
+	s.frames.push_back(std::move(f));
+	return 0;
+}
+
+static int
+read_frames(DcmItem &ds, struct seg_file &s, struct err *e)
+{
+	DcmItem *shared = first_item(ds, DCM_SharedFunctionalGroupsSequence);
+	DcmSequenceOfItems *list = NULL;
+
+	if (ds.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, list).bad() || list == NULL)
+		return err_set(e, ERR_INPUT, "PerFrameFunctionalGroupsSequence (5200,9230) is missing");
+	if (list->card() != s.layout.frames)
+		return err_set(e, ERR_INPUT, "PerFrameFunctionalGroupsSequence (5200,9230) has %lu items, NumberOfFrames (0028,0008) is %zu", list->card(), s.layout.frames);
+	for (DcmObject *item = list->nextInContainer(NULL); item != NULL; item = list->nextInContainer(item))
+		if (read_frame(dynamic_cast<DcmItem *>(item), shared, s, e) != 0)
+			return -1;
+	if (!s.frames.empty() && !s.frames[0].sources.empty())
+		snprintf(s.info.first_source, sizeof s.info.first_source, "%s", s.frames[0].sources[0].c_str());
+	return 0;
+}
+
+// ---- whose it is ----
+
+static int
+read_at(const struct seg_file &s, int fd, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = pread(fd, bytes + done, n - done, (off_t)(at + done));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? err_errno(e, "reading %s", s.path.c_str()) : err_set(e, ERR_INPUT, "%s became shorter while it was read", s.path.c_str());
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+static int
+pixel_digest(const struct seg_file &s, char hex[DIGEST_HEX], struct err *e)
+{
+	descriptor file(s.path);
+	std::vector<unsigned char> block(1 << 20);
+	std::unique_ptr<struct digest, void (*)(struct digest *)> d(digest_new(e), digest_free);
+
+	if (!d)
+		return -1;
+	if (file.fd < 0)
+		return err_errno(e, "opening %s", s.path.c_str());
+	for (uint64_t done = 0; done < s.scan.n_pixel_bytes;) {
+		size_t n = s.scan.n_pixel_bytes - done < block.size() ? (size_t)(s.scan.n_pixel_bytes - done) : block.size();
+		if (read_at(s, file.fd, s.scan.pixels + done, block.data(), n, e) != 0)
+			return -1;
+		digest_add(d.get(), block.data(), n);
+		done += n;
+	}
+	digest_hex(d.get(), hex);
+	return 0;
+}
+
+// What seg.cc writes into Algorithm Parameters: both digests, whatever stands around them.
+static int
+judge_origin(DcmItem &ds, struct seg_file &s, struct err *e)
+{
+	DcmSequenceOfItems *list = NULL;
+	OFString text, stated;
+	char actual[DIGEST_HEX];
+
+	s.info.origin = SEG_OTHERS;
+	ds.findAndGetSequence(DCM_SegmentSequence, list);
+	for (unsigned long i = 0; i < list->card() && stated.empty(); i++) {
+		DcmItem *algorithm = first_item(*list->getItem(i), DCM_SegmentationAlgorithmIdentificationSequence);
+		if (algorithm == NULL || !part10_text(*algorithm, DCM_AlgorithmParameters, text))
+			continue;
+		size_t at = text.find("pixel_sha256=");
+		if (at != OFString_npos && text.find("weights_sha256=") != OFString_npos)
+			stated = text.substr(at + strlen("pixel_sha256="), DIGEST_HEX - 1);
+	}
+	if (stated.empty())
+		return 0;
+	if (pixel_digest(s, actual, e) != 0)
+		return -1;
+	s.info.origin = stated == actual ? SEG_OURS : SEG_OURS_CHANGED;
+	return 0;
+}
+
+// ---- opening ----
+
+static int
+read_info(DcmItem &ds, struct seg_file &s, struct err *e)
+{
+	OFString date, time;
+
+	if (part10_uid(ds, DCM_SOPInstanceUID, true, s.info.sop_uid, e) != 0 || part10_uid(ds, DCM_StudyInstanceUID, true, s.info.study_uid, e) != 0 ||
+	    part10_uid(ds, DCM_SeriesInstanceUID, true, s.info.series_uid, e) != 0 || part10_uid(ds, DCM_FrameOfReferenceUID, false, s.frame_of_reference, e) != 0)
+		return -1;
+	part10_text(ds, DCM_ContentDate, date);
+	part10_text(ds, DCM_ContentTime, time);
+	snprintf(s.info.created, sizeof s.info.created, "%.8s %.16s", date.c_str(), time.c_str());
+	return 0;
+}
+
+static int
+read_all(struct seg_file &s, struct err *e)
+{
+	if (part10_load(s.path.c_str(), s.file, &s.scan, e) != 0)
+		return -1;
+	DcmItem &ds = *s.file.getDataset();
+	if (read_kind(ds, s, e) != 0 || read_info(ds, s, e) != 0 || read_layout(ds, s, e) != 0 || read_segments(ds, s, e) != 0 || read_frames(ds, s, e) != 0)
+		return -1;
+	read_references(ds, s);
+	return judge_origin(ds, s, e);
+}
+
+extern "C" struct seg_file *
+seg_read_open(const char *path, struct err *e)
+{
+	return shim_pointer(e, [&]() -> struct seg_file * {
+		std::unique_ptr<struct seg_file> s(new struct seg_file);
+		s->path = path;
+		if (read_all(*s, e) != 0) {
+			err_note(e, "segmentation %s", path);
+			return nullptr;
+		}
+		return s.release();
+	});
+}
+
+extern "C" void
+seg_read_free(struct seg_file *s)
+{
+	delete s;
+}
+
+extern "C" const struct seg_info *
+seg_read_info(const struct seg_file *s)
+{
+	return &s->info;
+}
+
+extern "C" const struct seg_read_segment *
+seg_read_at(const struct seg_file *s, size_t i)
+{
+	return &s->segments[i];
+}
+
+extern "C" bool
+seg_read_refers_to(const struct seg_file *s, const char *series_uid)
+{
+	for (const std::string &r : s->references)
+		if (r == series_uid)
+			return true;
+	return false;
+}
+
+// ---- onto the grid ----
+
+static int
+check_plane(const struct seg_frame &f, size_t number, const struct grid *g, struct err *e)
+{
+	if (f.has_directions)
+		for (int i = 0; i < 3; i++)
+			if (std::fabs(f.directions[i] - g->row_dir[i]) > 1e-3 || std::fabs(f.directions[3 + i] - g->col_dir[i]) > 1e-3)
+				return err_set(e, ERR_INPUT, "frame %zu: ImageOrientationPatient (0020,0037) is not that of the images", number);
+	if (f.has_spacing)
+		for (int i = 0; i < 2; i++)
+			if (!(std::fabs(f.spacing_mm[i] - g->spacing_mm[1 + i]) <= 0.01 * g->spacing_mm[1 + i]))
+				return err_set(e, ERR_INPUT, "frame %zu: PixelSpacing (0028,0030) is not that of the images", number);
+	return 0;
+}
+
+// The slice that a frame's position lies on; ERR_INPUT when it lies between slices or beside them.
+static int
+slice_at(const struct seg_frame &f, size_t number, const struct grid *g, size_t *slice, struct err *e)
+{
+	double index[3];
+
+	grid_index(g, f.position_mm, index);
+	double nearest = std::round(index[0]);
+	if (!(std::fabs(index[0] - nearest) <= off_grid && std::fabs(index[1]) <= off_grid && std::fabs(index[2]) <= off_grid && nearest >= 0 &&
+	      nearest < (double)g->slices))
+		return err_set(e, ERR_INPUT, "frame %zu: ImagePositionPatient (0020,0032) lies on no slice of the images", number);
+	*slice = (size_t)nearest;
+	return 0;
+}
+
+typedef std::map<std::string, size_t> slice_map; // SOP Instance UID -> slice
+
+static int
+place_frame(const struct seg_file &s, size_t i, const struct series *source, const slice_map &slices, size_t *slice, struct err *e)
+{
+	const struct seg_frame &f = s.frames[i];
+	const struct grid *g = series_grid(source);
+	bool is_referred = false;
+	size_t at = 0;
+
+	if (check_plane(f, i + 1, g, e) != 0)
+		return -1;
+	for (const std::string &uid : f.sources) {
+		slice_map::const_iterator found = slices.find(uid);
+		if (found != slices.end() && !is_referred) {
+			*slice = found->second;
+			is_referred = true;
+		}
+	}
+	if (!f.has_position)
+		return is_referred ? 0 : err_set(e, ERR_INPUT, "frame %zu has neither ImagePositionPatient (0020,0032) nor a source among the images", i + 1);
+	if (slice_at(f, i + 1, g, &at, e) != 0)
+		return -1;
+	if (is_referred && at != *slice)
+		return err_set(e, ERR_INPUT, "frame %zu refers to slice %zu but lies on slice %zu", i + 1, *slice + 1, at + 1);
+	if (!is_referred && strcmp(s.frame_of_reference, series_info(source)->frame_of_reference) != 0)
+		return err_set(e, ERR_INPUT, "frame %zu refers to none of the images, and FrameOfReferenceUID (0020,0052) is another one", i + 1);
+	*slice = at;
+	return 0;
+}
+
+// One frame's values: (rows * cols), BINARY unpacked to 0/1.
+static int
+read_values(const struct seg_file &s, int fd, size_t i, std::vector<unsigned char> &bytes, uint16_t *values, struct err *e)
+{
+	const struct pixel_layout &p = s.layout;
+	size_t n = p.rows * p.cols, a_value = p.bits_allocated / 8;
+	uint64_t first_bit = (uint64_t)i * n * p.bits_allocated, first = first_bit / 8, last = (first_bit + n * p.bits_allocated + 7) / 8;
+	std::vector<uint8_t> mask;
+
+	bytes.resize((size_t)(last - first));
+	if (read_at(s, fd, s.scan.pixels + first, bytes.data(), bytes.size(), e) != 0)
+		return -1;
+	if (s.kind == KIND_BINARY) {
+		mask.resize(n);
+		bits_unpack(bytes.data(), first_bit % 8, n, mask.data());
+		for (size_t k = 0; k < n; k++)
+			values[k] = mask[k];
+	} else {
+		for (size_t k = 0; k < n; k++)
+			values[k] = (uint16_t)(a_value == 1 ? bytes[k] : bytes[2 * k] | bytes[2 * k + 1] << 8);
+	}
+	return 0;
+}
+
+static void
+fill_mask(const struct seg_file &s, const std::vector<uint16_t> &values, unsigned number, uint8_t *mask)
+{
+	for (size_t k = 0; k < values.size(); k++) {
+		bool is_inside = s.kind == KIND_LABELMAP ? values[k] == number : 2U * values[k] >= s.maximum && values[k] > 0;
+		mask[k] |= (uint8_t)is_inside;
+	}
+}
+
+static int
+read_masks(const struct seg_file &s, const struct series *source, const unsigned *numbers, size_t n, uint8_t *const *masks, struct err *e)
+{
+	const struct grid *g = series_grid(source);
+	size_t a_slice = g->rows * g->cols;
+	std::vector<unsigned char> bytes;
+	std::vector<uint16_t> values;
+	descriptor file(s.path);
+	slice_map slices;
+
+	if (file.fd < 0)
+		return err_errno(e, "opening %s", s.path.c_str());
+	if (s.layout.rows != g->rows || s.layout.cols != g->cols)
+		return err_set(e, ERR_INPUT, "Rows x Columns (0028,0010; 0028,0011) is %zux%zu, that of the images %zux%zu", s.layout.rows, s.layout.cols, g->rows, g->cols);
+	for (size_t i = 0; i < series_n_slices(source); i++) {
+		OFString uid;
+		part10_text(*series_header(source, i), DCM_SOPInstanceUID, uid);
+		slices[uid.c_str()] = i;
+	}
+	values.resize(a_slice);
+	for (size_t i = 0; i < n; i++)
+		memset(masks[i], 0, g->slices * a_slice);
+	for (size_t i = 0; i < s.frames.size(); i++) {
+		size_t slice = 0;
+		if (place_frame(s, i, source, slices, &slice, e) != 0 || read_values(s, file.fd, i, bytes, values.data(), e) != 0)
+			return -1;
+		for (size_t k = 0; k < n; k++)
+			if (s.kind == KIND_LABELMAP || s.frames[i].number == numbers[k])
+				fill_mask(s, values, numbers[k], masks[k] + slice * a_slice);
+	}
+	return 0;
+}
+
+extern "C" int
+seg_read_masks(const struct seg_file *s, const struct series *source, const unsigned *numbers, size_t n, uint8_t *const *masks, struct err *e)
+{
+	if (shim_int(e, [&] { return read_masks(*s, source, numbers, n, masks, e); }) != 0)
+		return err_note(e, "segmentation %s on series %s", s->info.sop_uid, series_info(source)->series_uid);
+	return 0;
+}
