@@ -135,16 +135,19 @@ start(struct daemon *d, struct err *e)
 	if ((d->door = door_start(&d->node, e)) == NULL)
 		return -1;
 	server_ready(d->server);
-	printf("ready http=%s:%u dicom=%u\n", d->settings->http.bind, server_port(d->server), door_port(d->door));
+	printf(strchr(d->settings->http.bind, ':') != NULL ? "ready http=[%s]:%u dicom=%u\n" : "ready http=%s:%u dicom=%u\n", d->settings->http.bind, server_port(d->server), door_port(d->door));
 	if (fflush(stdout) != 0)
 		return err_errno(e, "writing the ready line");
 	log_event(LOG_INFO, "started", "version=\"%s\" node=%s", dicom_software_version(), db_node_id(d->node.db));
 	return 0;
 }
 
+/* Where a peer holds a delivery up its thread uses the node: the process ends without closing it, the next start takes the delivery up. */
 static void
-stop(struct daemon *d)
+stop(struct daemon *d, int status)
 {
+	bool is_all_stopped = true;
+
 	if (d->door != NULL)
 		door_stop(d->door);
 	if (d->server != NULL)
@@ -152,9 +155,11 @@ stop(struct daemon *d)
 	if (d->dispatch != NULL)
 		dispatch_stop(d->dispatch);
 	if (d->deliver != NULL)
-		deliver_stop(d->deliver);
+		is_all_stopped = deliver_stop(d->deliver);
 	if (d->workers != NULL)
 		workers_stop(d->workers);
+	if (!is_all_stopped)
+		_exit(status);
 	if (d->is_node_open)
 		node_close(&d->node);
 	rules_free(d->rules);
@@ -270,6 +275,6 @@ main(int argc, char **argv)
 	} else {
 		status = o.check ? print_settings(&d) : run(&d, &ends);
 	}
-	stop(&d);
+	stop(&d, status);
 	return status;
 }

@@ -40,7 +40,7 @@ struct deliver {
 struct verdict {
 	enum delivery_state state;     /* DELIVERED, REFUSED, or WAITING for another try */
 	int64_t retry_after_s;         /* the peer's wish; 0 = none */
-	char text[400];
+	char text[512];
 };
 
 /* ---- sending ---- */
@@ -52,13 +52,13 @@ send_dimse(const struct scu_peer *peer, const char *path, struct verdict *v)
 	struct err e;
 
 	if (scu_store(peer, &path, 1, &result, &e) != 0) {
-		v->state = e.code == ERR_INPUT ? DELIVERY_REFUSED : DELIVERY_WAITING;
-		snprintf(v->text, sizeof v->text, "%.390s", e.text);
+		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
+		memcpy(v->text, e.text, sizeof v->text);
 		return;
 	}
 	v->state = result.outcome == SCU_STORED ? DELIVERY_DELIVERED : result.outcome == SCU_REFUSED ? DELIVERY_REFUSED : DELIVERY_WAITING;
 	if (result.outcome != SCU_STORED)
-		snprintf(v->text, sizeof v->text, "%.390s", result.text);
+		snprintf(v->text, sizeof v->text, "%s", result.text);
 }
 
 static void
@@ -98,7 +98,8 @@ send_to_sender(const struct lane *l, const struct job *j, const char *path, stru
 
 	if (sender_of(l->all->node->db, j->id, aet, &e) != 0) {
 		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
-		snprintf(v->text, sizeof v->text, "who sent the study is not known: %.300s", e.text);
+		err_note(&e, "who sent the study is not known");
+		memcpy(v->text, e.text, sizeof v->text);
 		return;
 	}
 	for (size_t i = 0; i < s->dicom.n_peers; i++) {
@@ -208,7 +209,7 @@ settle(const struct lane *l, const struct delivery *d, const struct job *j, stru
 	while (deliveries_settle(n->db, d->id, v->state, next_ms, v->text, &e) != 0) {
 		log_event(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text);
 		if (!err_may_pass(e.code) || !bell_rest(&n->deliver, TROUBLE_MS))
-			return;
+			return; /* after a stop: the next start takes it up */
 	}
 	log_outcome(d, j, v, next_ms);
 	log_job_end(n->db, j->id);
@@ -223,10 +224,10 @@ deliver_one(const struct lane *l, const struct delivery *d)
 	struct err e;
 	int64_t began = clock_monotonic_ms();
 
-	if (jobs_get(n->db, d->job, &j, &e) != 0) {
+	while (jobs_get(n->db, d->job, &j, &e) != 0) {
 		log_event(LOG_ERROR, "delivery_without_job", "delivery=%" PRId64 " text=\"%s\"", d->id, e.text);
-		deliveries_settle(n->db, d->id, DELIVERY_REFUSED, 0, e.text, &e);
-		return;
+		if (!err_may_pass(e.code) || !bell_rest(&n->deliver, TROUBLE_MS))
+			return; /* it stays "sending": the next start takes it up */
 	}
 	log_event(LOG_DEBUG, "delivery_sending", "job=%" PRId64 " destination=%s attempt=%" PRId64, j.id, d->destination, d->attempts);
 	send_result(l, &j, &v);
@@ -274,6 +275,60 @@ run_lane(void *arg)
 	return NULL;
 }
 
+/* ---- deliveries that have no lane ---- */
+
+static int
+refuse_all_of(struct node *n, const char *destination, struct err *e)
+{
+	static const char why[] = "it is not in the settings any more: add it, restart, retry the job";
+	struct delivery d;
+
+	while (deliveries_claim(n->db, destination, INT64_MAX, &d, e) == 0) {
+		if (deliveries_settle(n->db, d.id, DELIVERY_REFUSED, 0, why, e) != 0)
+			return -1;
+		log_event(LOG_ERROR, "delivery_refused", "job=%" PRId64 " destination=%s text=\"%s\"", d.job, destination, why);
+		log_job_end(n->db, d.job);
+	}
+	return e->code == ERR_NOT_FOUND ? 0 : -1;
+}
+
+static int
+refuse_orphans_of(struct node *n, int64_t job, struct err *e)
+{
+	struct delivery *list = NULL;
+	size_t count = 0;
+	int rc = deliveries_of_job(n->db, job, &list, &count, e);
+
+	for (size_t i = 0; i < count && rc == 0; i++)
+		if (list[i].state == DELIVERY_WAITING && settings_destination(n->settings, list[i].destination) == NULL)
+			rc = refuse_all_of(n, list[i].destination, e);
+	free(list);
+	return rc;
+}
+
+/* A destination that the settings name no more has no lane: what waits for it would wait for ever, and its job with it. */
+static int
+refuse_orphans(struct node *n, struct err *e)
+{
+	struct job_filter f = { .has_state = true, .state = JOB_DELIVERING, .limit = 1000 };
+	size_t count;
+	int rc = 0;
+
+	do {
+		struct job *jobs = NULL;
+		if (jobs_list(n->db, &f, &jobs, &count, e) != 0)
+			return -1;
+		for (size_t i = 0; i < count && rc == 0; i++) {
+			f.before_id = jobs[i].id;
+			rc = refuse_orphans_of(n, jobs[i].id, e);
+		}
+		jobs_free(jobs, count);
+	} while (rc == 0 && count > 0);
+	return rc == 0 ? 0 : err_note(e, "looking for deliveries without a destination");
+}
+
+/* ---- start and stop ---- */
+
 struct deliver *
 deliver_start(struct node *n, struct err *e)
 {
@@ -285,7 +340,7 @@ deliver_start(struct node *n, struct err *e)
 		return NULL;
 	}
 	d->node = n;
-	if (stow_start(e) != 0) {
+	if (stow_start(e) != 0 || refuse_orphans(n, e) != 0) {
 		free(d);
 		return NULL;
 	}

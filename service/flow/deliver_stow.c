@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_ANSWER = 1 << 20, MAX_TOKEN = 16 << 10 };
+enum { MAX_ANSWER = 1 << 20, MAX_TOKEN = 16 << 10, WHOLE_S = 3600 /* a transfer that trickles ends too */ };
 
 struct answer_body { char *bytes; size_t n; };
 struct transfer { CURL *curl; curl_mime *mime; struct curl_slist *headers; struct answer_body body; char reason[CURL_ERROR_SIZE]; };
@@ -49,26 +49,40 @@ watch_stop(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, 
 	return atomic_load(stop);
 }
 
+static int
+add_header(struct transfer *t, const char *text, struct err *e)
+{
+	struct curl_slist *longer = curl_slist_append(t->headers, text);
+
+	if (longer == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for a transfer");
+	t->headers = longer;
+	return 0;
+}
+
 /* "token_file" holds a bearer token on its first line; it is read for every transfer, so it may be replaced while the node runs. */
 static int
 add_token(struct transfer *t, const char *file, struct err *e)
 {
 	size_t n;
 	char *token, *header;
+	int rc;
 
 	if (file[0] == '\0')
 		return 0;
 	if ((token = file_read(file, MAX_TOKEN, &n, e)) == NULL)
 		return err_note(e, "reading token_file");
 	token[strcspn(token, "\r\n")] = '\0';
-	if (asprintf(&header, "Authorization: Bearer %s", token) >= 0) {
-		t->headers = curl_slist_append(t->headers, header);
+	if (asprintf(&header, "Authorization: Bearer %s", token) < 0) {
+		rc = err_set(e, ERR_LIMIT, "no memory for a transfer");
+	} else {
+		rc = add_header(t, header, e);
 		explicit_bzero(header, strlen(header));
 		free(header);
 	}
 	explicit_bzero(token, n);
 	free(token);
-	return 0;
+	return rc;
 }
 
 static int
@@ -79,13 +93,11 @@ prepare(struct transfer *t, const struct destination_setting *d, const char *pat
 	if ((t->curl = curl_easy_init()) == NULL || (t->mime = curl_mime_init(t->curl)) == NULL || (part = curl_mime_addpart(t->mime)) == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for a transfer");
 	if (curl_mime_filedata(part, path) != CURLE_OK)
-		return err_set(e, ERR_IO, "cannot read %s", path);
+		return err_set(e, ERR_INPUT, "cannot read %s", path);
 	curl_mime_filename(part, NULL);
 	curl_mime_type(part, "application/dicom");
-	t->headers = curl_slist_append(NULL, "Content-Type: multipart/related; type=\"application/dicom\"");
-	t->headers = curl_slist_append(t->headers, "Accept: application/dicom+json");
-	t->headers = curl_slist_append(t->headers, "Expect:");
-	if (add_token(t, d->token_file, e) != 0)
+	if (add_header(t, "Content-Type: multipart/related; type=\"application/dicom\"", e) != 0 || add_header(t, "Accept: application/dicom+json", e) != 0 ||
+	    add_header(t, "Expect:", e) != 0 || add_token(t, d->token_file, e) != 0)
 		return -1;
 	curl_easy_setopt(t->curl, CURLOPT_URL, url);
 	curl_easy_setopt(t->curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -96,6 +108,7 @@ prepare(struct transfer *t, const struct destination_setting *d, const char *pat
 	curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT, (long)d->timeout);
 	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_TIME, (long)d->timeout);
+	curl_easy_setopt(t->curl, CURLOPT_TIMEOUT, (long)WHOLE_S);
 	curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, collect);
 	curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, &t->body);
 	curl_easy_setopt(t->curl, CURLOPT_NOPROGRESS, 0L);
@@ -113,15 +126,18 @@ failure_reason(const struct answer_body *b)
 {
 	struct err e;
 	struct json_doc *d = b->n == 0 ? NULL : json_parse(b->bytes, b->n, 0, &e);
-	const struct json *root = json_root(d), *item, *reason;
+	const struct json *root, *item;
 	int code = -1;
 
+	if (d == NULL)
+		return -1; /* many answer with nothing, or with a page for people */
+	root = json_root(d);
 	if (json_type(root) == JSON_ARRAY)
 		root = json_first(root);
 	item = json_first(json_get(json_get(root, "00081198"), "Value"));
 	if (item != NULL) {
-		reason = json_first(json_get(json_get(item, "00081197"), "Value"));
-		code = (int)json_number(reason, 0x0110);
+		double value = json_number(json_first(json_get(json_get(item, "00081197"), "Value")), 0);
+		code = value >= 1 && value <= 0xFFFF ? (int)value : 0x0110; /* a failure that gives no reason: processing failure */
 	}
 	json_doc_free(d);
 	return code;
@@ -168,14 +184,15 @@ stow_store(const struct destination_setting *d, const char *path, const atomic_b
 	*out = (struct stow_result) { .outcome = STOW_PASSING };
 	snprintf(url, sizeof url, "%s/studies", d->url); /* settings: no "/" at its end. Without the study's UID: every service knows this form */
 	if (prepare(&t, d, path, url, stop, &e) != 0) {
-		snprintf(out->text, sizeof out->text, "%.380s", e.text);
+		out->outcome = e.code == ERR_INPUT ? STOW_REFUSED : STOW_PASSING; /* a token may come back, a lost result not */
+		memcpy(out->text, e.text, sizeof out->text);
 	} else if ((rc = curl_easy_perform(t.curl)) == CURLE_OK) {
 		judge(&t, out);
 	} else {
 		curl_off_t sent = 0;
 		curl_easy_getinfo(t.curl, CURLINFO_SIZE_UPLOAD_T, &sent);
 		out->outcome = sent > 0 ? STOW_IN_DOUBT : STOW_PASSING;
-		snprintf(out->text, sizeof out->text, "POST %.200s: %.160s", url, t.reason[0] != '\0' ? t.reason : curl_easy_strerror(rc));
+		snprintf(out->text, sizeof out->text, "POST %.240s: %.240s", url, t.reason[0] != '\0' ? t.reason : curl_easy_strerror(rc));
 	}
 	curl_easy_cleanup(t.curl);
 	curl_mime_free(t.mime);

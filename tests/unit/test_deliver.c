@@ -1,0 +1,382 @@
+/* Delivery over HTTP to services that answer as planned: backoff, Retry-After, giving up, refusals, broken answers, destinations that are no more.
+ * The services are threads of this program, one request a connection; the node waits by its own clock, in seconds as the settings have them. */
+#include "tests/unit/flow_test.h"
+
+#include "db/deliveries.h"
+#include "service/flow/deliver.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <signal.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+/* ---- a service: the i-th request gets the i-th letter's answer, the last one again and again ---- */
+
+enum { MOST = 16 };
+struct service {
+	const char *plan;
+	int listener;
+	unsigned port;
+	pthread_t thread;
+	size_t n;                        /* requests so far */
+	int64_t at_ms[MOST];             /* when */
+	char head[4096];                 /* of the last request */
+};
+
+static void
+answer(int fd, char what)
+{
+	static const struct { char what; const char *text; } answers[] = {
+		{ 'g', "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
+		{ 'u', "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
+		{ 'l', "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
+		{ 'y', "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 99999999\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
+		{ 'a', "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
+		{ 'm', "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
+		{ 'f', "HTTP/1.1 409 Conflict\r\nContent-Length: 65\r\nConnection: close\r\n\r\n{\"00081198\":{\"Value\":[{\"00081197\":{\"vr\":\"US\",\"Value\":[43264]}}]}}" },
+		{ 'o', "HTTP/1.1 202 Accepted\r\nContent-Length: 65\r\nConnection: close\r\n\r\n{\"00081198\":{\"Value\":[{\"00081197\":{\"vr\":\"US\",\"Value\":[42752]}}]}}" },
+		{ 'w', "HTTP/1.1 200 OK\r\nContent-Length: 65\r\nConnection: close\r\n\r\n{\"00081198\":{\"Value\":[{\"00081197\":{\"vr\":\"US\",\"Value\":[1e300]}}]}}" },
+		{ 'j', "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot JSON!" },
+		{ 'n', "" },                 /* closes without a word */
+	};
+
+	if (what == 'b') {                   /* a body without end */
+		char block[4096];
+		const char *head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+		memset(block, 'x', sizeof block);
+		if (send(fd, head, strlen(head), MSG_NOSIGNAL) > 0)
+			while (send(fd, block, sizeof block, MSG_NOSIGNAL) > 0)
+				;
+	}
+	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+		if (answers[i].what == what)
+			(void)!send(fd, answers[i].text, strlen(answers[i].text), MSG_NOSIGNAL);
+}
+
+static void
+serve_one(struct service *s, int fd)
+{
+	size_t n = 0, body = 0, plan = strlen(s->plan);
+	char *end = NULL, *length;
+	ssize_t k;
+
+	while (end == NULL && n < sizeof s->head - 1 && (k = recv(fd, s->head + n, sizeof s->head - 1 - n, 0)) > 0) {
+		n += (size_t)k;
+		s->head[n] = '\0';
+		end = strstr(s->head, "\r\n\r\n");
+	}
+	if (end == NULL)
+		return;
+	length = strcasestr(s->head, "\r\nContent-Length: ");
+	body = length == NULL ? 0 : strtoul(length + 18, NULL, 10);
+	for (size_t have = n - (size_t)(end + 4 - s->head); have < body;) {
+		char rest[4096];
+		if ((k = recv(fd, rest, sizeof rest, 0)) <= 0)
+			return;
+		have += (size_t)k;
+	}
+	if (s->n < MOST)
+		s->at_ms[s->n++] = clock_monotonic_ms();
+	answer(fd, s->plan[s->n <= plan ? s->n - 1 : plan - 1]);
+}
+
+static void *
+serve(void *arg)
+{
+	struct service *s = arg;
+	int fd;
+
+	while ((fd = accept(s->listener, NULL, NULL)) >= 0) {
+		serve_one(s, fd);
+		shutdown(fd, SHUT_WR);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void
+open_service(struct service *s, const char *plan)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof at;
+
+	memset(s, 0, sizeof *s);
+	s->plan = plan;
+	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s->listener, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(s->listener, 8), 0);
+	assert_int_equal(getsockname(s->listener, (struct sockaddr *)&at, &n), 0);
+	s->port = ntohs(at.sin_port);
+	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void
+close_service(struct service *s)
+{
+	shutdown(s->listener, SHUT_RDWR);
+	pthread_join(s->thread, NULL);
+	close(s->listener);
+}
+
+/* ---- a node with a computed job ---- */
+
+static struct settings *settings;
+static struct node node;
+
+static void
+open_node(const char *more)
+{
+	struct err e = { 0 };
+
+	settings = make_settings(more);
+	if (node_open(&node, settings, &e) != 0)
+		fail_msg("%s", e.text);
+}
+
+static void
+close_node(void)
+{
+	node_close(&node);
+	settings_free(settings);
+}
+
+static int64_t
+add_job(const char *const *destinations, size_t n)
+{
+	struct job_outcome outcome = { "present", "[]", "[]", "[]", "{\"read\":1}" };
+	struct job_input input = { "flair", "1.2.3.4" };
+	struct job j = { .state = JOB_RECEIVING, .study_uid = "1.2.3", .model_name = "m", .model_version = "1", .case_version = 1, .run = 1, .created_ms = clock_ms() }, claimed;
+	char path[SPOOL_PATH], dir[SPOOL_PATH];
+	struct err e = { 0 };
+	int64_t id;
+
+	if (jobs_create(node.db, &j, &id, &e) != 0 || jobs_queue(node.db, id, "{}", "f", &input, 1, "test", &e) != 0 || jobs_claim(node.db, &claimed, &e) != 0)
+		fail_msg("%s", e.text);
+	spool_result(&node, id, "seg.dcm", path);
+	snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (file_make_dirs(dir, 0700, &e) != 0 || file_write(path, "a SEG", 5, &e) != 0 || jobs_computed(node.db, id, claimed.attempt, &outcome, destinations, n, &e) != 0)
+		fail_msg("%s", e.text);
+	job_release(&claimed);
+	return id;
+}
+
+static void
+wait_for_end(int64_t id)
+{
+	for (int i = 0; i < 3000; i++) {
+		struct job j;
+		struct err e;
+		bool is_final;
+
+		assert_int_equal(jobs_get(node.db, id, &j, &e), 0);
+		is_final = job_state_is_final(j.state);
+		job_release(&j);
+		if (is_final)
+			return;
+		assert_true(bell_rest(&node.dispatch, 20));
+	}
+	fail_msg("job %lld does not end", (long long)id);
+}
+
+static void
+delivery_is(int64_t job, const char *destination, enum delivery_state state, int64_t attempts, const char *words)
+{
+	struct delivery *list, *d = NULL;
+	struct err e;
+	size_t n;
+
+	assert_int_equal(deliveries_of_job(node.db, job, &list, &n, &e), 0);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].destination, destination) == 0)
+			d = &list[i];
+	assert_non_null(d);
+	if (d->state != state || d->attempts != attempts || strstr(d->last_error, words) == NULL)
+		fail_msg("%s is %s after %lld attempts: \"%s\"", destination, delivery_state_name(d->state), (long long)d->attempts, d->last_error);
+	free(list);
+}
+
+/* ---- tests ---- */
+
+enum { N_PLANS = 11 };
+static const struct { const char *name, *plan; enum delivery_state state; int64_t attempts; const char *words; } plans[N_PLANS] = {
+	{ "stored", "g", DELIVERY_DELIVERED, 1, "" },
+	{ "notjson", "j", DELIVERY_DELIVERED, 1, "" },            /* the status says it */
+	{ "busy", "u", DELIVERY_GIVEN_UP, 4, "503" },             /* at 0, 1, 3, 5 s: then 4 s are over */
+	{ "later", "lg", DELIVERY_DELIVERED, 2, "" },             /* Retry-After: 3 */
+	{ "never", "yg", DELIVERY_DELIVERED, 2, "" },             /* a Retry-After beyond giving up is not obeyed */
+	{ "token", "a", DELIVERY_REFUSED, 1, "token" },
+	{ "moved", "m", DELIVERY_REFUSED, 1, "302" },             /* no redirect is followed */
+	{ "failed", "f", DELIVERY_REFUSED, 1, "0xA900" },
+	{ "full", "og", DELIVERY_DELIVERED, 2, "" },              /* 202 with A700: passing */
+	{ "strange", "wg", DELIVERY_DELIVERED, 2, "" },           /* 200 with a failed instance and a reason that is no number of 16 bits */
+	{ "endless", "bng", DELIVERY_DELIVERED, 3, "" },
+};
+static struct service services[N_PLANS];
+
+static void
+each_answer_has_its_end(void **state)
+{
+	const char *names[N_PLANS];
+	char more[4000] = "\"retry_delay\": 1, \"retry_max\": 2, \"retry_give_up\": 4, \"destinations\": {";
+	struct deliver *d;
+	struct job j;
+	struct err e = { 0 };
+	int64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < N_PLANS; i++) {
+		size_t n = strlen(more);
+		open_service(&services[i], plans[i].plan);
+		snprintf(more + n, sizeof more - n, "%s\"%s\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\"}%s", i == 0 ? "" : ",", plans[i].name, services[i].port,
+		    i + 1 == N_PLANS ? "}," : "");
+		names[i] = plans[i].name;
+	}
+	open_node(more);
+	id = add_job(names, N_PLANS);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	assert_true(deliver_stop(d));
+	for (size_t i = 0; i < N_PLANS; i++) {
+		close_service(&services[i]);
+		delivery_is(id, plans[i].name, plans[i].state, plans[i].attempts, plans[i].words);
+		assert_int_equal(services[i].n, (size_t)plans[i].attempts);
+		if (strncmp(services[i].head, "POST /web/studies ", 18) != 0)
+			fail_msg("%s: %.60s", plans[i].name, services[i].head);
+		assert_non_null(strcasestr(services[i].head, "\r\nContent-Type: multipart/related; type=\"application/dicom\"; boundary="));
+	}
+	/* doubled: 1 s, 2 s, then the longest again; never early, and not much later */
+	for (size_t i = 1; i < 4; i++) {
+		int64_t gap = services[2].at_ms[i] - services[2].at_ms[i - 1], wanted = i == 1 ? 1000 : 2000;
+		if (gap < wanted - 20 || gap > wanted + 900)
+			fail_msg("gap %zu is %lld ms", i, (long long)gap);
+	}
+	assert_true(services[3].at_ms[1] - services[3].at_ms[0] >= 2980);
+	assert_true(services[4].at_ms[1] - services[4].at_ms[0] < 1900);
+	assert_int_equal(jobs_get(node.db, id, &j, &e), 0);
+	assert_int_equal(j.state, JOB_FAILED);
+	assert_non_null(strstr(j.timings, "\"deliver\""));
+	assert_non_null(strstr(j.timings, "\"read\":1"));
+	job_release(&j);
+	close_node();
+}
+
+/* One that the settings name no more must not keep its job delivering for ever. */
+static void
+a_destination_that_is_no_more(void **state)
+{
+	static const char *const names[] = { "stored", "old" };
+	struct deliver *d;
+	struct err e = { 0 };
+	char more[300];
+	int64_t id;
+
+	(void)state;
+	open_service(&services[0], "g");
+	snprintf(more, sizeof more, "\"destinations\": {\"stored\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\"}},", services[0].port);
+	open_node(more);
+	id = add_job(names, 2);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	delivery_is(id, "stored", DELIVERY_DELIVERED, 1, "");
+	delivery_is(id, "old", DELIVERY_REFUSED, 1, "not in the settings any more");
+	assert_true(deliver_stop(d));
+	close_service(&services[0]);
+	close_node();
+}
+
+static void
+a_result_that_is_lost_is_refused(void **state)
+{
+	static const char *const names[] = { "stored", "peer" };
+	struct deliver *d;
+	struct err e = { 0 };
+	char more[400], path[SPOOL_PATH];
+	int64_t id;
+
+	(void)state;
+	open_service(&services[0], "g");
+	snprintf(more, sizeof more, "\"destinations\": {\"stored\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\"},"
+	         "\"peer\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"127.0.0.1\", \"port\": %u}},", services[0].port, services[0].port);
+	open_node(more);
+	id = add_job(names, 2);
+	spool_result(&node, id, "seg.dcm", path);
+	unlink(path);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	delivery_is(id, "stored", DELIVERY_REFUSED, 1, "cannot read");
+	delivery_is(id, "peer", DELIVERY_REFUSED, 1, "cannot be read");
+	assert_true(deliver_stop(d));
+	close_service(&services[0]);
+	close_node();
+}
+
+/* A service that takes the connection and says nothing: stopping does not wait for it, and the delivery is taken up again. */
+static void
+stop_does_not_wait_for_a_silent_service(void **state)
+{
+	static const char *const names[] = { "silent" };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof at;
+	struct deliver *d;
+	struct err e = { 0 };
+	char more[300];
+	int fd, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int64_t id, began;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+	snprintf(more, sizeof more, "\"destinations\": {\"silent\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\"}},", ntohs(at.sin_port));
+	open_node(more);
+	id = add_job(names, 1);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	fd = accept(listener, NULL, NULL);
+	assert_true(fd >= 0);
+	began = clock_monotonic_ms();
+	assert_true(deliver_stop(d));
+	assert_true(clock_monotonic_ms() - began < 3000);
+	close(fd);
+	close(listener);
+	node_close(&node);
+	assert_int_equal(node_open(&node, settings, &e), 0);
+	delivery_is(id, "silent", DELIVERY_WAITING, 1, "");
+	close_node();
+}
+
+static int
+set_up(void **state)
+{
+	static const char *const none[] = { NULL };
+
+	(void)state;
+	make_studies(none);
+	log_set_level(LOG_ERROR + 1);
+	return dicom_start(&(struct err) { 0 });
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	remove_studies();
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_answer_has_its_end), cmocka_unit_test(a_destination_that_is_no_more), cmocka_unit_test(a_result_that_is_lost_is_refused),
+		cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	alarm(120);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
