@@ -233,7 +233,8 @@ deliver_one(const struct lane *l, const struct delivery *d)
 	send_result(l, &j, &v);
 	if (v.state == DELIVERY_DELIVERED)
 		add_timing(n->db, &j, clock_monotonic_ms() - began);
-	settle(l, d, &j, &v);
+	if (v.state != DELIVERY_WAITING || !atomic_load(&l->all->stopping)) /* interrupted by us: it stays "sending", the next start takes it up at once */
+		settle(l, d, &j, &v);
 	job_release(&j);
 }
 

@@ -48,7 +48,7 @@ n=$((n + 1))
 stop_node
 
 # ---- stopped: the time of the job is over, at every attempt
-write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 4 '"$(limits)"
+write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 3 '"$(limits)"
 start_node "$work/segand.json"
 next_study; send
 for attempt in 1 2; do started_worker $attempt; kill -STOP "$worker"; done
@@ -59,7 +59,7 @@ stop_node
 
 # ---- too little memory: a reason, not a hang (a sanitizer's build needs terabytes of address space and cannot show it)
 case $B in *asan*|*tsan*) ;; *)
-	write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 20 | .worker_memory_mb = 256'
+	write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 3 | .worker_memory_mb = 256'
 	start_node "$work/segand.json"
 	next_study; send
 	ended failed
