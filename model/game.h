@@ -18,13 +18,13 @@ struct game_settings {
 	enum critic_input critic_input;
 	size_t critic_width;           /* 0 = the network's */
 	enum layer_mean layer_mean;
-	double l1_weight, dice_weight; /* segmentor loss = l1_weight * L1 + dice_weight * soft Dice */
+	double l1_weight, dice_weight; /* segmentor loss = l1_weight * L1 + dice_weight * soft Dice; without a critic only the latter */
 	enum dice_over dice_over;
 	enum optimiser optimiser;
 	double lr, critic_lr /* 0 = lr */, alpha, beta1, beta2, eps, clip, bn_momentum;
 };
 
-struct game_losses { double critic, l1, dice, segmentor; }; /* critic: what it minimises, -L; nan when there is none */
+struct game_losses { double critic, l1, dice, segmentor; }; /* critic: what it minimises, -L; critic and l1 are nan when there is none */
 
 struct game;
 struct game *game_new(const struct game_settings *s, unsigned threads, struct err *e);      /* caller: game_free */

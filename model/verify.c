@@ -1,183 +1,13 @@
-/* Reference numbers against this build. The file comes from outside: every size and offset is held against its bounds before it is used.
- * Compared are the forward passes in evaluation, by the straightforward path and by the one that serves. Tensors of the training step (train.*,
- * grad.*, after.*) are not looked at here. */
+/* Reference numbers against this build: the forward passes in evaluation, by the straightforward path and by the one that serves; then the game: a
+ * step's probabilities, losses, gradients and what it leaves, and the losses of the steps after it. Tolerances: SEGAN.md "Reference numbers". */
 #include "model/verify.h"
-#include "config/file.h"
-#include "config/json.h"
+#include "model/game_parts.h"
 #include "model/network.h"
 #include "model/nn/blas.h"
+#include "model/reference.h"
 
 #include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { MAX_BYTES = 1 << 30, MAX_TENSORS = 4096, MAX_SIDE = 4096, MAX_BATCH = 1024, MAX_CHANNELS = 64, MAX_LABELS = 16, MAX_WIDTH = 256 };
-static const size_t max_first_level = 1 << 26; /* values of one map a width: keeps a pass within a few GB */
-
-struct reference {
-	struct json_doc *doc;          /* owns the names */
-	float *values;                 /* NAME.bin */
-	size_t n_values;
-	struct tensor *tensors;
-	size_t n;
-	struct network network;
-	const struct tensor *x;        /* (n, channels, h, w) */
-};
-
-static void
-reference_close(struct reference *r)
-{
-	json_doc_free(r->doc);
-	free(r->values);
-	free(r->tensors);
-}
-
-static const struct tensor *
-find(const void *source, const char *name)
-{
-	const struct reference *r = source;
-
-	for (size_t i = 0; i < r->n; i++)
-		if (strcmp(r->tensors[i].name, name) == 0)
-			return &r->tensors[i];
-	return NULL;
-}
-
-static int
-whole(const struct json *v, double min, double max, size_t *out)
-{
-	double d = json_number(v, min - 1);
-
-	if (json_type(v) != JSON_NUMBER || !(d >= min && d <= max) || d != floor(d))
-		return -1;
-	*out = (size_t)d;
-	return 0;
-}
-
-/* {"name", "shape", "offset"} within the values */
-static int
-read_tensor(const struct reference *r, const struct json *v, struct tensor *t, struct err *e)
-{
-	const struct json *shape = json_get(v, "shape");
-	size_t offset;
-
-	t->name = json_text(json_get(v, "name"));
-	if (!t->name)
-		return err_set(e, ERR_INPUT, "a tensor without a name");
-	if (find(r, t->name))
-		return err_set(e, ERR_INPUT, "the tensor %s is there twice", t->name);
-	if (json_type(shape) != JSON_ARRAY || json_size(shape) > WEIGHTS_MAX_DIMS)
-		return err_set(e, ERR_INPUT, "the tensor %s has no shape of at most %d dimensions", t->name, WEIGHTS_MAX_DIMS);
-	t->size = 1;
-	for (const struct json *d = json_first(shape); d; d = json_next(d)) {
-		if (whole(d, 1, MAX_BYTES, &t->dims[t->n_dims]) != 0 || __builtin_mul_overflow(t->size, t->dims[t->n_dims], &t->size))
-			return err_set(e, ERR_INPUT, "the tensor %s has no possible shape", t->name);
-		t->n_dims++;
-	}
-	if (whole(json_get(v, "offset"), 0, MAX_BYTES, &offset) != 0 || offset % sizeof(float) != 0)
-		return err_set(e, ERR_INPUT, "the tensor %s has no offset that is a multiple of 4", t->name);
-	offset /= sizeof(float);
-	if (offset > r->n_values || t->size > r->n_values - offset)
-		return err_set(e, ERR_INPUT, "the tensor %s lies outside the numbers", t->name);
-	t->values = r->values + offset;
-	return 0;
-}
-
-static int
-read_tensors(struct reference *r, struct err *e)
-{
-	const struct json *list = json_get(json_root(r->doc), "tensors");
-
-	if (json_type(list) != JSON_ARRAY || json_size(list) == 0 || json_size(list) > MAX_TENSORS)
-		return err_set(e, ERR_INPUT, "\"tensors\" is not a list of 1 to %d tensors", MAX_TENSORS);
-	r->tensors = calloc(json_size(list), sizeof *r->tensors);
-	if (!r->tensors)
-		return err_set(e, ERR_LIMIT, "no memory for the reference");
-	for (const struct json *v = json_first(list); v; v = json_next(v)) {
-		if (read_tensor(r, v, &r->tensors[r->n], e) != 0)
-			return -1;
-		r->n++;
-	}
-	return 0;
-}
-
-/* v absent: the first word. */
-static int
-read_word(const struct json *v, const char *key, const char *const words[2], struct err *e)
-{
-	for (int i = 0; i < 2; i++)
-		if ((!v && i == 0) || (json_text(v) && strcmp(json_text(v), words[i]) == 0))
-			return i;
-	return err_set(e, ERR_INPUT, "\"%s\" must be \"%s\" or \"%s\"", key, words[0], words[1]);
-}
-
-static int
-read_network(struct reference *r, struct err *e)
-{
-	static const char *const kinds[2] = { [NETWORK_SEGAN] = "segan", [NETWORK_UNET] = "unet" };
-	static const char *const skips[2] = { [SKIP_SUM] = "sum", [SKIP_CONCAT] = "concat" };
-	const struct json *root = json_root(r->doc);
-	struct network *n = &r->network;
-	int kind = read_word(json_get(root, "segmentor"), "segmentor", kinds, e), skip;
-
-	if (kind < 0)
-		return -1;
-	skip = read_word(json_get(root, "skip"), "skip", skips, e);
-	if (skip < 0)
-		return -1;
-	n->kind = (enum network_kind)kind;
-	n->skip = (enum network_skip)skip;
-	if (whole(json_get(root, "channels"), 1, MAX_CHANNELS, &n->channels) != 0 || whole(json_get(root, "labels"), 1, MAX_LABELS, &n->labels) != 0 ||
-	    whole(json_get(root, "width"), 1, MAX_WIDTH, &n->width) != 0)
-		return err_set(e, ERR_INPUT, "\"channels\", \"labels\" and \"width\" must be from 1 to %d, %d and %d", MAX_CHANNELS, MAX_LABELS, MAX_WIDTH);
-	n->leaky_slope = json_number(json_get(root, "leaky_slope"), 0.2);
-	n->bn_eps = json_number(json_get(root, "bn_eps"), 1e-5);
-	if (!(n->leaky_slope >= 0 && n->leaky_slope <= 1) || !(n->bn_eps > 0 && n->bn_eps <= 1))
-		return err_set(e, ERR_INPUT, "\"leaky_slope\" must be from 0 to 1, \"bn_eps\" over 0, up to 1");
-	if (json_bool(json_get(root, "align_corners"), false))
-		return err_set(e, ERR_INPUT, "\"align_corners\" must be false: the network resizes with half-pixel centres");
-	return 0;
-}
-
-static int
-check_input(struct reference *r, struct err *e)
-{
-	const struct tensor *x = r->x = find(r, "x");
-
-	if (!x || x->n_dims != 4 || x->dims[1] != r->network.channels)
-		return err_set(e, ERR_INPUT, "there is no tensor x of shape (batch, %zu, height, cols)", r->network.channels);
-	if (x->dims[0] > MAX_BATCH || x->dims[2] > MAX_SIDE || x->dims[3] > MAX_SIDE ||
-	    x->dims[0] * x->dims[2] * x->dims[3] > max_first_level / r->network.width)
-		return err_set(e, ERR_INPUT, "x is too large for a reference: %zu slices of %zu x %zu at width %zu", x->dims[0], x->dims[2], x->dims[3],
-			r->network.width);
-	return 0;
-}
-
-/* NAME.json -> NAME.bin beside it */
-static int
-load_values(struct reference *r, const char *json_path, struct err *e)
-{
-	char path[4096];
-	size_t n = strlen(json_path), bytes;
-
-	if (n < 5 || strcmp(json_path + n - 5, ".json") != 0 || n >= sizeof path)
-		return err_set(e, ERR_INPUT, "a reference is NAME.json with NAME.bin beside it");
-	snprintf(path, sizeof path, "%.*s.bin", (int)(n - 5), json_path);
-	r->values = (float *)(void *)file_read(path, MAX_BYTES, &bytes, e);
-	r->n_values = r->values ? bytes / sizeof(float) : 0;
-	return r->values ? 0 : -1;
-}
-
-static int
-reference_open(struct reference *r, const char *json_path, struct err *e)
-{
-	r->doc = json_load(json_path, 0, e);
-	if (!r->doc || load_values(r, json_path, e) != 0)
-		return -1;
-	return read_tensors(r, e) != 0 || read_network(r, e) != 0 ? -1 : check_input(r, e);
-}
 
 /* What is compared, and how closely (SEGAN.md "Reference numbers"). */
 enum output { LOGITS, PROBABILITY };
@@ -230,7 +60,7 @@ relative_error(const struct node *got, const struct tensor *want)
 static int
 compare(const struct reference *r, const struct check *c, const struct network_pass *pass, struct listener *to, struct err *e)
 {
-	const struct tensor *want = find(r, c->tensor);
+	const struct tensor *want = reference_find(r, c->tensor);
 	const struct node *got = c->output == LOGITS ? pass->logits : pass->probability;
 	struct verify_line l = { .tensor = c->tensor, .path = c->path, .tolerance = c->tolerance };
 
@@ -274,7 +104,7 @@ run(const struct reference *r, struct listener *to, struct err *e)
 
 	if (!serving)
 		goto out;
-	if (network_define(plain, &r->network, NETWORK_PLAIN, e) != 0 || network_fill(plain, find, r, e) != 0)
+	if (network_define(plain, &r->network, NETWORK_PLAIN, e) != 0 || network_fill(plain, reference_find, r, e) != 0)
 		goto out;
 	if (network_define(serving, &r->network, NETWORK_SERVING, e) != 0 || network_fold(plain, serving, r->network.bn_eps, e) != 0)
 		goto out;
@@ -283,6 +113,185 @@ run(const struct reference *r, struct listener *to, struct err *e)
 out:
 	parameters_free(plain);
 	parameters_free(serving);
+	return result;
+}
+
+/* ---- training: one step, then nine more ---- */
+
+enum { CURVE = 3 };                            /* critic, L1, segmentor: a row of "loss_curve" */
+
+/* The fast path's gradients carry the rounding of its products; what RMSProp makes of a gradient near 0 in its first step is not looked at there. */
+static const struct play { const char *path; bool exact; double probability, losses, gradients, curve; } plays[] = {
+	{ "plain", true, 1e-5, 1e-5, 1e-4, 1e-3 },
+	{ "fast", false, 1e-4, 1e-4, 1e-3, 1e-3 },
+};
+
+/* One run of the game over the reference. */
+struct match { const struct reference *r; const struct play *play; struct game *game; struct listener *to; };
+
+static void
+tell(const struct match *m, const char *tensor, double error, double tolerance)
+{
+	struct verify_line l = { .tensor = tensor, .path = m->play->path, .error = error, .tolerance = tolerance, .within = error <= tolerance };
+
+	m->to->within = m->to->within && l.within;
+	m->to->n_lines++;
+	m->to->line(m->to->arg, &l);
+}
+
+/* max|a-b|, and with relative that / max|b|; infinite as soon as a value is no number. */
+static double
+distance(const float *a, const float *b, size_t n, bool relative)
+{
+	double difference = 0, scale = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!isfinite(a[i]) || !isfinite(b[i]))
+			return INFINITY;
+		difference = fmax(difference, fabs((double)a[i] - b[i]));
+		scale = fmax(scale, fabs((double)b[i]));
+	}
+	return difference == 0 || !relative ? difference : difference / scale;
+}
+
+/* The parameter that "grad.NAME" or "after.NAME" is about. */
+static struct parameter *
+parameter_of(const struct game *g, const char *name, const struct tensor *want, struct err *e)
+{
+	struct parameter *p = parameters_find(game_segmentor(g), name);
+
+	if (!p && game_critic(g))
+		p = parameters_find(game_critic(g), name);
+	if (p && p->size == want->size)
+		return p;
+	err_set(e, ERR_INPUT, "the tensor %s has no parameter of its shape", want->name);
+	return NULL;
+}
+
+/* grad.*: 1e-4 of the largest; after.*: half a learning rate (RMSProp divides by the gradient's own size in its first step). */
+static int
+compare_parameters(const struct match *m, struct err *e)
+{
+	const struct reference *r = m->r;
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct tensor *want = &r->tensors[i];
+		const bool is_gradient = strncmp(want->name, "grad.", 5) == 0, is_after = m->play->exact && strncmp(want->name, "after.", 6) == 0;
+		const struct parameter *p;
+
+		if (!is_gradient && !is_after)
+			continue;
+		p = parameter_of(m->game, want->name + (is_gradient ? 5 : 6), want, e);
+		if (!p)
+			return -1;
+		if (is_gradient && !p->gradient)
+			return err_set(e, ERR_INPUT, "the tensor %s: nothing trains it", want->name);
+		if (is_gradient)
+			tell(m, want->name, distance(p->gradient, want->values, want->size, true), m->play->gradients);
+		else
+			tell(m, want->name, distance(p->value, want->values, want->size, false), 0.5 * r->game.lr);
+	}
+	return 0;
+}
+
+static double
+loss_error(double got, const struct json *want)
+{
+	double b = json_number(want, NAN);
+
+	return isnan(b) ? (json_type(want) == JSON_NULL ? 0 : INFINITY) : got == b ? 0 : fabs(got - b) / fabs(b);
+}
+
+/* "scalars": the losses of the first step. */
+static void
+compare_losses(const struct match *m, const struct game_losses *l)
+{
+	const struct json *scalars = json_get(json_root(m->r->doc), "scalars");
+	const struct { const char *key, *name; double value; } losses[CURVE] = {
+		{ "critic_loss", "scalars.critic_loss", l->critic }, { "segmentor_l1", "scalars.segmentor_l1", l->l1 },
+		{ "segmentor_loss", "scalars.segmentor_loss", l->segmentor },
+	};
+
+	for (size_t i = 0; i < CURVE; i++)
+		if (json_get(scalars, losses[i].key))
+			tell(m, losses[i].name, loss_error(losses[i].value, json_get(scalars, losses[i].key)), m->play->losses);
+}
+
+/* A row of "loss_curve": the largest error of its three losses, of the largest so far. */
+static double
+row_error(const struct json *row, const struct game_losses *l, double worst)
+{
+	const double got[CURVE] = { l->critic, l->l1, l->segmentor };
+	const struct json *want = json_first(row);
+
+	for (size_t i = 0; i < CURVE; i++, want = json_next(want))
+		worst = fmax(worst, want ? loss_error(got[i], want) : INFINITY);
+	return worst;
+}
+
+static int
+step(const struct match *m, struct game_losses *l, struct err *e)
+{
+	const struct tensor *x = m->r->x;
+
+	return game_step(m->game, x->values, m->r->truth->values, x->dims[0], x->dims[2], x->dims[3], l, e);
+}
+
+/* The first step was done with losses l; the others follow. */
+static int
+compare_curve(const struct match *m, struct game_losses *l, struct err *e)
+{
+	const struct json *row = json_first(json_get(json_root(m->r->doc), "loss_curve"));
+	double worst;
+
+	if (!row)
+		return 0;
+	worst = row_error(row, l, 0);
+	while ((row = json_next(row)) != NULL) {
+		if (step(m, l, e) == 0)
+			worst = row_error(row, l, worst);
+		else if (e->code == ERR_STATE)
+			worst = INFINITY;
+		else
+			return -1;
+	}
+	tell(m, "loss_curve", worst, m->play->curve);
+	return 0;
+}
+
+static int
+play(const struct match *m, struct err *e)
+{
+	const struct tensor *probability = reference_find(m->r, "train.probability");
+	struct parameters *critic = game_critic(m->game);
+	struct game_losses l;
+
+	if (network_fill(game_segmentor(m->game), reference_find, m->r, e) != 0 || (critic && network_fill(critic, reference_find, m->r, e) != 0))
+		return -1;
+	if (m->play->exact)
+		game_set_exact(m->game);
+	if (step(m, &l, e) != 0) {
+		if (e->code != ERR_STATE)
+			return -1;
+		tell(m, "scalars", INFINITY, m->play->losses);
+		return 0;
+	}
+	if (probability && probability->size == m->r->truth->size)
+		tell(m, probability->name, distance(game_prediction(m->game), probability->values, probability->size, true), m->play->probability);
+	compare_losses(m, &l);
+	return compare_parameters(m, e) != 0 ? -1 : compare_curve(m, &l, e);
+}
+
+static int
+run_games(const struct reference *r, struct listener *to, struct err *e)
+{
+	int result = 0;
+
+	for (size_t i = 0; r->truth && result == 0 && i < sizeof plays / sizeof *plays; i++) {
+		struct match m = { r, &plays[i], game_new(&r->game, 1, e), to };
+		result = m.game ? play(&m, e) : -1;
+		game_free(m.game);
+	}
 	return result;
 }
 
@@ -296,7 +305,7 @@ verify_file(const char *json_path, void (*line)(void *arg, const struct verify_l
 	blas_one_thread();
 	*within = false;
 	if (reference_open(&r, json_path, e) == 0)
-		result = run(&r, &to, e);
+		result = run(&r, &to, e) != 0 ? -1 : run_games(&r, &to, e);
 	if (result == 0 && to.n_lines == 0)
 		result = err_set(e, ERR_INPUT, "nothing in it can be compared");
 	if (result == 0)

@@ -13,3 +13,5 @@ void weights_free(struct weights *w);
 size_t weights_size(const struct weights *w);
 const struct tensor *weights_at(const struct weights *w, size_t i);          /* borrowed */
 const struct tensor *weights_find(const struct weights *w, const char *name); /* NULL when absent; borrowed */
+/* Writes a file that weights_load reads: whole or not at all. */
+int weights_write(const char *path, const struct tensor *tensors, size_t n, struct err *e);

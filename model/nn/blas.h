@@ -8,8 +8,8 @@ void blas_one_thread(void);                /* process-wide; call before the firs
 const char *blas_core(void);               /* name of the kernels in use, "SkylakeX"; static */
 
 /* c (m, n) = a (m, k) * b (k, n) + beta * c, row-major; with a_turned a is stored as (k, m), with b_turned b as (n, k); lda, ldb, ldc: floats from one
- * stored row to the next. */
-struct product { size_t m, n, k; const float *a; bool a_turned; size_t lda; const float *b; bool b_turned; size_t ldb; float beta, *c; size_t ldc; };
+ * stored row to the next. exact: every sum in double, rounded once, and slow: what the fast products are measured by. */
+struct product { size_t m, n, k; const float *a; bool a_turned; size_t lda; const float *b; bool b_turned; size_t ldb; float beta, *c; size_t ldc; bool exact; };
 void blas_product(const struct product *p);
 
 /* c (m, n) = a (m, k) * b (k, n) + beta * c, row-major; ldc: floats from one row of c to the next, b and a are dense. */

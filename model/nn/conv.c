@@ -93,7 +93,8 @@ forward_slice(void *arg, size_t i, unsigned lane)
 	for (size_t row = 0; row < p->rows; row += p->band) {
 		size_t n = band_rows(p, row);
 		patches_fill(p, x, row, n, matrix);
-		blas_multiply(maps, n * p->cols, k, w->self->parameter[0]->value, matrix, own->s.bias ? 1.0f : 0.0f, y + row * p->cols, plane);
+		blas_product(&(struct product){ .m = maps, .n = n * p->cols, .k = k, .a = w->self->parameter[0]->value, .lda = k, .b = matrix, .ldb = n * p->cols,
+			.beta = own->s.bias ? 1 : 0, .c = y + row * p->cols, .ldc = plane, .exact = w->run->exact });
 	}
 }
 
@@ -128,9 +129,9 @@ backward_same(const struct work *w, size_t i, float *matrix, const float *turned
 	for (size_t row = 0; row < p->rows; row += p->band) {
 		const size_t n = band_rows(p, row) * p->cols, at = row * p->cols;
 		patches_fill(p, dy, row, band_rows(p, row), matrix);
-		blas_multiply(c, n, k, turned, matrix, w->self->first[0] ? 0.0f : 1.0f, dx + at, plane);
+		blas_product(&(struct product){ c, n, k, turned, false, k, matrix, false, n, w->self->first[0] ? 0 : 1, dx + at, plane, w->run->exact });
 		if (sum)
-			blas_product(&(struct product){ c, k, n, x + at, false, plane, matrix, true, n, 1, sum, k });
+			blas_product(&(struct product){ c, k, n, x + at, false, plane, matrix, true, n, 1, sum, k, w->run->exact });
 	}
 }
 
@@ -149,10 +150,10 @@ backward_any(const struct work *w, size_t i, float *matrix, float *sum, float *d
 		const size_t rows = band_rows(p, row), n = rows * p->cols, at = row * p->cols;
 		if (sum) {
 			patches_fill(p, x, row, rows, matrix);
-			blas_product(&(struct product){ maps, k, n, dy + at, false, plane, matrix, true, n, 1, sum, k });
+			blas_product(&(struct product){ maps, k, n, dy + at, false, plane, matrix, true, n, 1, sum, k, w->run->exact });
 		}
 		if (dx) {
-			blas_product(&(struct product){ k, n, maps, w->self->parameter[0]->value, true, k, dy + at, false, plane, 0, matrix, n });
+			blas_product(&(struct product){ k, n, maps, w->self->parameter[0]->value, true, k, dy + at, false, plane, 0, matrix, n, w->run->exact });
 			patches_add(p, matrix, row, rows, dx);
 		}
 	}

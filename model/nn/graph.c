@@ -13,7 +13,7 @@ struct graph {
 	struct parameters *parameters;
 	struct node *nodes[GRAPH_MAX_NODES];
 	size_t n;
-	bool failed;
+	bool failed, exact;
 	struct err error;              /* the first one met while building */
 	struct team *team;             /* borrowed; NULL: the caller alone */
 	float *values, *gradients, *states, *scratch, *shared; /* the arenas; NULL until planned */
@@ -144,6 +144,13 @@ graph_set_team(struct graph *g, struct team *t)
 {
 	assert(!g->values);
 	g->team = t;
+}
+
+void
+graph_set_exact(struct graph *g)
+{
+	assert(!g->values);
+	g->exact = true;
 }
 
 /* A piece of an arena from moment `begin` to moment `last`, both included. size 0: nothing is needed. */
@@ -319,7 +326,7 @@ graph_plan(struct graph *g, enum plan plan, struct err *e)
 void
 graph_forward(struct graph *g)
 {
-	const struct run run = { .team = g->team, .scratch = g->scratch, .lane_stride = g->lane_stride, .shared = g->shared };
+	const struct run run = { .team = g->team, .scratch = g->scratch, .lane_stride = g->lane_stride, .shared = g->shared, .exact = g->exact };
 
 	assert(g->scratch);
 	for (size_t i = 0; i < g->n; i++)
@@ -330,7 +337,7 @@ graph_forward(struct graph *g)
 void
 graph_backward(struct graph *g, struct backward what)
 {
-	const struct run run = { g->team, g->scratch, g->lane_stride, g->shared, what.slices, what.parameters, what.inputs };
+	const struct run run = { g->team, g->scratch, g->lane_stride, g->shared, g->exact, what.slices, what.parameters, what.inputs };
 
 	assert(g->gradients);
 	for (size_t i = g->n; i-- > 0;) {

@@ -17,6 +17,7 @@ struct run {
 	float *scratch;                /* of lane 0: node->scratch floats, aligned, content undefined */
 	size_t lane_stride;            /* from one lane's scratch to the next one's */
 	float *shared;                 /* node->shared floats for all lanes, content undefined; backward only */
+	bool exact;                    /* see graph_set_exact */
 	/* backward only */
 	size_t slices;                 /* only the first so many slices have a gradient */
 	bool parameters, inputs;       /* whose gradients are wanted; inputs: of the graph's input nodes */
@@ -66,6 +67,8 @@ struct node *graph_add(struct graph *g, const struct op *op, size_t n_in, struct
 /* Gives node the parameter "NAME.SUFFIX" as its next one. node may be NULL. */
 void graph_use(struct graph *g, struct node *node, enum parameter_kind kind, const char *name, const char *suffix, size_t n_dims, const size_t *dims);
 void graph_set_team(struct graph *g, struct team *t);                       /* borrows t; before the plan */
+/* Every product of matrices is summed in double: slow, and what rounding there is comes from the values alone. For reference numbers. Before the plan. */
+void graph_set_exact(struct graph *g);
 /* Plans the memory (and that of the parameters, if it is the first graph over them). Nothing is allocated after it. ERR_INPUT: what building ran into. */
 int graph_plan(struct graph *g, enum plan plan, struct err *e);
 void graph_forward(struct graph *g);

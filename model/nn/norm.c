@@ -6,6 +6,7 @@
 #include <math.h>
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE };        /* order of the parameters */
+enum { HIGH, LOW, SPREAD, N_STATISTICS };      /* of a map in a group: mean = HIGH + LOW, variance */
 enum { BLOCK = 256, LANES = 16 };             /* values summed in float before a double takes them; independent sums of such a block */
 
 struct norm_node { double eps; size_t groups; };
@@ -64,15 +65,15 @@ norm_batch_shape(struct node *self, struct err *e)
 	if (own->groups == 0 || self->in[0]->shape.n % own->groups != 0)
 		return err_set(e, ERR_INPUT, "%zu slices are no %zu equal groups", self->in[0]->shape.n, own->groups);
 	self->shape = self->in[0]->shape;
-	self->n_state = 2 * own->groups * self->shape.c;
+	self->n_state = N_STATISTICS * own->groups * self->shape.c;
 	return 0;
 }
 
-/* Mean and biased variance of map c in a group, kept in floats. borrowed. */
+/* Of map c in a group: mean (a float, and what that float lacks) and biased variance. borrowed. */
 static float *
 statistics(const struct node *self, size_t group, size_t c)
 {
-	return self->state + 2 * (group * self->shape.c + c);
+	return self->state + N_STATISTICS * (group * self->shape.c + c);
 }
 
 static size_t
@@ -135,9 +136,22 @@ take_statistics(const struct node *self, size_t group, size_t c)
 {
 	const double n = (double)group_slices(self) * (double)shape_plane(self->shape);
 	float *to = statistics(self, group, c);
+	struct moments m;
 
-	to[0] = (float)(group_moments(self, group, c, 0).sum / n);
-	to[1] = (float)(group_moments(self, group, c, to[0]).squares / n);
+	to[HIGH] = (float)(group_moments(self, group, c, 0).sum / n);
+	m = group_moments(self, group, c, to[HIGH]);
+	to[LOW] = (float)(m.sum / n);
+	to[SPREAD] = (float)(m.squares / n - m.sum / n * (m.sum / n));
+}
+
+/* y = (x - mean) * scale + shift over n values */
+static void
+normalise(const float *x, size_t n, const float *mean, float scale, float shift, float *y)
+{
+	const float high = mean[HIGH], low = shift - mean[LOW] * scale;
+
+	for (size_t i = 0; i < n; i++)
+		y[i] = (x[i] - high) * scale + low;
 }
 
 static void
@@ -147,15 +161,14 @@ batch_forward_map(void *arg, size_t item, unsigned lane)
 	const struct norm_node *own = self->settings;
 	const size_t group = item / self->shape.c, c = item % self->shape.c, plane = shape_plane(self->shape), slices = group_slices(self);
 	const float *s = statistics(self, group, c);
-	double scale, shift;
+	double scale;
 
 	(void)lane;
 	take_statistics(self, group, c);
-	scale = self->parameter[WEIGHT]->value[c] / sqrt(s[1] + own->eps);
-	shift = self->parameter[BIAS]->value[c] - s[0] * scale;
+	scale = self->parameter[WEIGHT]->value[c] / sqrt(s[SPREAD] + own->eps);
 	for (size_t i = group * slices; i < (group + 1) * slices; i++) {
 		size_t at = (i * self->shape.c + c) * plane;
-		affine(self->in[0]->value + at, plane, (float)scale, (float)shift, self->value + at);
+		normalise(self->in[0]->value + at, plane, s, (float)scale, self->parameter[BIAS]->value[c], self->value + at);
 	}
 }
 
@@ -196,17 +209,17 @@ moments_with(const float *dy, const float *x, size_t n, float mean)
 }
 
 /* With z = (x - mean) / deviation: dx = weight / deviation * (dy - mean of dy - z * mean of dy z), over n values of a map. */
-struct slope { float dy, x, shift; };         /* dx = dy * slope.dy + x * slope.x + slope.shift */
+struct slope { float mean, dy, x, shift; };   /* dx = dy * slope.dy + (x - mean) * slope.x + slope.shift */
 
 static void
 pass_on(const float *dy, const float *x, size_t n, struct slope s, bool first, float *dx)
 {
 	if (first)
 		for (size_t i = 0; i < n; i++)
-			dx[i] = dy[i] * s.dy + x[i] * s.x + s.shift;
+			dx[i] = dy[i] * s.dy + (x[i] - s.mean) * s.x + s.shift;
 	else
 		for (size_t i = 0; i < n; i++)
-			dx[i] += dy[i] * s.dy + x[i] * s.x + s.shift;
+			dx[i] += dy[i] * s.dy + (x[i] - s.mean) * s.x + s.shift;
 }
 
 /* Map c of one group: the gradient of the input; what it adds to those of weight and bias. */
@@ -218,19 +231,18 @@ backward_group(const struct work *w, size_t group, size_t c)
 	const size_t begin = (group * slices * self->shape.c + c) * plane;
 	const double n = (double)slices * (double)plane;
 	const float *s = statistics(self, group, c);
-	const double inverse = 1 / sqrt(s[1] + ((const struct norm_node *)self->settings)->eps), scale = self->parameter[WEIGHT]->value[c] * inverse;
+	const double inverse = 1 / sqrt(s[SPREAD] + ((const struct norm_node *)self->settings)->eps), scale = self->parameter[WEIGHT]->value[c] * inverse;
 	float *dx = node_gradient(self, 0, w->run);
 	struct moments total = { 0, 0 };
 	struct slope slope;
 
 	for (size_t i = 0; i < slices; i++) {
-		struct moments m = moments_with(self->gradient + begin + i * step, self->in[0]->value + begin + i * step, plane, s[0]);
+		struct moments m = moments_with(self->gradient + begin + i * step, self->in[0]->value + begin + i * step, plane, s[HIGH]);
 		total.sum += m.sum;
-		total.squares += m.squares * inverse;
+		total.squares += (m.squares - m.sum * s[LOW]) * inverse;
 	}
-	slope.dy = (float)scale;
-	slope.x = (float)(-scale * inverse * total.squares / n);
-	slope.shift = (float)(scale * (s[0] * inverse * total.squares / n - total.sum / n));
+	slope = (struct slope){ .mean = s[HIGH], .dy = (float)scale, .x = (float)(-scale * inverse * total.squares / n) };
+	slope.shift = (float)(-scale * total.sum / n - slope.x * s[LOW]);
 	for (size_t i = 0; dx && i < slices; i++)
 		pass_on(self->gradient + begin + i * step, self->in[0]->value + begin + i * step, plane, slope, self->first[0], dx + begin + i * step);
 	return total;
@@ -314,8 +326,8 @@ norm_move_statistics(struct graph *g, double momentum)
 			const size_t c = item % node->shape.c;
 			const double n = (double)group_slices(node) * (double)shape_plane(node->shape);
 			const float *s = statistics(node, item / node->shape.c, c);
-			move(&node->parameter[MEAN]->value[c], s[0], momentum);
-			move(&node->parameter[VARIANCE]->value[c], n > 1 ? s[1] * n / (n - 1) : s[1], momentum);
+			move(&node->parameter[MEAN]->value[c], (double)s[HIGH] + s[LOW], momentum);
+			move(&node->parameter[VARIANCE]->value[c], n > 1 ? s[SPREAD] * n / (n - 1) : s[SPREAD], momentum);
 		}
 	}
 }

@@ -85,7 +85,8 @@ forward_slice(void *arg, size_t i, unsigned lane)
 
 	for (size_t row = 0; row < in.h; row += own->band) {
 		size_t rows = in.h - row < own->band ? in.h - row : own->band, n = rows * in.w;
-		blas_product(&(struct product){ out.c * 4, n, in.c, w->self->parameter[0]->value, true, out.c * 4, x + row * in.w, false, in.h * in.w, 0, product, n });
+		blas_product(&(struct product){ out.c * 4, n, in.c, w->self->parameter[0]->value, true, out.c * 4, x + row * in.w, false, in.h * in.w, 0, product, n,
+			w->run->exact });
 		scatter(product, rows, out, w->self->parameter[1]->value, y + 2 * row * out.w);
 	}
 }
@@ -112,9 +113,10 @@ backward_slice(const struct work *w, size_t i, float *matrix, float *sum)
 		size_t rows = in.h - row < own->band ? in.h - row : own->band, n = rows * in.w, at = row * in.w;
 		gather(dy + 2 * row * out.w, rows, out, matrix);
 		if (dx)
-			blas_multiply(in.c, n, k, w->self->parameter[0]->value, matrix, w->self->first[0] ? 0.0f : 1.0f, dx + i * in.c * plane + at, plane);
+			blas_product(&(struct product){ in.c, n, k, w->self->parameter[0]->value, false, k, matrix, false, n, w->self->first[0] ? 0 : 1,
+				dx + i * in.c * plane + at, plane, w->run->exact });
 		if (sum)
-			blas_product(&(struct product){ in.c, k, n, x + at, false, plane, matrix, true, n, 1, sum, k });
+			blas_product(&(struct product){ in.c, k, n, x + at, false, plane, matrix, true, n, 1, sum, k, w->run->exact });
 	}
 }
 
