@@ -181,6 +181,15 @@ value_of(const struct log_line *line, const struct curve *c)
 	return v;
 }
 
+static bool
+is_measured(const struct train_log *l, const struct curve *c)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (isfinite(value_of(&l->lines[i], c)))
+			return true;
+	return false;
+}
+
 static void
 range_of(const struct train_log *l, int panel, double range[2])
 {
@@ -252,7 +261,7 @@ train_log_draw(const struct train_log *l, struct err *e)
 		range_of(l, panel, range);
 		draw_frame(f, panel, range, l->lines[l->n - 1].step);
 		for (size_t k = 0; k < N_CURVES; k++)
-			if (curves[k].panel == panel)
+			if (curves[k].panel == panel && is_measured(l, &curves[k]))
 				draw_curve(f, l, &curves[k], range, at_name++);
 	}
 	fputs("</svg>\n", f);

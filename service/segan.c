@@ -18,6 +18,7 @@ static const struct command {
 	{ "dataset", "create SET, show SET: pack cases for training and evaluation", command_dataset, false },
 	{ "evaluate", "--model NAME --data SET: a model against the truth of held-back cases", command_evaluate, true },
 	{ "model", "list, show, add, export, verify, promote, rollback", command_model, true },
+	{ "train", "--data SET --out RUN: train a model on a data set", command_train, true },
 	{ "jobs", "list, show, retry, cancel the jobs of a node", command_jobs, false },
 	{ "send", "DESTINATION FILE...: store files at a peer", command_send, false },
 	{ "echo", "DESTINATION: does the peer answer?", command_echo, false },

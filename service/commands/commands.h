@@ -6,6 +6,7 @@ int command_segment(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_dataset(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
+int command_train(int argc, char **argv);
 int command_model(int argc, char **argv);
 int command_jobs(int argc, char **argv);
 int command_send(int argc, char **argv);
