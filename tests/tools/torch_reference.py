@@ -3,6 +3,7 @@
 Prints the Dice against the mask. Needs python3-torch, python3-nibabel. Axial volumes on the model's own spacing only (the LGG files)."""
 import json, struct, sys
 import nibabel as nib, numpy as np, torch, torch.nn.functional as F
+from torch import nn
 
 
 def load(folder):
@@ -25,18 +26,71 @@ def prepare(v, norm):
     return np.clip((v - low) / (high - low), *norm['clip']), float(np.clip((0 - low) / (high - low), *norm['clip']))
 
 
-def segmentor(x, w, eps, slope):
-    def bn(t, name): return F.batch_norm(t, w[name + '.running_mean'], w[name + '.running_var'], w[name + '.weight'], w[name + '.bias'], False, 0, eps)
-    skips = []
-    for i in range(1, 5):
-        p = 'segmentor.enc%d' % i
-        x = F.conv2d(x, w[p + '.conv.weight'], w.get(p + '.conv.bias'), 2, 1)
-        x = F.leaky_relu(x if i == 1 else bn(x, p + '.bn'), slope)
-        skips.append(x)
-    for i in (3, 2, 1):
-        p = 'segmentor.dec%d' % i
-        x = F.relu(bn(F.conv2d(F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False), w[p + '.conv.weight'], None, 1, 1), p + '.bn')) + skips[i - 1]
-    return torch.sigmoid(F.conv2d(F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False), w['segmentor.out.conv.weight'], w['segmentor.out.conv.bias'], 1, 1))
+def up2(x): return F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+
+
+def level(**layers):
+    m = nn.Module()
+    for name, layer in layers.items(): setattr(m, name, layer)
+    return m
+
+
+class Segan(nn.Module):
+    def __init__(self, c, net):
+        super().__init__()
+        w, labels, self.slope, self.concat = net['width'], net['labels'], net['leaky_slope'], net['skip'] == 'concat'
+        bn = lambda n: nn.BatchNorm2d(n, eps=net['bn_eps'])
+        self.enc1 = level(conv=nn.Conv2d(c, w, 4, 2, 1))
+        for i in (2, 3, 4): setattr(self, 'enc%d' % i, level(conv=nn.Conv2d(w << i - 2, w << i - 1, 4, 2, 1, bias=False), bn=bn(w << i - 1)))
+        for i in (3, 2, 1): setattr(self, 'dec%d' % i, level(conv=nn.Conv2d((w << i) * (2 if self.concat and i < 3 else 1), w << i - 1, 3, 1, 1, bias=False), bn=bn(w << i - 1)))
+        self.out = level(conv=nn.Conv2d(2 * w if self.concat else w, labels, 3, 1, 1))
+
+    def forward(self, x):
+        skips = []
+        for i in (1, 2, 3, 4):
+            m = getattr(self, 'enc%d' % i)
+            x = m.conv(x)
+            x = F.leaky_relu(m.bn(x) if i > 1 else x, self.slope)
+            skips.append(x)
+        for i in (3, 2, 1):
+            m = getattr(self, 'dec%d' % i)
+            x = F.relu(m.bn(m.conv(up2(x))))
+            x = torch.cat([skips[i - 1], x], 1) if self.concat else x + skips[i - 1]
+        return torch.sigmoid(self.out.conv(up2(x)))
+
+
+class Unet(nn.Module):
+    def __init__(self, c, net):
+        super().__init__()
+        w, bn = net['width'], lambda n: nn.BatchNorm2d(n, eps=net['bn_eps'])
+        two = lambda a, b, **more: level(conv1=nn.Conv2d(a, b, 3, 1, 1, bias=False), bn1=bn(b), conv2=nn.Conv2d(b, b, 3, 1, 1, bias=False), bn2=bn(b), **more)
+        for i in (1, 2, 3, 4):
+            setattr(self, 'down%d' % i, two(c if i == 1 else w << i - 2, w << i - 1))
+            setattr(self, 'up%d' % i, two(w << i, w << i - 1, conv=nn.ConvTranspose2d(w << i, w << i - 1, 2, 2)))
+        self.middle = two(w << 3, w << 4)
+        self.out = level(conv=nn.Conv2d(w, net['labels'], 1))
+
+    def forward(self, x):
+        both = lambda m, t: F.relu(m.bn2(m.conv2(F.relu(m.bn1(m.conv1(t))))))
+        skips = []
+        for i in (1, 2, 3, 4):
+            x = both(getattr(self, 'down%d' % i), x)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = both(self.middle, x)
+        for i in (4, 3, 2, 1):
+            m = getattr(self, 'up%d' % i)
+            x = both(m, torch.cat([m.conv(x), skips[i - 1]], 1))      # SEGAN.md: encoder after the upsampled
+        return torch.sigmoid(self.out.conv(x))
+
+
+def network(m, w):
+    """The segmentor with the weights loaded by name."""
+    holder = nn.Module()
+    holder.segmentor = {'segan': Segan, 'unet': Unet}[m['network']['kind']](len(m['channels']), {'skip': 'sum', 'leaky_slope': 0.2, 'bn_eps': 1e-5, **m['network']})
+    missing = holder.load_state_dict({k: v for k, v in w.items() if k.startswith('segmentor.')}, strict=False)
+    assert not missing.unexpected_keys and all(k.endswith('.num_batches_tracked') for k in missing.missing_keys), missing
+    return holder.segmentor.eval()
 
 
 def masks(folder, flair, mask):
@@ -50,8 +104,14 @@ def masks(folder, flair, mask):
     pad = [(-c) % 16, (-h) % 16]
     x = torch.from_numpy(np.pad(v, ((0, 0), (0, pad[1]), (0, pad[0])), constant_values=air).astype(np.float32))[:, None]
     with torch.no_grad():
-        p = segmentor(x, w, m['network']['bn_eps'], m['network']['leaky_slope'])[:, 0, :h, :c].numpy()
-    return p >= m['segments'][0]['threshold'], truth
+        p = network(m, w)(x)[:, 0, :h, :c].numpy()
+    ours = p >= m['segments'][0]['threshold']
+    if m['segments'][0]['minimum_ml'] > 0:
+        from scipy import ndimage
+        pieces, _ = ndimage.label(ours, np.ones((3, 3, 3)))
+        ml = np.bincount(pieces.ravel()) * np.prod(img.header.get_zooms()[:3]) / 1000
+        ours &= ml[pieces] >= m['segments'][0]['minimum_ml']
+    return ours, truth
 
 
 def main(folder, flair, mask):

@@ -204,6 +204,22 @@ promote_and_roll_back(void **state)
 	assert_string_equal(history(), "add 1.1.0, add 1.2.0, promote 1.1.0, promote 1.2.0, rollback 1.1.0, promote 1.2.0, rollback 1.1.0, rollback 1.0.0");
 }
 
+/* A version that was in service twice: every rollback undoes one promotion, none goes in circles. */
+static void
+twice_in_service(void **state)
+{
+	(void)state;
+	must_add("1.1.0");
+	must_add("1.2.0");
+	must_promote("glioma-flair@1.1.0");
+	must_promote("glioma-flair@1.2.0");
+	must_promote("glioma-flair@1.1.0");
+	assert_string_equal(rolled_back(), "1.2.0");
+	assert_string_equal(rolled_back(), "1.1.0");
+	assert_string_equal(rolled_back(), "1.0.0");
+	assert_string_equal(rolled_back(), "state");
+}
+
 /* A crash between line and pointer: the pointer decides. */
 static void
 a_line_without_effect(void **state)
@@ -305,6 +321,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(adding_changes_nothing_in_service, set_up, tear_down), cmocka_unit_test_setup_teardown(first_of_its_name_serves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(promote_and_roll_back, set_up, tear_down), cmocka_unit_test_setup_teardown(a_line_without_effect, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(twice_in_service, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_refused, set_up, tear_down), cmocka_unit_test_setup_teardown(a_promoted_model_that_broke, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(copies_are_whole, set_up, tear_down),
 	};
