@@ -32,7 +32,6 @@ struct seg_frame {
 
 struct seg_file {
 	std::string path;
-	DcmFileFormat file;
 	struct scan scan = {};
 	struct pixel_layout layout = {};
 	struct seg_info info = {};
@@ -357,9 +356,11 @@ read_info(DcmItem &ds, struct seg_file &s, struct err *e)
 static int
 read_all(struct seg_file &s, struct err *e)
 {
-	if (part10_load(s.path.c_str(), s.file, &s.scan, e) != 0)
+	DcmFileFormat file;
+
+	if (part10_load(s.path.c_str(), file, &s.scan, e) != 0)
 		return -1;
-	DcmItem &ds = *s.file.getDataset();
+	DcmItem &ds = *file.getDataset();
 	if (read_kind(ds, s, e) != 0 || read_info(ds, s, e) != 0 || read_layout(ds, s, e) != 0 || read_segments(ds, s, e) != 0 || read_frames(ds, s, e) != 0)
 		return -1;
 	read_references(ds, s);

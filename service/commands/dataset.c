@@ -1,8 +1,10 @@
-/* segan dataset: packs cases for training and evaluation, and shows what is packed. What is read how: dataset_folders.c (NIfTI). */
+/* segan dataset: packs cases for training and evaluation, and shows what is packed. What is read how: dataset_folders.c (NIfTI), dataset_dicom.c. */
 #include "config/clock.h"
+#include "dicom/dicom.h"
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/dataset_parts.h"
+#include "service/flow/match.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 
 static const char usage[] =
     "usage: segan dataset create SET --channels flair[,t1c...] --nifti DIR [--layout NAME|FILE.json]\n"
+    "       segan dataset create SET --channels flair[,t1c...] --dicom DIR [--model NAME[@VERSION]]\n"
     "       segan dataset show SET [--json]\n"
     "create packs images and their masks into the folder SET, which must not exist; segan train and segan evaluate read it. Cases are split by patient, about 70\n"
     "in 100 for training, 15 for validation, 15 for test; the same patients give the same split. A case that does not fit (missing file or channel, images and\n"
@@ -27,6 +30,15 @@ static const char usage[] =
     "                    Names may hold * and ?; the first that fits counts. patient is a POSIX extended regular expression on the folder's name: what it\n"
     "                    matches, or its first group, is the patient. plain: flair.nii.gz, t1.nii.gz, t1c.nii.gz, t2.nii.gz, mask.nii.gz (or *_flair.nii.gz\n"
     "                    ... *_seg.nii.gz), mask value 1 is the segment, the folder's name is the patient.\n"
+    "  --dicom DIR       studies with their DICOM Segmentations anywhere below DIR. Rules say which series is which channel (segan inspect shows it); the SEG must\n"
+    "                    refer to one of them and lie on its slices. What a person made or changed counts: segments that are MANUAL or SEMIAUTOMATIC, a SEG of\n"
+    "                    ours with other pixels, or another program's that differs from ours on the same images. Our own AUTOMATIC output never does. Of several\n"
+    "                    labels of a study the newest is taken. The patient is PatientID, of which only a digest is stored.\n"
+    "  --model NAME      whose segments the SEGs hold: matched by category, type and modifier codes, else by label (default: the first installed model with\n"
+    "                    just these channels)\n"
+    "  --models DIR      where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
+    "  --config FILE     rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
+    "  --archive NAME    not in this version: fetch the studies into a folder with getscu or movescu, then --dicom\n"
     "  --json            show: as JSON\n";
 
 static volatile sig_atomic_t interrupted;
@@ -71,10 +83,16 @@ making_progress(const struct making *m, size_t done, size_t total, struct err *e
 /* ---- create ---- */
 
 struct create {
-	const char *set, *nifti, *layout_name;
+	char *dicom;
+	const char *set, *nifti, *archive, *channels_text, *layout_name, *model, *models_dir, *config;
+	bool as_json;                          /* of show */
 	char channels[512];
 	struct making making;
-	struct layout layout;
+	struct layout layout;                  /* --nifti */
+	struct settings *settings;             /* --dicom */
+	struct catalog *catalog;
+	struct rules *rules;
+	const struct manifest *manifest;
 };
 
 /* Cuts "flair,t1c" at its commas. */
@@ -107,6 +125,54 @@ check_layout(struct create *c, struct err *e)
 	return 0;
 }
 
+static bool
+has_just_the_channels(const struct create *c, const struct manifest *m)
+{
+	for (size_t i = 0; i < m->n_channels; i++)
+		if (i >= c->making.n_channels || strcmp(m->channels[i], c->making.channels[i]) != 0)
+			return false;
+	return m->n_channels == c->making.n_channels;
+}
+
+static int
+find_model(struct create *c, struct err *e)
+{
+	const struct catalog_entry *entry;
+	bool is_filled[MODEL_MAX_SEGMENTS + 1] = { false };
+
+	if (c->model != NULL) {
+		if ((entry = catalog_find(c->catalog, c->model, e)) == NULL)
+			return -1;
+		c->manifest = &entry->manifest;
+	}
+	for (size_t i = 0; i < catalog_size(c->catalog) && c->manifest == NULL; i++)
+		if (has_just_the_channels(c, &catalog_at(c->catalog, i)->manifest))
+			c->manifest = &catalog_at(c->catalog, i)->manifest;
+	if (c->manifest == NULL)
+		return err_set(e, ERR_NOT_FOUND, "no installed model has just the channels %s: which segments? --model NAME", c->channels_text);
+	for (size_t i = 0; i < c->manifest->n_segments; i++)
+		is_filled[c->manifest->segments[i].map] = true;
+	for (size_t i = 0; i < c->manifest->network.labels; i++)
+		if (!is_filled[i])
+			return err_set(e, ERR_INPUT, "model %s has a map that is no segment: it cannot say what truth it needs", c->manifest->name);
+	return 0;
+}
+
+static int
+prepare_dicom(struct create *c, struct err *e)
+{
+	if ((c->settings = command_settings(c->config, e)) == NULL || (c->catalog = command_models(c->models_dir, e)) == NULL || dicom_start(e) != 0 ||
+	    (c->rules = rules_compile(c->settings, e)) == NULL)
+		return -1;
+	return find_model(c, e);
+}
+
+static int
+make(struct create *c, struct err *e)
+{
+	return c->nifti != NULL ? making_from_nifti(&c->making, c->nifti, &c->layout, e) : making_from_dicom(&c->making, c->dicom, c->rules, c->manifest, e);
+}
+
 static int
 create(struct create *c)
 {
@@ -115,13 +181,14 @@ create(struct create *c)
 	size_t n;
 	struct err e;
 
-	if (check_layout(c, &e) != 0)
+	if ((c->nifti != NULL ? check_layout(c, &e) : prepare_dicom(c, &e)) != 0)
 		return command_config(&e);
 	sigaction(SIGINT, &on_int, NULL);
 	sigaction(SIGTERM, &on_int, NULL);
-	if ((c->making.writer = dataset_begin(c->set, c->making.channels, c->making.n_channels, c->layout.n_segments, &e)) == NULL)
+	c->making.writer = dataset_begin(c->set, c->making.channels, c->making.n_channels, c->nifti != NULL ? c->layout.n_segments : c->manifest->network.labels, &e);
+	if (c->making.writer == NULL)
 		return command_fail(&e);
-	if (making_from_nifti(&c->making, c->nifti, &c->layout, &e) != 0) {
+	if (make(c, &e) != 0) {
 		dataset_abandon(c->making.writer);
 		return command_fail(&e);
 	}
@@ -130,54 +197,72 @@ create(struct create *c)
 		return command_fail(&e);
 	if (warning[0] != '\0')
 		fprintf(stderr, "segan: warning: %s\n", warning);
-	printf("%s: %zu cases\n", c->set, n);
+	printf("%s: %zu case%s\n", c->set, n, n == 1 ? "" : "s");
 	return EXIT_GOOD;
 }
 
 /* ---- the command ---- */
 
 static int
-run_create(struct create *c, const char *channels, const char *archive)
+run_create(struct create *c)
 {
-	if (channels == NULL)
+	int rc;
+
+	if (c->channels_text == NULL)
 		return command_usage(usage, "which channels? --channels flair");
-	if (take_channels(c, channels) != 0)
+	if (take_channels(c, c->channels_text) != 0)
 		return command_usage(usage, "--channels: names with commas between, at most %d", MODEL_MAX_CHANNELS);
-	if (archive != NULL)
-		return command_usage(usage, "--archive is not there yet: fetch the studies into a folder (getscu, movescu)");
-	if (c->nifti == NULL)
-		return command_usage(usage, "from where? --nifti DIR");
-	return create(c);
+	if (c->archive != NULL)
+		return command_usage(usage, "--archive is not in this version: fetch the studies into a folder (getscu, movescu), then --dicom");
+	if ((c->nifti == NULL) == (c->dicom == NULL))
+		return command_usage(usage, "from where? --nifti DIR or --dicom DIR");
+	rc = create(c);
+	rules_free(c->rules);
+	catalog_free(c->catalog);
+	settings_free(c->settings);
+	return rc;
+}
+
+static int
+parse_options(int argc, char **argv, struct create *c)
+{
+	static const struct option known[] = { { "channels", required_argument, NULL, 'c' }, { "nifti", required_argument, NULL, 'n' },
+		{ "dicom", required_argument, NULL, 'd' }, { "layout", required_argument, NULL, 'l' }, { "model", required_argument, NULL, 'm' },
+		{ "models", required_argument, NULL, 'M' }, { "config", required_argument, NULL, 'C' }, { "archive", required_argument, NULL, 'a' },
+		{ "query", required_argument, NULL, 'a' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1)
+		switch (option) {
+		case 'c': c->channels_text = optarg; break;
+		case 'n': c->nifti = optarg; break;
+		case 'd': c->dicom = optarg; break;
+		case 'l': c->layout_name = optarg; break;
+		case 'm': c->model = optarg; break;
+		case 'M': c->models_dir = optarg; break;
+		case 'C': c->config = optarg; break;
+		case 'a': c->archive = optarg; break;
+		case 'j': c->as_json = true; break;
+		case 'h': fputs(usage, stdout); return -1;
+		default: fputs(usage, stderr); return EXIT_USAGE;
+		}
+	return 0;
 }
 
 int
 command_dataset(int argc, char **argv)
 {
-	static const struct option known[] = { { "channels", required_argument, NULL, 'c' }, { "nifti", required_argument, NULL, 'n' },
-		{ "layout", required_argument, NULL, 'l' }, { "archive", required_argument, NULL, 'a' }, { "query", required_argument, NULL, 'q' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	struct create c = { .layout_name = "plain" };
-	const char *channels = NULL, *archive = NULL;
-	bool as_json = false;
-	int option;
+	int rc = parse_options(argc, argv, &c);
 
-	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1)
-		switch (option) {
-		case 'c': channels = optarg; break;
-		case 'n': c.nifti = optarg; break;
-		case 'l': c.layout_name = optarg; break;
-		case 'a': archive = optarg; break;
-		case 'q': break;
-		case 'j': as_json = true; break;
-		case 'h': fputs(usage, stdout); return EXIT_GOOD;
-		default: fputs(usage, stderr); return EXIT_USAGE;
-		}
+	if (rc != 0)
+		return rc < 0 ? EXIT_GOOD : rc;
 	if (argc - optind != 2)
 		return command_usage(usage, argc - optind < 2 ? "create or show, and which data set?" : "too many arguments");
 	c.set = argv[optind + 1];
 	if (strcmp(argv[optind], "show") == 0)
-		return dataset_show(c.set, as_json);
+		return dataset_show(c.set, c.as_json);
 	if (strcmp(argv[optind], "create") == 0)
-		return run_create(&c, channels, archive);
+		return run_create(&c);
 	return command_usage(usage, "there is no dataset %s", argv[optind]);
 }

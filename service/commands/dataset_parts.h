@@ -3,7 +3,7 @@
 #include "model/dataset.h"
 #include "service/commands/dataset_layout.h"
 
-struct json;
+struct rules;
 
 /* A data set being made. */
 struct making {
@@ -19,5 +19,8 @@ int making_progress(const struct making *m, size_t done, size_t total, struct er
 
 /* One folder a case below dir -> cases. */
 int making_from_nifti(struct making *m, const char *dir, const struct layout *l, struct err *e);
+
+/* Every study below dir: the rules fill the channels, its SEG is the truth; truth map i is what the model's segment of map i is. */
+int making_from_dicom(struct making *m, char *dir, const struct rules *r, const struct manifest *model, struct err *e);
 
 int dataset_show(const char *set, bool as_json);      /* prints; returns the exit status */

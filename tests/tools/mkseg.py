@@ -32,6 +32,7 @@ ap.add_argument('--no-references', action='store_true')
 ap.add_argument('--no-series', action='store_true', help='no ReferencedSeriesSequence')
 ap.add_argument('--numbers', help='segment numbers, as 3,7')
 ap.add_argument('--shift', type=float, default=0, help='mm along the normal for every frame')
+ap.add_argument('--extra', type=int, help='one more voxel, by its index: so that no two are the same')
 ap.add_argument('--padded', action='store_true', help='every frame padded to a whole byte, wrongly')
 ap.add_argument('--wrong-reference', action='store_true', help='the first frame refers to another slice')
 ap.add_argument('--set', action='append', default=[], help='KEYWORD=VALUE at the top; a number is a number')
@@ -44,6 +45,9 @@ normal = np.cross(o[:3], o[3:])
 source.sort(key=lambda s: np.array(s.ImagePositionPatient, float) @ normal)
 first = source[0]
 masks = np.fromfile(opt.masks, np.uint8).reshape(-1, len(source), first.Rows, first.Columns)
+if opt.extra is not None:
+    masks = masks.copy()
+    masks.reshape(-1)[opt.extra] = 1
 numbers = [int(n) for n in opt.numbers.split(',')] if opt.numbers else list(range(1, len(masks) + 1))
 
 
