@@ -3,6 +3,7 @@
 #   install-deps.sh        to build, run and demonstrate
 #   install-deps.sh test   also what the tests need
 #   install-deps.sh bench  also the peers of the benchmarks
+#   install-deps.sh viewer also what shows a SEG in OHIF (make test-peers)
 # As root, or as a user who may use sudo. Repeatable.
 set -eu
 
@@ -10,13 +11,15 @@ build='build-essential pkg-config libdcmtk-dev libmicrohttpd-dev libopenblas-pth
 demo='dcmtk curl xz-utils jq'
 test='libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags'
 bench='orthanc python3-torch bc'
+viewer='orthanc orthanc-dicomweb chromium iproute2 util-linux'
 
 want="$build $demo"
 case "${1:-}" in
 '') ;;
 test) want="$want $test" ;;
 bench) want="$want $test $bench" ;;
-*) echo "usage: install-deps.sh [test|bench]" >&2; exit 2 ;;
+viewer) want="$want $test $viewer" ;;
+*) echo "usage: install-deps.sh [test|bench|viewer]" >&2; exit 2 ;;
 esac
 
 missing=

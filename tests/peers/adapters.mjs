@@ -4,9 +4,19 @@
 import assert from 'assert';
 import fs from 'fs';
 import path from 'path';
+import { webcrypto } from 'crypto';
 import dcmjs from 'dcmjs';
 import { metaData } from '@cornerstonejs/core';
 import { adaptersSEG } from '@cornerstonejs/adapters';
+
+// What Node 18 lacks of a browser's names.
+globalThis.crypto ??= webcrypto;
+globalThis.CustomEvent ??= class extends Event {
+	constructor(type, options) {
+		super(type, options);
+		this.detail = options?.detail ?? null;
+	}
+};
 
 const [, , segFile, sourceDir, truthFile] = process.argv;
 const truth = JSON.parse(fs.readFileSync(truthFile));

@@ -1,6 +1,7 @@
 #!/bin/bash
 # make test-peers: readers, senders and receivers from npm, written by others in another language, against what our programs write and answer.
-# Packages go to build/peers: package.json pins them, package-lock.json holds their digests.
+# Packages go to build/peers: package.json pins them, package-lock.json holds their digests. The viewer's part also needs Debian's chromium and orthanc and is
+# skipped, in words, where they cannot be had; its screenshots stay in build/peers.
 . "$(dirname "$0")/../e2e/lib.sh"
 here=$PWD/tests/peers peers=$PWD/build/peers
 passed=0 failed=0
@@ -11,7 +12,7 @@ check() {
 	if "$@" > "$work/said" 2>&1; then passed=$((passed + 1)); echo "ok    $name: $(tail -n 1 "$work/said")"
 	else failed=$((failed + 1)); echo "FAIL  $name"; tail -n 30 "$work/said" | sed 's/^/      /'; fi
 }
-js() { timeout -k 5 120 node "$peers/$@"; }
+js() { timeout -k 5 120 node --no-warnings --loader "$peers/esm-loader.mjs" "$peers/$@"; }
 
 install_packages() {
 	local major
@@ -26,6 +27,20 @@ install_packages() {
 		(cd "$peers" && npm ci --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error) > "$work/npm" 2>&1 || { tail -n 20 "$work/npm"; fail "npm ci"; }
 		cp "$here/package-lock.json" "$peers/installed"
 	fi
+}
+
+# OHIF comes as one package with a ready build inside; its many dependencies are those of building it. Version 3.13 asks an archive for single frames of 1-bit
+# SEGs, which Debian's Orthanc refuses, so 3.12. Says what is missing when it fails.
+ohif_version=3.12.10
+ohif_sha512=d24b85eba32af5cf5d303fbe6d4b138ccac9a57270699873f41e2e4b6e380dac008d2913c0860553dde9c4fb915108b16918bb4001e517715ed6ab9d06566b98
+install_viewer() {
+	deploy/install-deps.sh viewer > "$work/viewer.deps" 2>&1 || { echo "Debian's chromium and orthanc cannot be installed"; return 1; }
+	[ -e "$peers/ohif/$ohif_version" ] && return
+	(cd "$work" && npm pack --silent "@ohif/app@$ohif_version") > "$work/npm" 2>&1 || { echo "@ohif/app cannot be had from npm"; return 1; }
+	sha512sum --status -c - <<< "$ohif_sha512  $work/ohif-app-$ohif_version.tgz" || { echo "@ohif/app is not what it was"; return 1; }
+	rm -rf "$peers/ohif"; mkdir "$peers/ohif"
+	tar -xzf "$work/ohif-app-$ohif_version.tgz" -C "$peers/ohif" --strip-components=1
+	touch "$peers/ohif/$ohif_version"
 }
 
 # segment NAME: the SEG of the series $work/NAME and what pydicom reads in it.
@@ -72,6 +87,9 @@ check "dicomweb-client stores with STOW-RS" js dicomweb.cjs "http://$http/dicom-
 check "its study is segmented" job_done 2
 check "dcmjs-dimse received the second SEG" delivered 2 second
 stop_node
+
+if missing=$(install_viewer); then check "OHIF $ohif_version shows the SEG on its lesion" "$here/viewer.sh" "$work/demo" "$work/demo.dcm" "$work/demo.json" "$peers"
+else echo "skip  OHIF: $missing"; fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
