@@ -75,7 +75,8 @@ nifti_write(const char *path, const struct grid *g, const float *const *maps, si
 
 	if (fill_header(&h, g, n, e) != 0)
 		return err_note(e, "writing %s", path);
-	snprintf(tmp, sizeof tmp, "%s.part", path);
+	if ((size_t)snprintf(tmp, sizeof tmp, "%s.part", path) >= sizeof tmp)
+		return err_set(e, ERR_INPUT, "the path %.60s... is too long", path);
 	if ((f = gzopen(tmp, "wb6")) == NULL)
 		return err_errno(e, "writing %s", tmp);
 	bad = put(f, &h, sizeof h) != 0 || put(f, "\0\0\0", DATA_AT - sizeof h) != 0;
@@ -86,5 +87,8 @@ nifti_write(const char *path, const struct grid *g, const float *const *maps, si
 		unlink(tmp);
 		return err_set(e, ERR_IO, "writing %s failed: is the disk full?", path);
 	}
-	return file_commit(tmp, path, e);
+	if (file_commit(tmp, path, e) == 0)
+		return 0;
+	unlink(tmp);
+	return -1;
 }

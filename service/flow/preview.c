@@ -49,32 +49,37 @@ largest_slice(const struct preview_request *r)
 	return best;
 }
 
-/* Axial: x to the patient's left, y to the back. Coronal: x to the left, y to the feet. Sagittal: x to the back, y to the feet. */
+/* Axial: x to the patient's left, y to the back. Coronal: x to the left, y to the feet. Sagittal: x to the back, y to the feet. The plane is that of the
+ * normal; of the two ways to lay rows and columns on its axes the better one: a picture is turned by quarters only. */
 static int
 plan_view(const struct preview_request *r, struct view *v, struct err *e)
 {
 	const struct grid *g = r->grid;
-	size_t along_cols = dominant(g->row_dir), along_rows = dominant(g->col_dir);
-	double mm_x, mm_y, mm;
+	double normal[3], width_mm, height_mm, mm;
 	const double *dx, *dy;
+	size_t through, across, down; /* axes of the patient: 0 left, 1 back, 2 head */
 
+	grid_normal(g, normal);
+	through = dominant(normal);
+	across = through == 0 ? 1 : 0;
+	down = through == 2 ? 1 : 2;
 	v->slice = largest_slice(r);
-	v->x_is_row = along_rows < along_cols; /* the horizontal axis is L, else P; the vertical one P, else S */
+	v->x_is_row = fabs(g->col_dir[across] * g->row_dir[down]) > fabs(g->row_dir[across] * g->col_dir[down]);
 	dx = v->x_is_row ? g->col_dir : g->row_dir;
 	dy = v->x_is_row ? g->row_dir : g->col_dir;
 	v->stored_x = v->x_is_row ? g->rows : g->cols;
 	v->stored_y = v->x_is_row ? g->cols : g->rows;
-	mm_x = v->x_is_row ? g->spacing_mm[1] : g->spacing_mm[2];
-	mm_y = v->x_is_row ? g->spacing_mm[2] : g->spacing_mm[1];
-	v->flip_x = dx[dominant(dx)] < 0;
-	v->flip_y = dominant(dy) == 2 ? dy[2] > 0 : dy[dominant(dy)] < 0;
-	mm = fmin((double)v->stored_x * mm_x, (double)v->stored_y * mm_y) / SHORT_SIDE; /* of one picture pixel */
-	if (!(mm > 0) || (double)v->stored_x * mm_x / mm > LONG_SIDE_MAX || (double)v->stored_y * mm_y / mm > LONG_SIDE_MAX)
-		return err_set(e, ERR_INPUT, "preview: slices of %zu x %zu pixels of %g x %g mm are too long and thin for a picture", g->rows, g->cols, mm_y, mm_x);
-	v->width = (size_t)((double)v->stored_x * mm_x / mm + 0.5);
-	v->height = (size_t)((double)v->stored_y * mm_y / mm + 0.5);
-	v->step_x = mm / mm_x;
-	v->step_y = mm / mm_y;
+	v->flip_x = dx[across] < 0;
+	v->flip_y = down == 2 ? dy[2] > 0 : dy[1] < 0;
+	width_mm = (double)v->stored_x * (v->x_is_row ? g->spacing_mm[1] : g->spacing_mm[2]);
+	height_mm = (double)v->stored_y * (v->x_is_row ? g->spacing_mm[2] : g->spacing_mm[1]);
+	mm = fmax(fmin(width_mm, height_mm) / SHORT_SIDE, fmax(width_mm, height_mm) / LONG_SIDE_MAX); /* of one picture pixel */
+	if (!(mm > 0) || !isfinite(mm))
+		return err_set(e, ERR_INPUT, "preview: slices of %g x %g mm", width_mm, height_mm);
+	v->width = (size_t)fmax(1, round(width_mm / mm));
+	v->height = (size_t)fmax(1, round(height_mm / mm));
+	v->step_x = (double)v->stored_x / (double)v->width;
+	v->step_y = (double)v->stored_y / (double)v->height;
 	return 0;
 }
 

@@ -14,7 +14,7 @@ struct preview_request {
 };
 
 /* Writes path whole or not at all. Pixels are square in the picture whatever the grid's spacing; the patient's left is on the right and front is up
- * (axial; head up for the other planes). ERR_INPUT: too large for a picture; ERR_IO. */
+ * (axial; head up for the other planes). ERR_IO. */
 int preview_write(const struct preview_request *r, const char *path, struct err *e);
 /* The same in memory. caller: free */
 unsigned char *preview_png(const struct preview_request *r, size_t *n, struct err *e);

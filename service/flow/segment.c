@@ -48,6 +48,8 @@ read_channels(struct work *w, struct err *e)
 		const struct segment_channel *c = &r->channels[i];
 		const struct series_info *first, *info;
 
+		if (strcmp(c->channel, r->manifest->channels[i]) != 0)
+			return err_set(e, ERR_BUG, "channel %zu of model %s is %s, %s was given", i + 1, r->manifest->name, r->manifest->channels[i], c->channel);
 		if ((w->series[i] = series_load(c->paths, c->n_paths, e)) == NULL)
 			return err_note(e, "channel %s", c->channel);
 		first = series_info(w->series[0]);
