@@ -70,7 +70,7 @@ pack(const char *leaf, size_t n)
 	char path[400], warning[300];
 	struct err e = { 0 };
 	struct dataset_writer *w = dataset_begin(below(leaf, path), channels, 1, 1, &e);
-	struct dataset *d;
+	struct dataset *d = NULL;
 
 	if (!w)
 		fail_msg("%s", e.text);
@@ -447,7 +447,7 @@ it_learns(void **state)
 	struct prepared *cases;
 	struct err e = { 0 };
 	char run[400];
-	double dice;
+	double dice = 0;
 	size_t n;
 
 	(void)state;
