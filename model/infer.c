@@ -14,7 +14,7 @@ run_batch(const struct infer_request *r, size_t k, size_t n, const struct batch 
 	const size_t h = prep_rows(r->prep), w = prep_cols(r->prep), labels = r->manifest->network.labels, plane = r->grid->rows * r->grid->cols;
 
 	for (size_t i = 0; i < n; i++)
-		prep_slice(r->prep, k + i, b->x + i * r->manifest->n_channels * h * w);
+		prep_slice(r->prep, k + i, b->x + i * r->manifest->network.channels * h * w);
 	if (segmentor_run(r->segmentor, b->x, n, h, w, b->y, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -31,7 +31,7 @@ infer_run(const struct infer_request *r, progress_fn progress, void *arg, struct
 {
 	const size_t total = prep_slices(r->prep), batch = 2 * (size_t)segmentor_threads(r->segmentor);
 	const size_t pixels = prep_rows(r->prep) * prep_cols(r->prep), labels = r->manifest->network.labels;
-	struct batch b = { calloc(batch * r->manifest->n_channels * pixels, sizeof *b.x), calloc(batch * labels * pixels, sizeof *b.y),
+	struct batch b = { calloc(batch * r->manifest->network.channels * pixels, sizeof *b.x), calloc(batch * labels * pixels, sizeof *b.y),
 		calloc(labels * r->grid->rows * r->grid->cols, sizeof *b.back) };
 	int rc = -1;
 

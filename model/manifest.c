@@ -145,10 +145,11 @@ static int
 read_input(const struct reader *r, const struct json *v)
 {
 	static const char *const planes[] = { "axial" }, *const orientations[] = { "LPS" }, *const skulls[] = { "stripped", "present" };
-	struct numbers { double spacing_mm; int64_t pad_multiple; } n;
+	struct numbers { double spacing_mm; int64_t pad_multiple, neighbours; } n = { 0 };
 	static const struct json_field fields[] = {
 		NUMBER(struct numbers, spacing_mm, 0.05, 20),
 		WHOLE(struct numbers, pad_multiple, 16, 256),
+		{ .key = "neighbours", .kind = FIELD_INT, .offset = offsetof(struct numbers, neighbours), .min = 0, .max = 4 },
 	};
 	struct manifest *m = r->out;
 	int skull;
@@ -168,6 +169,8 @@ read_input(const struct reader *r, const struct json *v)
 	m->skull_present = skull == 1;
 	m->spacing_mm = n.spacing_mm;
 	m->pad_multiple = (size_t)n.pad_multiple;
+	m->neighbours = (size_t)n.neighbours;
+	m->network.channels = m->n_channels * (1 + 2 * m->neighbours);
 	return read_normalisation(r, json_get(v, "normalisation"));
 }
 

@@ -15,7 +15,7 @@ enum network_skip { SKIP_SUM, SKIP_CONCAT };
 struct network {                       /* SEGAN.md "Networks" */
 	enum network_kind kind;
 	enum network_skip skip;
-	size_t channels, width, labels;    /* inputs, maps of the first level, label maps */
+	size_t channels, width, labels;    /* inputs (channels of the model x slices of each), maps of the first level, label maps */
 	double leaky_slope, bn_eps;
 };
 
@@ -44,6 +44,7 @@ struct manifest {
 	double spacing_mm;                 /* in plane */
 	bool skull_present;
 	size_t pad_multiple;
+	size_t neighbours;                 /* 2.5-D: slices below and above that go in with each slice, at the edge the last one again; 0: the slice alone */
 	struct normalisation normalisation;
 	struct segment_kind segments[MODEL_MAX_SEGMENTS];
 	size_t n_segments;

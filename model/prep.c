@@ -241,18 +241,31 @@ input_row(const struct prep *p, const struct intensity *t, const float *slice, c
 		out[c] = t->air;
 }
 
+/* Network slice k of one channel: x (n_padded rows, n_padded columns). */
+static void
+input_plane(const struct prep *p, size_t channel, size_t k, float *x)
+{
+	const float *slice = p->voxels[channel] + prep_source_slice(p, k) * p->slice_size;
+
+	for (size_t r = 0; r < p->rows.n_padded; r++, x += p->cols.n_padded) {
+		if (r < p->rows.n_model)
+			input_row(p, &p->intensity[channel], slice, &p->rows.to_model[r], x);
+		else
+			for (size_t c = 0; c < p->cols.n_padded; c++)
+				x[c] = p->intensity[channel].air;
+	}
+}
+
 void
 prep_slice(const struct prep *p, size_t k, float *x)
 {
-	const size_t at = prep_source_slice(p, k) * p->slice_size;
+	const size_t plane = p->rows.n_padded * p->cols.n_padded, reach = p->m->neighbours;
 
 	for (size_t i = 0; i < p->m->n_channels; i++)
-		for (size_t r = 0; r < p->rows.n_padded; r++, x += p->cols.n_padded) {
-			if (r < p->rows.n_model)
-				input_row(p, &p->intensity[i], p->voxels[i] + at, &p->rows.to_model[r], x);
-			else
-				for (size_t c = 0; c < p->cols.n_padded; c++)
-					x[c] = p->intensity[i].air;
+		for (size_t n = 0; n <= 2 * reach; n++, x += plane) {
+			size_t at = k + n < reach ? 0 : k + n - reach;
+
+			input_plane(p, i, at < p->n_slices ? at : p->n_slices - 1, x);
 		}
 }
 

@@ -16,7 +16,7 @@ void prep_free(struct prep *p);
 size_t prep_slices(const struct prep *p);                                    /* network slices, bottom to top */
 size_t prep_rows(const struct prep *p);                                      /* of one padded network slice */
 size_t prep_cols(const struct prep *p);
-/* Network input of slice k: x is (channels, prep_rows, prep_cols). Thread-safe for different x. */
+/* Network input of slice k: x is (channels, 1 + 2 x the model's neighbours from below to above, prep_rows, prep_cols). Thread-safe for different x. */
 void prep_slice(const struct prep *p, size_t k, float *x);
 /* What air is in channel i, where a network slice is padded or moved beyond its edge. */
 float prep_air(const struct prep *p, size_t i);

@@ -274,13 +274,15 @@ make_sample(const struct sampler *s, const struct slice *slice, int64_t i, float
 	const struct recipe *recipe = s->r;
 	const struct prepared *p = &s->cases[slice->prepared];
 	const size_t rows = prep_rows(p->prep), cols = prep_cols(p->prep), crop = (size_t)recipe->crop;
+	const size_t slices = 1 + 2 * recipe->model.neighbours;        /* of each channel: moved and changed together */
 	struct random r = random_stream((uint64_t)recipe->seed, STREAM_SAMPLE, (uint64_t)i);
 	const struct map m = draw_map(recipe, &r, rows, cols);
 
 	prep_slice(p->prep, slice->k, scratch);
-	for (size_t c = 0; c < recipe->model.n_channels; c++, x += crop * crop) {
-		warp(&(struct plane){ scratch + c * rows * cols, rows, cols, prep_air(p->prep, c) }, &m, crop, x);
-		change_intensity(&recipe->augmentation, &r, x, crop * crop);
+	for (size_t c = 0; c < recipe->model.n_channels; c++, x += slices * crop * crop) {
+		for (size_t n = 0; n < slices; n++)
+			warp(&(struct plane){ scratch + (c * slices + n) * rows * cols, rows, cols, prep_air(p->prep, c) }, &m, crop, x + n * crop * crop);
+		change_intensity(&recipe->augmentation, &r, x, slices * crop * crop);
 	}
 	for (size_t l = 0; l < recipe->model.network.labels; l++, truth += crop * crop) {
 		prep_truth(p->prep, slice->k, p->source->truth + l * grid_voxels(&p->source->grid), scratch);
@@ -304,7 +306,7 @@ lane_main(void *arg)
 	size_t i;
 
 	while ((i = atomic_fetch_add(&w->next, 1)) < (size_t)r->batch)
-		make_sample(w->s, &w->s->dealt[i], w->first + (int64_t)i, lane->scratch, w->x + i * r->model.n_channels * image,
+		make_sample(w->s, &w->s->dealt[i], w->first + (int64_t)i, lane->scratch, w->x + i * r->model.network.channels * image,
 			w->truth + i * r->model.network.labels * image);
 	return NULL;
 }
@@ -340,7 +342,7 @@ sampler_epoch(const struct sampler *s)
 static int
 plan(struct sampler *s, unsigned threads, struct err *e)
 {
-	const size_t planes = s->r->model.n_channels + s->r->model.network.labels;
+	const size_t planes = s->r->model.network.channels + s->r->model.network.labels;
 
 	for (size_t i = 0; i < s->n_cases; i++) {
 		size_t pixels = prep_rows(s->cases[i].prep) * prep_cols(s->cases[i].prep);

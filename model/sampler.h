@@ -16,5 +16,5 @@ struct sampler;
 struct sampler *sampler_new(const struct recipe *r, const struct prepared *cases, size_t n, unsigned threads, struct err *e);
 void sampler_free(struct sampler *s);
 int64_t sampler_epoch(const struct sampler *s);                              /* steps after which as many samples were drawn as there are slices */
-/* The batch of a step (0..): x (batch, channels, crop, crop), truth (batch, labels, crop, crop) of 0 and 1. */
+/* The batch of a step (0..): x (batch, channels x slices of each, crop, crop), truth (batch, labels, crop, crop) of 0 and 1. */
 void sampler_batch(struct sampler *s, int64_t step, float *x, float *truth);

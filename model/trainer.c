@@ -356,7 +356,7 @@ open_data(struct trainer *t, struct err *e)
 	t->sampler = sampler_new(r, t->train, t->n_train, t->threads, e);
 	if (!t->sampler)
 		return -1;
-	t->x = calloc(pixels * r->model.n_channels, sizeof *t->x);
+	t->x = calloc(pixels * r->model.network.channels, sizeof *t->x);
 	t->truth = calloc(pixels * r->model.network.labels, sizeof *t->truth);
 	return t->x && t->truth ? 0 : err_set(e, ERR_LIMIT, "no memory for a batch of %lld images of %lld x %lld", (long long)r->batch, (long long)r->crop, (long long)r->crop);
 }

@@ -110,6 +110,7 @@ static const struct { const char *from, *to, *words; } wrong[] = {
 	{ "\"spacing_mm\": 0.9", "\"spacing_mm\": 0", "spacing_mm" },
 	{ "\"skull\": \"present\"", "\"skull\": \"maybe\"", "skull" },
 	{ "\"pad_multiple\": 16", "\"pad_multiple\": 24", "pad_multiple" },
+	{ "\"pad_multiple\": 16", "\"pad_multiple\": 16, \"neighbours\": 5", "neighbours" },
 	{ "\"percentile-head\"", "\"z-score\"", "normalisation: kind" },
 	{ "\"low_percentile\": 2", "\"low_percentile\": 99", "low_percentile" },
 	{ "\"high_percentile\": 98", "\"high_percentile\": 101", "high_percentile" },
@@ -165,7 +166,7 @@ what_is_written_reads_as_the_same(void **state)
 	char *text;
 
 	(void)state;
-	write_changed("\"skip\": \"sum\"", "\"skip\": \"concat\"");
+	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2");
 	assert_int_equal(manifest_load(dir, &m, &e), 0);
 	v = manifest_json(&m);
 	text = json_print(v, true, &e);
@@ -178,6 +179,7 @@ what_is_written_reads_as_the_same(void **state)
 		fail_msg("%s", e.text);
 	json_doc_free(doc);
 	assert_string_equal(again.dir, "");
+	assert_int_equal(again.network.channels, 5);
 	memcpy(again.dir, m.dir, sizeof m.dir);
 	assert_memory_equal(&again, &m, sizeof m);
 }

@@ -267,6 +267,52 @@ spacing_changes_by_half_pixel_bilinear(void **state)
 	prep_free(p);
 }
 
+/* A slice's neighbours are what the slices beside it are, in every storage order; beyond the edge the last one stands in. */
+static void
+neighbours_are_the_slices_beside(void **state)
+{
+	float v[N], turned[N], other[N];
+	struct volume volumes[2] = { { NULL, turned }, { NULL, other } };
+
+	(void)state;
+	paint(v);
+	for (int turn = 0; turn < 8; turn++) {
+		struct grid g = stored(v, turn, turned);
+		struct manifest m = model(0.9);
+		struct err e = { 0 };
+		struct prep *p;
+		size_t plane;
+		float *alone, *x;
+
+		for (size_t i = 0; i < N; i++)
+			other[i] = 2 * turned[i] * turned[i];
+		volumes[0].grid = volumes[1].grid = &g;
+		m.n_channels = 2;
+		m.channels[1][0] = 't';
+		p = prep_new(&m, volumes, 2, &e);
+		assert_non_null(p);
+		plane = prep_rows(p) * prep_cols(p);
+		alone = malloc(S * 2 * plane * sizeof *alone);
+		x = malloc(2 * 5 * plane * sizeof *x);
+		assert_non_null(alone);
+		assert_non_null(x);
+		for (size_t k = 0; k < S; k++)
+			prep_slice(p, k, alone + k * 2 * plane);
+		m.neighbours = 2;
+		for (int k = 0; k < S; k++) {
+			prep_slice(p, (size_t)k, x);
+			for (int c = 0; c < 2; c++)
+				for (int n = 0; n < 5; n++) {
+					int at = k + n - 2 < 0 ? 0 : k + n - 2 >= S ? S - 1 : k + n - 2;
+					assert_memory_equal(x + (size_t)(c * 5 + n) * plane, alone + (size_t)(at * 2 + c) * plane, plane * sizeof *x);
+				}
+		}
+		free(alone);
+		free(x);
+		prep_free(p);
+	}
+}
+
 /* Wherever the image is bright, in every storage order: the truth is turned as the image is, and nothing is true in the padding. */
 static void
 truth_lies_where_the_image_does(void **state)
@@ -469,7 +515,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(percentiles_are_numpys), cmocka_unit_test(steps_are_in_order), cmocka_unit_test(every_storage_order_is_one_input),
 		cmocka_unit_test(scanners_scale_does_not_matter), cmocka_unit_test(equal_spacing_is_the_identity_both_ways),
-		cmocka_unit_test(spacing_changes_by_half_pixel_bilinear), cmocka_unit_test(truth_lies_where_the_image_does), cmocka_unit_test(truth_between_voxels_is_the_greater_half),
+		cmocka_unit_test(spacing_changes_by_half_pixel_bilinear), cmocka_unit_test(neighbours_are_the_slices_beside), cmocka_unit_test(truth_lies_where_the_image_does), cmocka_unit_test(truth_between_voxels_is_the_greater_half),
 		cmocka_unit_test(labels_come_back_one_by_one),
 		cmocka_unit_test(channels_are_scaled_each_by_itself), cmocka_unit_test(small_volumes_work), cmocka_unit_test(what_cannot_work_is_refused),
 		cmocka_unit_test(oblique_slices_are_taken_as_acquired),

@@ -79,7 +79,7 @@ what_is_written_reads_as_the_same(void **state)
 	static const char changed[] = "{\"segmentor\": \"unet\", \"width\": 8, \"critic\": \"each\", \"critic_input\": \"concat\", \"layer_mean\": \"flat\", \"dice_over\": \"slice\",\n"
 		"\"optimiser\": \"rmsprop\", \"skip\": \"concat\", \"lr\": 2e-5, \"lr_schedule\": \"cosine\", \"lr_drops\": [[0.5, 0.1]], \"seed\": 12345, \"epochs\": 7,\n"
 		"\"augmentation\": {\"scale\": [0.7, 1.4], \"gamma\": [0.8, 1.25], \"noise\": 0.05, \"flip\": 0}, \"draw\": \"cases\", \"channels\": [\"t1c\", \"flair\"],\n"
-		"\"input\": {\"spacing_mm\": 1.1, \"skull\": \"stripped\", \"normalisation\": {\"clip\": [-1, 3]}}, \"ema\": 0, \"name\": \"mine\"}";
+		"\"input\": {\"neighbours\": 1, \"spacing_mm\": 1.1, \"skull\": \"stripped\", \"normalisation\": {\"clip\": [-1, 3]}}, \"ema\": 0, \"name\": \"mine\"}";
 	struct recipe r = defaults(2, 3), again = defaults(2, 3);
 	struct json *v;
 	struct err e = { 0 };
@@ -90,6 +90,7 @@ what_is_written_reads_as_the_same(void **state)
 		fail_msg("%s", e.text);
 	assert_int_equal(r.game.network.kind, NETWORK_UNET);
 	assert_int_equal(r.game.critic, CRITIC_EACH);
+	assert_int_equal(r.game.network.channels, 6);
 	assert_true(r.model.normalisation.clip[1] == 3 && r.model.normalisation.low_percentile == 2 && !r.model.skull_present);
 	assert_string_equal(r.model.channels[0], "t1c");
 	assert_true(r.augmentation.scale[1] == 1.4 && r.augmentation.rotate_degrees == 11);

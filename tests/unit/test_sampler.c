@@ -214,6 +214,32 @@ a_turn_and_a_scale_are_what_they_say(void **state)
 	}
 }
 
+/* The middle one is the slice itself; all are moved and brightened as one. */
+static void
+neighbours_go_in_with_a_slice(void **state)
+{
+	struct recipe r = recipe;
+	float *wide;
+
+	(void)state;
+	r.batch = 4;
+	r.tumour_fraction = 1;
+	batch(&r, 1, 0, x, truth);
+	recipe.model.neighbours = r.model.neighbours = 1;            /* recipe.model is what the cases were prepared by */
+	r.model.network.channels = 3;
+	wide = calloc(4 * 3 * PIXELS, sizeof *wide);
+	assert_non_null(wide);
+	batch(&r, 2, 0, wide, other_truth);
+	recipe.model.neighbours = 0;
+	assert_memory_equal(truth, other_truth, 4 * PIXELS * sizeof *truth);
+	for (size_t i = 0; i < 4; i++) {
+		assert_memory_equal(wide + (i * 3 + 1) * PIXELS, x + i * PIXELS, PIXELS * sizeof *x);
+		assert_true(wide[i * 3 * PIXELS] == x[i * PIXELS]);  /* a corner: air, changed alike */
+		assert_true(memcmp(wide + i * 3 * PIXELS, wide + (i * 3 + 2) * PIXELS, PIXELS * sizeof *x) != 0);
+	}
+	free(wide);
+}
+
 static void
 tumour_is_drawn_as_often_as_asked(void **state)
 {
@@ -327,7 +353,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_batch_is_a_function_of_seed_and_step), cmocka_unit_test(truth_moves_with_the_image), cmocka_unit_test(what_is_not_turned_is_not_resampled),
 		cmocka_unit_test(a_mirrored_sample_is_the_other_mirrored), cmocka_unit_test(a_turn_and_a_scale_are_what_they_say),
-		cmocka_unit_test(tumour_is_drawn_as_often_as_asked), cmocka_unit_test(a_pass_has_every_slice_once_or_every_case_once),
+		cmocka_unit_test(neighbours_go_in_with_a_slice), cmocka_unit_test(tumour_is_drawn_as_often_as_asked), cmocka_unit_test(a_pass_has_every_slice_once_or_every_case_once),
 		cmocka_unit_test(intensities_change_within_their_ranges), cmocka_unit_test(no_case_is_an_error), cmocka_unit_test(an_epoch_is_as_many_samples_as_slices),
 	};
 
