@@ -2,6 +2,7 @@
 #include "service/commands/common.h"
 
 #include "config/file.h"
+#include "config/utf8.h"
 #include "model/segan.h"
 
 #include <stdarg.h>
@@ -12,18 +13,41 @@
 
 enum { PATH_SIZE = 1024 };
 
+void
+command_print_plain(FILE *to, const char *text)
+{
+	for (size_t left = strlen(text); left > 0;) {
+		size_t n = utf8_length(text, left);
+		bool is_control = n == 0 || (n == 1 && ((unsigned char)text[0] < 0x20 || text[0] == 0x7F)) || (n == 2 && (unsigned char)text[0] == 0xC2 && (unsigned char)text[1] < 0xA0);
+		n = n == 0 ? 1 : n;
+		if (is_control)
+			fputc('?', to);
+		else
+			fwrite(text, 1, n, to);
+		text += n;
+		left -= n;
+	}
+}
+
+static int
+say(const struct err *e, int status)
+{
+	fputs("segan: ", stderr);
+	command_print_plain(stderr, e->text);
+	fputc('\n', stderr);
+	return status;
+}
+
 int
 command_fail(const struct err *e)
 {
-	fprintf(stderr, "segan: %s\n", e->text);
-	return EXIT_FAILED;
+	return say(e, EXIT_FAILED);
 }
 
 int
 command_config(const struct err *e)
 {
-	fprintf(stderr, "segan: %s\n", e->text);
-	return EXIT_USAGE;
+	return say(e, EXIT_USAGE);
 }
 
 int
@@ -66,7 +90,7 @@ beside_executable(const char *relative, char path[PATH_SIZE])
 	char *slash;
 
 	path[0] = '\0';
-	if (n <= 0)
+	if (n <= 0 || n == (ssize_t)sizeof self - 1) /* perhaps cut */
 		return;
 	self[n] = '\0';
 	if ((slash = strrchr(self, '/')) == NULL)

@@ -5,7 +5,12 @@
 #include "config/settings.h"
 #include "model/catalog.h"
 
+#include <stdio.h>
+
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* Text that came from files or peers: control characters, which a terminal would obey, and broken UTF-8 become "?". */
+void command_print_plain(FILE *to, const char *text);
 
 /* "segan: text" on stderr. Return the exit status: 1, 2 (configuration), 2 (usage). */
 int command_fail(const struct err *e);

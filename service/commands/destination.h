@@ -2,6 +2,5 @@
 #pragma once
 #include "config/settings.h"
 
-struct settings;
 /* Fills *out. ERR_NOT_FOUND names the configured ones; ERR_INPUT for a malformed AET@HOST:PORT or a "sender" destination. */
 int destination_find(const struct settings *s, const char *text, struct destination_setting *out, struct err *e);

@@ -100,26 +100,38 @@ text_of(const struct json *v, const char *key)
 	return text == NULL ? "-" : text;
 }
 
-/* Received text is shown with control characters replaced: a terminal obeys them. */
+/* before, the member's text, behind */
 static void
-print_plain(const char *text)
+print_member(const char *before, const struct json *v, const char *key, const char *behind)
 {
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text);
+	fputs(before, stdout);
+	command_print_plain(stdout, text_of(v, key));
+	fputs(behind, stdout);
 }
 
 static void
 print_report(const struct json *v)
 {
 	for (const struct json *s = json_first(json_get(v, "series")); s != NULL; s = json_next(s)) {
-		printf("series %s \"", text_of(s, "series_uid"));
-		print_plain(text_of(s, "description"));
-		printf("\"\n  channel %s: ", text_of(s, "channel"));
-		print_plain(text_of(s, "reason"));
-		putchar('\n');
+		print_member("series ", s, "series_uid", " \"");
+		print_member("", s, "description", "\"\n");
+		print_member("  channel ", s, "channel", ": ");
+		print_member("", s, "reason", "\n");
 	}
-	for (const struct json *c = json_first(json_get(v, "cases")); c != NULL; c = json_next(c))
-		printf("study %s\n  model %s: %s, %s\n", text_of(c, "study_uid"), text_of(c, "model"), text_of(c, "state"), text_of(c, "reason"));
+	for (const struct json *c = json_first(json_get(v, "cases")); c != NULL; c = json_next(c)) {
+		print_member("study ", c, "study_uid", "\n");
+		print_member("  model ", c, "model", ": ");
+		print_member("", c, "state", ", ");
+		print_member("", c, "reason", "\n");
+	}
+}
+
+static void
+print_problem(const char *text)
+{
+	fputs("segan: left out: ", stderr);
+	command_print_plain(stderr, text);
+	fputc('\n', stderr);
 }
 
 static int
@@ -134,7 +146,10 @@ inspect(struct inspect *in, char *const *dirs, size_t n)
 	if ((in->scan = scan_open(dirs, n, in->rules, &e)) == NULL)
 		return command_fail(&e);
 	for (size_t i = 0; scan_problem(in->scan, i) != NULL; i++)
-		fprintf(stderr, "segan: left out: %s\n", scan_problem(in->scan, i));
+		print_problem(scan_problem(in->scan, i));
+	for (size_t i = 0; i < in->settings->n_models; i++) /* a model that is not there has no cases */
+		if (catalog_find(in->catalog, in->settings->models[i].name, &e) == NULL)
+			command_fail(&e);
 	v = report(in);
 	if (in->json)
 		return command_print_json(v);

@@ -46,6 +46,7 @@ static int
 base_url(const struct options *o, char *url, size_t size, struct err *e)
 {
 	struct settings *s;
+	const char *host;
 
 	if (o->url != NULL) {
 		size_t n = strlen(o->url);
@@ -54,7 +55,8 @@ base_url(const struct options *o, char *url, size_t size, struct err *e)
 	}
 	if ((s = command_settings(o->config, e)) == NULL)
 		return -1;
-	snprintf(url, size, "http://%s:%lld", strcmp(s->http.bind, "0.0.0.0") == 0 ? "127.0.0.1" : s->http.bind, (long long)s->http.port);
+	host = strcmp(s->http.bind, "0.0.0.0") == 0 ? "127.0.0.1" : strcmp(s->http.bind, "::") == 0 ? "::1" : s->http.bind;
+	snprintf(url, size, strchr(host, ':') != NULL ? "http://[%s]:%lld" : "http://%s:%lld", host, (long long)s->http.port);
 	settings_free(s);
 	return 0;
 }
@@ -86,8 +88,10 @@ print_row(const struct json *job)
 		snprintf(delivered, sizeof delivered, "%zu/%zu", done, n);
 	printf("%5.0f  %-10s  %-20s  %-24.24s  %-9s", json_number(json_get(job, "id"), 0), text_or(job, "state", "?"), text_or(job, "model", "?"), text_or(job, "created", "?"), delivered);
 	print_volumes(job);
-	if (json_text(json_get(job, "reason")) != NULL)
-		printf("  %s", text_or(job, "reason", ""));
+	if (json_text(json_get(job, "reason")) != NULL) {
+		fputs("  ", stdout);
+		command_print_plain(stdout, text_or(job, "reason", ""));
+	}
 	putchar('\n');
 }
 
@@ -149,12 +153,12 @@ static int
 one(const char *verb, const char *id, const char *base)
 {
 	bool show = strcmp(verb, "show") == 0;
-	char url[2048], *end;
+	char url[2048];
 	struct err e;
 	struct json_doc *d;
 	int rc;
 
-	if (strtoll(id, &end, 10) <= 0 || *end != '\0')
+	if (id[0] == '\0' || id[strspn(id, "0123456789")] != '\0' || strlen(id) > 18)
 		return command_usage(usage, "\"%s\" is not a job's number", id);
 	snprintf(url, sizeof url, "%.1000s/api/v1/jobs/%.20s%s%s", base, id, show ? "" : "/", show ? "" : verb);
 	if ((d = client_request(show ? "GET" : "POST", url, &e)) == NULL)

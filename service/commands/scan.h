@@ -16,7 +16,7 @@ struct scan_series {
 };
 
 struct scan;
-/* Walks the folders (or files). Files that are no DICOM are counted, unreadable DICOM is told by scan_problem. caller: scan_free. */
+/* Walks the folders (or files). What is no DICOM image or cannot be read is told by scan_problem (the first thousand). caller: scan_free. */
 struct scan *scan_open(char *const *dirs, size_t n, const struct rules *r, struct err *e);
 void scan_free(struct scan *s);
 size_t scan_size(const struct scan *s);

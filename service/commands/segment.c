@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -53,15 +54,22 @@ on_interrupt(int signal_number)
 	interrupted = 1;
 }
 
+enum { PLAIN_EVERY_MS = 5000 }; /* between lines where there is no terminal */
+struct pace { int64_t began_ms, said_ms; };
+
 static int
 show_progress(void *arg, size_t done, size_t total)
 {
-	const int64_t *began_ms = arg;
-	double seconds = (double)(clock_monotonic_ms() - *began_ms) / 1000, rate = seconds > 0 ? (double)done / seconds : 0;
+	struct pace *p = arg;
+	int64_t now_ms = clock_monotonic_ms();
+	double seconds = (double)(now_ms - p->began_ms) / 1000, rate = seconds > 0 ? (double)done / seconds : 0;
+	bool is_terminal = isatty(STDERR_FILENO);
 
-	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\rsegmenting: %zu of %zu slices, %.0f a second, %.0f s left %s", done, total, rate, rate > 0 ? (double)(total - done) / rate : 0,
-		    done == total ? "\n" : "");
+	if (is_terminal || done == total || now_ms - p->said_ms >= PLAIN_EVERY_MS) {
+		p->said_ms = now_ms;
+		fprintf(stderr, "%ssegmenting: %zu of %zu slices, %.0f a second, %.0f s left%s", is_terminal ? "\r" : "", done, total, rate,
+		    rate > 0 ? (double)(total - done) / rate : 0, is_terminal && done < total ? " " : "\n");
+	}
 	return interrupted;
 }
 
@@ -114,18 +122,17 @@ choose_study(struct segment *s, struct err *e)
 /* ---- the job ---- */
 
 /* The place of a node's id is taken by a digest of the options that change the result (DESIGN small print "UIDs of results"). */
-static void
-make_identity(const struct segment *s, char node_id[33], char *identity, size_t size)
+static int
+make_identity(const struct segment *s, char node_id[33], char *identity, size_t size, struct err *e)
 {
 	struct digest *d;
-	struct err e;
 	char hex[DIGEST_HEX], text[300];
 
 	snprintf(text, sizeof text, "segan segment|format=%s|model=%s@%s", s->format, s->manifest->name, s->manifest->version);
 	digest_of(text, strlen(text), hex);
 	snprintf(node_id, 33, "%.32s", hex);
-	if ((d = digest_new(&e)) == NULL)
-		abort(); /* libcrypto without SHA-256: nothing here can work */
+	if ((d = digest_new(e)) == NULL)
+		return -1;
 	for (size_t i = 0; i < s->manifest->n_channels; i++) {
 		const struct scan_series *x = s->filler[i];
 		digest_add(d, s->manifest->channels[i], strlen(s->manifest->channels[i]) + 1);
@@ -135,6 +142,16 @@ make_identity(const struct segment *s, char node_id[33], char *identity, size_t 
 	digest_hex(d, hex);
 	digest_free(d);
 	snprintf(identity, size, "%s|%s|%s|%s|%s|case 1|run 1", node_id, s->study_uid, hex, s->manifest->weights_sha256, dicom_software_version());
+	return 0;
+}
+
+static void
+remove_old(const char *path)
+{
+	struct stat st;
+
+	if (path != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+		unlink(path);
 }
 
 static int
@@ -142,11 +159,13 @@ run(struct segment *s, struct err *e)
 {
 	struct segment_channel channels[MODEL_MAX_CHANNELS] = { 0 };
 	char node_id[33], identity[600];
-	int64_t began_ms = clock_monotonic_ms();
+	struct pace pace = { clock_monotonic_ms(), clock_monotonic_ms() };
+	struct sigaction on_int = { .sa_handler = on_interrupt };
 	struct segment_request r = { .manifest = s->manifest, .channels = channels, .n_channels = s->manifest->n_channels, .identity = identity, .node_id = node_id,
 		.created_ms = clock_ms(), .seg_path = s->out, .preview_path = s->preview, .probability_path = s->probability };
 
-	make_identity(s, node_id, identity, sizeof identity);
+	if (make_identity(s, node_id, identity, sizeof identity, e) != 0)
+		return -1;
 	for (size_t i = 0; i < r.n_channels; i++) {
 		snprintf(channels[i].channel, sizeof channels[i].channel, "%s", s->manifest->channels[i]);
 		channels[i].paths = (const char *const *)s->filler[i]->paths;
@@ -155,7 +174,14 @@ run(struct segment *s, struct err *e)
 	if ((s->segmentor = segmentor_load(s->manifest, s->threads, e)) == NULL)
 		return -1;
 	r.segmentor = s->segmentor;
-	return segment_case(&r, &s->result, show_progress, &began_ms, e);
+	sigaction(SIGINT, &on_int, NULL); /* from here on the checkpoint is between two batches of slices; before, nothing was written */
+	if (segment_case(&r, &s->result, show_progress, &pace, e) != 0)
+		return -1;
+	if (!s->result.present) { /* what an earlier run left there would be taken for this one's */
+		remove_old(s->out);
+		remove_old(s->preview);
+	}
+	return 0;
 }
 
 /* ---- saying what came of it ---- */
@@ -262,12 +288,10 @@ int
 command_segment(int argc, char **argv)
 {
 	struct segment s = { .format = "binary" };
-	struct sigaction on_int = { .sa_handler = on_interrupt };
 	int rc = parse_options(argc, argv, &s);
 
 	if (rc != 0)
 		return rc < 0 ? EXIT_GOOD : rc;
-	sigaction(SIGINT, &on_int, NULL);
 	rc = segment(&s, argv + optind, (size_t)(argc - optind));
 	segmentor_free(s.segmentor);
 	scan_free(s.scan);

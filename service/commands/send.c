@@ -53,27 +53,34 @@ peer_of(const struct settings *s, const struct destination_setting *d)
 	return (struct scu_peer) { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, (unsigned)d->port, (unsigned)d->timeout };
 }
 
+/* One line a file; text: the peer's words. 1 when it was not stored. */
+static size_t
+print_fate(const char *file, bool is_stored, bool is_refused, const char *text)
+{
+	printf("%s: %s%s", file, is_stored ? "stored" : is_refused ? "refused" : "not stored", text[0] != '\0' ? ": " : "");
+	command_print_plain(stdout, text);
+	putchar('\n');
+	return is_stored ? 0 : 1;
+}
+
 static int
 send_dimse(const struct settings *s, const struct destination_setting *d, char **files, size_t n)
 {
 	struct scu_peer peer = peer_of(s, d);
 	struct scu_result *results = calloc(n, sizeof *results);
 	struct err e;
+	size_t bad = 0;
 	int rc = EXIT_GOOD;
 
 	if (results == NULL) {
 		err_set(&e, ERR_LIMIT, "no memory for %zu files", n);
 		return command_fail(&e);
 	}
-	if (scu_store(&peer, (const char *const *)files, n, results, &e) != 0) {
+	if (scu_store(&peer, (const char *const *)files, n, results, &e) != 0)
 		rc = command_fail(&e);
-	} else {
-		for (size_t i = 0; i < n; i++) {
-			bool stored = results[i].outcome == SCU_STORED;
-			printf("%s: %s%s%s\n", files[i], stored ? "stored" : results[i].outcome == SCU_REFUSED ? "refused: " : "not stored: ", stored && results[i].text[0] ? ": " : "", results[i].text);
-			rc = stored ? rc : EXIT_FAILED;
-		}
-	}
+	for (size_t i = 0; i < n && rc == EXIT_GOOD; i++)
+		bad += print_fate(files[i], results[i].outcome == SCU_STORED, results[i].outcome == SCU_REFUSED, results[i].text);
+	rc = bad > 0 ? EXIT_FAILED : rc;
 	free(results);
 	return rc;
 }
@@ -83,15 +90,16 @@ send_stow(const struct destination_setting *d, char **files, size_t n)
 {
 	static const atomic_bool never = false;
 	struct err e;
-	int rc = stow_start(&e) == 0 ? EXIT_GOOD : command_fail(&e);
+	size_t bad = 0;
 
+	if (stow_start(&e) != 0)
+		return command_fail(&e);
 	for (size_t i = 0; i < n; i++) {
 		struct stow_result result;
 		stow_store(d, files[i], &never, &result);
-		printf("%s: %s%s\n", files[i], result.outcome == STOW_STORED ? "stored" : result.outcome == STOW_REFUSED ? "refused: " : "not stored: ", result.text);
-		rc = result.outcome == STOW_STORED ? rc : EXIT_FAILED;
+		bad += print_fate(files[i], result.outcome == STOW_STORED, result.outcome == STOW_REFUSED, result.text);
 	}
-	return rc;
+	return bad > 0 ? EXIT_FAILED : EXIT_GOOD;
 }
 
 int

@@ -17,7 +17,7 @@ job() { curl -sS "http://$http/api/v1/jobs/$1"; }
 demo_study() { mkdir -p "$1"; tar -xJf deploy/demo/TCGA-FG-6692-flair.tar.xz -C "$1" --strip-components=2; } # DIR gets the 26 files
 
 # The sanitizers need address space that the worker's limit does not leave.
-limits() { case $B in *asan*|*tsan*) echo '| .worker_memory_mb = 0' ;; esac; }
+limits() { case $B in *asan*|*tsan*) echo '| .worker_memory_mb = 1073741824' ;; esac; }
 
 # no_identity: the study's patient name and ID stand in no log, database or HTTP answer that needs no right to see them.
 no_identity() {
