@@ -27,6 +27,9 @@ OBJS    := $(ROOM_C:%.c=$(B)/obj/%.o) $(ROOM_CC:%.cc=$(B)/obj/%.o)
 LIB     := $(B)/libsegan.a
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 
+# As many jobs as cores where the caller said nothing.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 all: $(B)/segand $(B)/segan
 
 $(B)/segand $(B)/segan: $(B)/%: $(B)/obj/service/%.o $(LIB)
@@ -61,56 +64,65 @@ deps:
 	@deploy/install-deps.sh $(DEPS)
 
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(SUBMAKE) all
 	@deploy/demo/demo.sh
 
 test: DEPS = test
 test: deps
-	@$(MAKE) --no-print-directory all unit
+	@$(SUBMAKE) all unit
 	@B=$(B) tests/run
 
 test-peers: DEPS = test
 test-peers: deps
-	@$(MAKE) --no-print-directory all
+	@$(SUBMAKE) all
 	@B=$(B) tests/peers/run.sh
 
 lint:
 	@tests/lint/lint.sh
 
 asan:
-	@$(MAKE) --no-print-directory B=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" all unit
+	@$(SUBMAKE) B=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" all unit
 	@B=build/asan tests/run
 
 tsan:
-	@$(MAKE) --no-print-directory B=build/tsan SANITIZE="-fsanitize=thread" all unit
+	@$(SUBMAKE) B=build/tsan SANITIZE="-fsanitize=thread" all unit
 	@B=build/tsan tests/run
 
-bench: all
+bench: DEPS = bench
+bench: deps
+	@$(SUBMAKE) all
 	@for b in tests/bench/*.sh; do B=$(B) $$b || exit 1; done
 
-soak: all
-	@B=$(B) tests/soak/run
+soak: DEPS = test
+soak: deps
+	@$(SUBMAKE) all
+	@B=$(B) POINTS=$${POINTS:-500} tests/e2e/crash.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/segand/models $(DESTDIR)$(PREFIX)/share/doc/segand
 	install -m 755 $(B)/segand $(B)/segan $(DESTDIR)$(PREFIX)/bin/
 	cp -r model/shipped/. $(DESTDIR)$(PREFIX)/share/segand/models/
-	install -m 644 README.md LICENSE config/segand.json $(DESTDIR)$(PREFIX)/share/doc/segand/
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/segand/
+	sed 's,"/usr/share/segand/models","$(PREFIX)/share/segand/models",' config/segand.json > $(DESTDIR)$(PREFIX)/share/doc/segand/segand.json
+	chmod 644 $(DESTDIR)$(PREFIX)/share/doc/segand/segand.json
 
 clean:
 	rm -rf build
 
 help:
-	@echo 'make            build/segand (daemon) and build/segan (command line); V=1 shows the commands'
+	@echo 'make all        build/segand (daemon) and build/segan (command line); the default; V=1 shows the commands'
+	@echo 'make unit       the unit tests, built but not run'
 	@echo 'make demo       install what is missing, build, segment the shipped study over C-STORE and STOW-RS (KEEP=1 leaves it running)'
 	@echo 'make test       install what is missing, build, run every test'
 	@echo 'make test-peers readers, senders and receivers from npm against ours (needs Node 18 and npm; installs into build/peers)'
 	@echo 'make lint       rooms and directions, banned functions, style, compiler warnings as errors with gcc and clang'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
-	@echo 'make bench      speed against the peers, one line each: name ours peer ratio'
-	@echo 'make soak       the long crash harness'
+	@echo 'make bench      speed against the peers, which it installs; one line each: name ours peer ratio'
+	@echo 'make soak       kill -9 at POINTS=500 random instants (SEED= repeats them)'
 	@echo 'make install    PREFIX=/usr/local (DESTDIR= for packages)'
-	@echo 'make deps       only install what is missing; make clean: remove build/'
+	@echo 'make deps       only install what is missing (Debian packages)'
+	@echo 'make clean      remove build/'
+	@echo 'make help       this'
 
 -include $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
 .PHONY: all unit deps demo test test-peers lint asan tsan bench soak install clean help

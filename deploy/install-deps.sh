@@ -3,13 +3,13 @@
 #   install-deps.sh        to build, run and demonstrate
 #   install-deps.sh test   also what the tests need
 #   install-deps.sh bench  also the peers of the benchmarks
-#   install-deps.sh viewer also what shows a SEG in OHIF (make test-peers)
+#   install-deps.sh viewer  also what shows a SEG in OHIF (make test-peers)
 # As root, or as a user who may use sudo. Repeatable.
 set -eu
 
 build='build-essential pkg-config libdcmtk-dev libmicrohttpd-dev libopenblas-pthread-dev libcjson-dev libsqlite3-dev libcurl4-openssl-dev libpng-dev libssl-dev libseccomp-dev zlib1g-dev libnifti-dev'
 demo='dcmtk curl xz-utils jq'
-test='libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags'
+test='libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags procps'
 bench='orthanc python3-torch bc'
 viewer='orthanc orthanc-dicomweb chromium iproute2 util-linux'
 

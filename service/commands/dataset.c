@@ -38,7 +38,7 @@ static const char usage[] =
     "                    just these channels)\n"
     "  --models DIR      where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
     "  --config FILE     rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
-    "  --archive NAME    not in this version: fetch the studies into a folder with getscu or movescu, then --dicom\n"
+    "  --archive NAME [--query KEY=VALUE...]  not in this version: fetch the studies into a folder with getscu or movescu, then --dicom\n"
     "  --json            show: as JSON\n";
 
 static volatile sig_atomic_t interrupted;

@@ -24,6 +24,7 @@ static const char usage[] =
     "  --models DIR             where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
     "  --config FILE            rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
     "  --format binary          kind of SEG; fractional, labelmap and rtstruct come with a later version\n"
+    "  --report SR.dcm          a measurement report; comes with a later version\n"
     "  --preview FILE.png       a picture of the slice with the largest area\n"
     "  --probability FILE.nii.gz  the network's probabilities on the grid of the source\n"
     "  --threads N              default: as many as cores; the result is the same for any number\n"

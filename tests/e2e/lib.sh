@@ -2,6 +2,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 B=${B:-build}
+unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that called us
 work=$(mktemp -d)
 . deploy/demo/lib.sh
 e2e_finish() { local status=$?; trap - EXIT; stop_all; [ "$status" = 0 ] || { echo "--- node log"; tail -n 40 "${node_log:-/dev/null}" 2>/dev/null; }; chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"; exit "$status"; }
