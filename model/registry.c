@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH = 1200, MAX_FILES = 32, MAX_BYTES = 1 << 30, MAX_HISTORY = 4 << 20 };
+enum { PATH = 1200, MAX_FILES = 64, MAX_BYTES = 1 << 30, MAX_HISTORY = 4 << 20 };
 
 /* ---- paths and the lock ---- */
 

@@ -157,23 +157,26 @@ run_cases(const struct options *o, struct evaluation *v, struct err *e)
 	return evaluation_sum_up(v, e);
 }
 
+/* One form that cannot be written does not keep the others back: the figures took long. */
 static int
 tell(const struct options *o, const struct evaluation *v)
 {
 	struct err e;
 	int rc = EXIT_GOOD;
 
-	if ((o->csv != NULL && evaluation_write_csv(v, o->csv, &e) != 0) || (o->html != NULL && evaluation_write_html(v, o->html, &e) != 0))
-		return command_fail(&e);
-	if (o->json)
-		rc = command_print_json(evaluation_json(v));
-	else
+	if (o->csv != NULL && evaluation_write_csv(v, o->csv, &e) != 0)
+		rc = command_fail(&e);
+	if (o->html != NULL && evaluation_write_html(v, o->html, &e) != 0)
+		rc = command_fail(&e);
+	if (o->json && command_print_json(evaluation_json(v)) != EXIT_GOOD)
+		rc = EXIT_FAILED;
+	if (!o->json)
 		evaluation_print_summary(stdout, v);
-	if (rc == EXIT_GOOD && fflush(stdout) != 0) {
+	if (fflush(stdout) != 0) {
 		err_errno(&e, "writing to stdout");
 		rc = command_fail(&e);
 	}
-	if (rc == EXIT_GOOD && v->n_failed[0] + v->n_failed[1] > 0) {
+	if (v->n_failed[0] + v->n_failed[1] > 0) {
 		fprintf(stderr, "segan: %zu of %zu cases could not be segmented\n", v->n_failed[0] > v->n_failed[1] ? v->n_failed[0] : v->n_failed[1], v->n_rows);
 		rc = EXIT_FAILED;
 	}

@@ -1,4 +1,5 @@
 /* segan model add, export, promote, rollback: what changes, or leaves, the folder of models. The rules are model/registry.c's and model/gate.c's. */
+#include "config/file.h"
 #include "model/gate.h"
 #include "model/registry.h"
 #include "service/commands/model_parts.h"
@@ -44,13 +45,30 @@ model_add(char *const *words, const struct model_options *o)
 	return EXIT_GOOD;
 }
 
+/* words: RUN, a folder with a model.json, or an installed model's name. */
+static int
+find_exported(const char *words, const struct model_options *o, struct manifest *out, struct err *e)
+{
+	const struct catalog_entry *found;
+	struct catalog *c;
+
+	if (file_exists(words))
+		return command_run_model(words, out, e);
+	if ((c = command_catalog(o->models, o->config, e)) == NULL)
+		return -1;
+	if ((found = catalog_find(c, words, e)) != NULL)
+		*out = found->manifest;
+	catalog_free(c);
+	return found != NULL ? 0 : err_note(e, "there is no folder %s", words);
+}
+
 int
 model_export(char *const *words, const struct model_options *o)
 {
 	struct manifest from, to;
 	struct err e;
 
-	if (command_run_model(words[0], &from, &e) != 0 || registry_copy(from.dir, words[1], &to, &e) != 0)
+	if (find_exported(words[0], o, &from, &e) != 0 || registry_copy(from.dir, words[1], &to, &e) != 0)
 		return command_fail(&e);
 	if (o->json)
 		return command_print_json(named(to.name, to.version, to.dir));

@@ -1,6 +1,7 @@
 #!/bin/bash
 # segan evaluate on real cases: the figures against an independent program, the forms they come in, and what cannot work.
 . "$(dirname "$0")/lib.sh"
+export SEGAN_MODELS=$PWD/model/shipped
 
 "$B/segan" dataset create "$work/set" --channels flair --nifti tests/data/lgg > /dev/null 2>&1
 "$B/segan" evaluate --model glioma-flair --data "$work/set" --split all --csv "$work/cases.csv" --html "$work/page.html" --threads 1 > "$work/text" 2> "$work/err" || { cat "$work/err"; fail "evaluate"; }
@@ -50,6 +51,28 @@ P
 # A model against itself: no difference, p 1.
 "$B/segan" evaluate --model glioma-flair --against glioma-flair --data "$work/set" --split all --json > "$work/self.json" 2> /dev/null
 same "difference to itself" "$(jq -c '.comparison[0].dice | [.mean, .wilcoxon_p, .equal]' "$work/self.json")" '[0,1,2]'
+
+# A case that the model cannot segment (sagittal) is named in every form, counts in no figure, and makes exit 1.
+mkdir "$work/nifti"; cp -r tests/data/lgg/TCGA* "$work/nifti/"
+/usr/bin/python3 - "$work/nifti" <<'P'
+import os, sys, nibabel as nib, numpy as np
+os.mkdir(sys.argv[1] + '/side,"ways')
+for f in ('flair', 'mask'):
+    image = nib.load('tests/data/lgg/TCGA_CS_4942_19970222/%s.nii.gz' % f)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], np.array([[0, 0, 5, 0], [0.9, 0, 0, 0], [0, 0.9, 0, 0], [0, 0, 0, 1.0]])), sys.argv[1] + '/side,"ways/%s.nii.gz' % f)
+P
+"$B/segan" dataset create "$work/three" --channels flair --nifti "$work/nifti" > /dev/null 2>&1
+status=0; "$B/segan" evaluate --model glioma-flair --data "$work/three" --split all --csv "$work/three.csv" --html "$work/three.html" --json > "$work/three.json" 2> "$work/err" || status=$?
+same "exit status with a case that cannot be segmented" $status 1
+grep -q '1 of 3 cases could not be segmented' "$work/err" || fail "stderr does not count the case"
+same "cases counted" "$(jq -c '[.data.cases, .data.failed, .segments[0].dice.cases, ([.cases[] | select(.segments == null).reason | length > 10] == [true])]' "$work/three.json")" '[3,1,2,true]'
+/usr/bin/python3 - "$work" <<'P' || fail "the CSV with a case that cannot be segmented"
+import csv, sys
+rows = list(csv.DictReader(open(sys.argv[1] + '/three.csv', newline='')))
+bad = [r for r in rows if r['reason']]
+assert len(rows) == 3 and len(bad) == 1 and bad[0]['case'] == 'side,"ways' and bad[0]['dice'] == bad[0]['took_ms'] == '' and None not in bad[0]
+assert 'side,&quot;ways</td>' in open(sys.argv[1] + '/three.html').read()
+P
 
 # What cannot work.
 refused() { # STATUS PATTERN WORDS...

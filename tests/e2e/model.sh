@@ -1,6 +1,7 @@
 #!/bin/bash
 # segan model: add, promote (refused, forced, by an evaluation), rollback, export; nothing but the folder of models is written, and nothing by half.
 . "$(dirname "$0")/lib.sh"
+export SEGAN_MODELS=$PWD/model/shipped
 
 shipped=$("$B/segan" model show glioma-flair --json | jq -r '"\(.name)/\(.version)"')
 source="model/shipped/$shipped"
@@ -53,6 +54,10 @@ for version in 9.1.0 9.2.0; do
 done
 same "split that is evaluated" "$(jq -r '[.cases[].split] | unique | join(" ")' "$work/9.1.0.json")" test
 
+# The comparison is the mean over cases of the differences; the worse one is worse.
+same "comparison" "$(jq '([.cases[] | .segments[0].dice - .against[0].dice] | add / length) - .comparison[0].dice.mean | fabs < 1e-12' "$work/9.2.0.json")" true
+same "worse everywhere" "$(jq '.comparison[0].dice | .mean < 0 and .better == 0 and .worse == .cases' "$work/9.2.0.json")" true
+
 # ---- promote ----
 refused 2 '^usage' model promote "$name@9.1.0" --models "$models"
 refused 2 'why' model promote "$name@9.1.0" --force --models "$models"
@@ -100,6 +105,9 @@ mkdir "$work/run"; cp -r "$work/better" "$work/run/best"
 must model export "$work/run" "$work/exported/"
 cmp "$work/exported/weights.safetensors" "$source/weights.safetensors" || fail "exported weights"
 refused 1 'is there already' model export "$work/run" "$work/exported"
+must model export "$name" "$work/by_name" --models "$models"
+same "version exported by name" "$(jq -r .version "$work/by_name/model.json")" "$old"
+refused 1 'not installed' model export unknown "$work/other" --models "$models"
 refused 1 'no folder of a training' model export "$work/set" "$work/other"
 [ ! -e "$work/other" ] || fail "half an export"
 cp -r "$work/cut" "$work/run2"

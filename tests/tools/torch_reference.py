@@ -93,6 +93,19 @@ def network(m, w):
     return holder.segmentor.eval()
 
 
+def pieces(mask):
+    """Voxels of each 26-connected piece."""
+    left, found = set(map(tuple, np.argwhere(mask))), []
+    while left:
+        piece = [left.pop()]
+        for s, r, c in piece:                                  # grows while it is walked
+            near = {(s + i, r + j, c + k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)} & left
+            left -= near
+            piece += near
+        found.append(piece)
+    return found
+
+
 def masks(folder, flair, mask):
     """Ours and the truth, (slice, row, column) in LPS."""
     m, w = load(folder)
@@ -107,10 +120,9 @@ def masks(folder, flair, mask):
         p = network(m, w)(x)[:, 0, :h, :c].numpy()
     ours = p >= m['segments'][0]['threshold']
     if m['segments'][0]['minimum_ml'] > 0:
-        from scipy import ndimage
-        pieces, _ = ndimage.label(ours, np.ones((3, 3, 3)))
-        ml = np.bincount(pieces.ravel()) * np.prod(img.header.get_zooms()[:3]) / 1000
-        ours &= ml[pieces] >= m['segments'][0]['minimum_ml']
+        voxel_ml = np.prod(img.header.get_zooms()[:3]) / 1000
+        for piece in pieces(ours):
+            if len(piece) * voxel_ml < m['segments'][0]['minimum_ml']: ours[tuple(np.array(piece).T)] = False
     return ours, truth
 
 
