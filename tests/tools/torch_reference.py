@@ -87,7 +87,7 @@ class Unet(nn.Module):
 def network(m, w):
     """The segmentor with the weights loaded by name."""
     holder = nn.Module()
-    holder.segmentor = {'segan': Segan, 'unet': Unet}[m['network']['kind']](len(m['channels']), {'skip': 'sum', 'leaky_slope': 0.2, 'bn_eps': 1e-5, **m['network']})
+    holder.segmentor = {'segan': Segan, 'unet': Unet}[m['network']['kind']](len(m['channels']) * (1 + 2 * m['input'].get('neighbours', 0)), {'skip': 'sum', 'leaky_slope': 0.2, 'bn_eps': 1e-5, **m['network']})
     missing = holder.load_state_dict({k: v for k, v in w.items() if k.startswith('segmentor.')}, strict=False)
     assert not missing.unexpected_keys and all(k.endswith('.num_batches_tracked') for k in missing.missing_keys), missing
     return holder.segmentor.eval()
@@ -116,6 +116,8 @@ def masks(folder, flair, mask):
     n, h, c = v.shape
     pad = [(-c) % 16, (-h) % 16]
     x = torch.from_numpy(np.pad(v, ((0, 0), (0, pad[1]), (0, pad[0])), constant_values=air).astype(np.float32))[:, None]
+    k, reach = np.arange(n), m['input'].get('neighbours', 0)
+    x = torch.cat([x[np.clip(k + d, 0, n - 1)] for d in range(-reach, reach + 1)], 1)    # slices beside, the last one again at the edge
     with torch.no_grad():
         p = network(m, w)(x)[:, 0, :h, :c].numpy()
     ours = p >= m['segments'][0]['threshold']
