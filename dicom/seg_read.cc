@@ -2,20 +2,17 @@
 // becomes training data must lie where its frames say, not in the order of the file. Writes nothing; decides nothing about whose label counts.
 #include "dicom/seg_read.h"
 #include "dicom/bits.h"
-#include "dicom/part10.hh"
+#include "dicom/seg_pixels.hh"
 #include "dicom/series_parts.hh"
 #include "dicom/text.hh"
 #include "config/digest.h"
 #include "config/utf8.h"
 
-#include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
 #include <memory>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 static const char label_map_class[] = "1.2.840.10008.5.1.4.1.1.66.7"; // DCMTK 3.6.7 has no name for it
@@ -31,9 +28,7 @@ struct seg_frame {
 };
 
 struct seg_file {
-	std::string path;
-	struct scan scan = {};
-	struct pixel_layout layout = {};
+	struct seg_pixels pixels;
 	struct seg_info info = {};
 	char frame_of_reference[DICOM_UID] = "";
 	enum seg_kind kind = KIND_BINARY;
@@ -41,12 +36,6 @@ struct seg_file {
 	std::vector<struct seg_read_segment> segments;
 	std::vector<struct seg_frame> frames;
 	std::vector<std::string> references;      // series UIDs
-};
-
-struct descriptor { // closes itself
-	int fd;
-	explicit descriptor(const std::string &path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-	~descriptor() { if (fd >= 0) close(fd); }
 };
 
 // ---- header ----
@@ -166,26 +155,6 @@ read_kind(DcmItem &ds, struct seg_file &s, struct err *e)
 	return 0;
 }
 
-static int
-read_layout(DcmItem &ds, struct seg_file &s, struct err *e)
-{
-	const struct pixel_layout &p = s.layout;
-
-	if (s.scan.is_encapsulated)
-		return err_set(e, ERR_INPUT, "its transfer syntax %s is compressed and not read by this version: store it as Explicit VR Little Endian", s.scan.transfer_syntax);
-	if (!s.scan.has_integer_pixels)
-		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) is missing");
-	if (part10_layout(ds, &s.scan, &s.layout, e) != 0)
-		return -1;
-	bool fits = s.kind == KIND_BINARY ? p.bits_allocated == 1 : p.bits_allocated == 8 || (s.kind == KIND_LABELMAP && p.bits_allocated == 16);
-	if (!fits || p.samples != 1 || p.is_signed)
-		return err_set(e, ERR_INPUT, "BitsAllocated (0028,0100) is %u: one bit for BINARY, 8 for FRACTIONAL, 8 or 16 for LABELMAP", p.bits_allocated);
-	if (s.scan.n_pixel_bytes > p.n_bytes + p.n_bytes % 2) // frames padded to bytes, as some writers do, would come out shifted
-		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) holds %llu bytes, but %zu frames of %zux%zu need %llu", (unsigned long long)s.scan.n_pixel_bytes, p.frames, p.rows,
-		    p.cols, (unsigned long long)p.n_bytes);
-	return 0;
-}
-
 static void
 read_references(DcmItem &ds, struct seg_file &s)
 {
@@ -263,8 +232,8 @@ read_frames(DcmItem &ds, struct seg_file &s, struct err *e)
 
 	if (ds.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, list).bad() || list == NULL)
 		return err_set(e, ERR_INPUT, "PerFrameFunctionalGroupsSequence (5200,9230) is missing");
-	if (list->card() != s.layout.frames)
-		return err_set(e, ERR_INPUT, "PerFrameFunctionalGroupsSequence (5200,9230) has %lu items, NumberOfFrames (0028,0008) is %zu", list->card(), s.layout.frames);
+	if (list->card() != s.pixels.layout.frames)
+		return err_set(e, ERR_INPUT, "PerFrameFunctionalGroupsSequence (5200,9230) has %lu items, NumberOfFrames (0028,0008) is %zu", list->card(), s.pixels.layout.frames);
 	for (DcmObject *item = list->nextInContainer(NULL); item != NULL; item = list->nextInContainer(item))
 		if (read_frame(dynamic_cast<DcmItem *>(item), shared, s, e) != 0)
 			return -1;
@@ -275,39 +244,29 @@ read_frames(DcmItem &ds, struct seg_file &s, struct err *e)
 
 // ---- whose it is ----
 
-static int
-read_at(const struct seg_file &s, int fd, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
-{
-	for (size_t done = 0; done < n;) {
-		ssize_t got = pread(fd, bytes + done, n - done, (off_t)(at + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? err_errno(e, "reading %s", s.path.c_str()) : err_set(e, ERR_INPUT, "%s became shorter while it was read", s.path.c_str());
-		done += (size_t)got;
-	}
-	return 0;
-}
-
+// Of PixelData as seg.cc would store these frames: an archive that compresses does not change what was found.
 static int
 pixel_digest(const struct seg_file &s, char hex[DIGEST_HEX], struct err *e)
 {
-	descriptor file(s.path);
-	std::vector<unsigned char> block(1 << 20);
-	std::unique_ptr<struct digest, void (*)(struct digest *)> d(digest_new(e), digest_free);
+	size_t n = s.pixels.layout.rows * s.pixels.layout.cols;
+	std::vector<unsigned char> bytes, packed(bits_bytes(s.pixels.layout.frames * n * s.pixels.layout.bits_allocated));
+	std::vector<uint8_t> mask(n);
+	seg_descriptor file(s.pixels.path);
+	size_t first_bit;
 
-	if (!d)
-		return -1;
 	if (file.fd < 0)
-		return err_errno(e, "opening %s", s.path.c_str());
-	for (uint64_t done = 0; done < s.scan.n_pixel_bytes;) {
-		size_t n = s.scan.n_pixel_bytes - done < block.size() ? (size_t)(s.scan.n_pixel_bytes - done) : block.size();
-		if (read_at(s, file.fd, s.scan.pixels + done, block.data(), n, e) != 0)
+		return err_errno(e, "opening %s", s.pixels.path.c_str());
+	for (size_t i = 0; i < s.pixels.layout.frames; i++) {
+		if (seg_pixels_frame(s.pixels, file.fd, i, bytes, &first_bit, e) != 0)
 			return -1;
-		digest_add(d.get(), block.data(), n);
-		done += n;
+		if (s.kind == KIND_BINARY) {
+			bits_unpack(bytes.data(), first_bit, n, mask.data());
+			bits_pack(mask.data(), n, i * n, packed.data());
+		} else {
+			memcpy(packed.data() + i * bytes.size(), bytes.data(), bytes.size());
+		}
 	}
-	digest_hex(d.get(), hex);
+	digest_of(packed.data(), packed.size(), hex);
 	return 0;
 }
 
@@ -358,10 +317,10 @@ read_all(struct seg_file &s, struct err *e)
 {
 	DcmFileFormat file;
 
-	if (part10_load(s.path.c_str(), file, &s.scan, e) != 0)
+	if (part10_load(s.pixels.path.c_str(), file, &s.pixels.scan, e) != 0)
 		return -1;
 	DcmItem &ds = *file.getDataset();
-	if (read_kind(ds, s, e) != 0 || read_info(ds, s, e) != 0 || read_layout(ds, s, e) != 0 || read_segments(ds, s, e) != 0 || read_frames(ds, s, e) != 0)
+	if (read_kind(ds, s, e) != 0 || read_info(ds, s, e) != 0 || seg_pixels_read(file, s.kind == KIND_BINARY, s.kind == KIND_LABELMAP ? 16 : 8, s.pixels, e) != 0 || read_segments(ds, s, e) != 0 || read_frames(ds, s, e) != 0)
 		return -1;
 	read_references(ds, s);
 	return judge_origin(ds, s, e);
@@ -372,7 +331,7 @@ seg_read_open(const char *path, struct err *e)
 {
 	return shim_pointer(e, [&]() -> struct seg_file * {
 		std::unique_ptr<struct seg_file> s(new struct seg_file);
-		s->path = path;
+		s->pixels.path = path;
 		if (read_all(*s, e) != 0) {
 			err_note(e, "segmentation %s", path);
 			return nullptr;
@@ -472,24 +431,20 @@ place_frame(const struct seg_file &s, size_t i, const struct series *source, con
 
 // One frame's values: (rows * cols), BINARY unpacked to 0/1.
 static int
-read_values(const struct seg_file &s, int fd, size_t i, std::vector<unsigned char> &bytes, uint16_t *values, struct err *e)
+read_values(const struct seg_file &s, int fd, size_t i, std::vector<unsigned char> &bytes, std::vector<uint16_t> &values, struct err *e)
 {
-	const struct pixel_layout &p = s.layout;
-	size_t n = p.rows * p.cols, a_value = p.bits_allocated / 8;
-	uint64_t first_bit = (uint64_t)i * n * p.bits_allocated, first = first_bit / 8, last = (first_bit + n * p.bits_allocated + 7) / 8;
 	std::vector<uint8_t> mask;
+	size_t first_bit;
 
-	bytes.resize((size_t)(last - first));
-	if (read_at(s, fd, s.scan.pixels + first, bytes.data(), bytes.size(), e) != 0)
+	if (seg_pixels_frame(s.pixels, fd, i, bytes, &first_bit, e) != 0)
 		return -1;
 	if (s.kind == KIND_BINARY) {
-		mask.resize(n);
-		bits_unpack(bytes.data(), first_bit % 8, n, mask.data());
-		for (size_t k = 0; k < n; k++)
-			values[k] = mask[k];
+		mask.resize(values.size());
+		bits_unpack(bytes.data(), first_bit, mask.size(), mask.data());
+		values.assign(mask.begin(), mask.end());
 	} else {
-		for (size_t k = 0; k < n; k++)
-			values[k] = (uint16_t)(a_value == 1 ? bytes[k] : bytes[2 * k] | bytes[2 * k + 1] << 8);
+		for (size_t k = 0; k < values.size(); k++)
+			values[k] = (uint16_t)(s.pixels.layout.bits_allocated == 8 ? bytes[k] : bytes[2 * k] | bytes[2 * k + 1] << 8);
 	}
 	return 0;
 }
@@ -510,13 +465,13 @@ read_masks(const struct seg_file &s, const struct series *source, const unsigned
 	size_t a_slice = g->rows * g->cols;
 	std::vector<unsigned char> bytes;
 	std::vector<uint16_t> values;
-	descriptor file(s.path);
+	seg_descriptor file(s.pixels.path);
 	slice_map slices;
 
 	if (file.fd < 0)
-		return err_errno(e, "opening %s", s.path.c_str());
-	if (s.layout.rows != g->rows || s.layout.cols != g->cols)
-		return err_set(e, ERR_INPUT, "Rows x Columns (0028,0010; 0028,0011) is %zux%zu, that of the images %zux%zu", s.layout.rows, s.layout.cols, g->rows, g->cols);
+		return err_errno(e, "opening %s", s.pixels.path.c_str());
+	if (s.pixels.layout.rows != g->rows || s.pixels.layout.cols != g->cols)
+		return err_set(e, ERR_INPUT, "Rows x Columns (0028,0010; 0028,0011) is %zux%zu, that of the images %zux%zu", s.pixels.layout.rows, s.pixels.layout.cols, g->rows, g->cols);
 	for (size_t i = 0; i < series_n_slices(source); i++) {
 		OFString uid;
 		part10_text(*series_header(source, i), DCM_SOPInstanceUID, uid);
@@ -527,7 +482,7 @@ read_masks(const struct seg_file &s, const struct series *source, const unsigned
 		memset(masks[i], 0, g->slices * a_slice);
 	for (size_t i = 0; i < s.frames.size(); i++) {
 		size_t slice = 0;
-		if (place_frame(s, i, source, slices, &slice, e) != 0 || read_values(s, file.fd, i, bytes, values.data(), e) != 0)
+		if (place_frame(s, i, source, slices, &slice, e) != 0 || read_values(s, file.fd, i, bytes, values, e) != 0)
 			return -1;
 		for (size_t k = 0; k < n; k++)
 			if (s.kind == KIND_LABELMAP || s.frames[i].number == numbers[k])

@@ -11,8 +11,9 @@ import random
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 ap = argparse.ArgumentParser()
 ap.add_argument('out')
@@ -33,8 +34,11 @@ ap.add_argument('--no-series', action='store_true', help='no ReferencedSeriesSeq
 ap.add_argument('--numbers', help='segment numbers, as 3,7')
 ap.add_argument('--shift', type=float, default=0, help='mm along the normal for every frame')
 ap.add_argument('--extra', type=int, help='one more voxel, by its index: so that no two are the same')
-ap.add_argument('--padded', action='store_true', help='every frame padded to a whole byte, wrongly')
+ap.add_argument('--padded', action='store_true', help='every frame padded to a whole byte, against PS3.5 8.1.1, as some do')
+ap.add_argument('--dcmjs', action='store_true', help='PixelData is OW and the meta header says dcmjs')
+ap.add_argument('--rle', action='store_true', help='RLE Lossless, a fragment a frame')
 ap.add_argument('--wrong-reference', action='store_true', help='the first frame refers to another slice')
+ap.add_argument('--recompress', help='no SEG is made: this BINARY one, RLE compressed')
 ap.add_argument('--set', action='append', default=[], help='KEYWORD=VALUE at the top; a number is a number')
 opt = ap.parse_args()
 
@@ -61,6 +65,43 @@ def item(**values):
 def code(value, scheme, meaning):
     return Sequence([item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)])
 
+
+def packbits(data):
+    """a run of two and more, else as it is (PS3.5 G.3.1)"""
+    out, i = bytearray(), 0
+    while i < len(data):
+        run = 1
+        while i + run < len(data) and run < 128 and data[i + run] == data[i]:
+            run += 1
+        if run > 1:
+            out += bytes([257 - run, data[i]])
+        else:
+            while i + run < len(data) and run < 128 and data[i + run] != data[i + run - 1]:
+                run += 1
+            out += bytes([run - 1]) + data[i:i + run]
+        i += run
+    return bytes(out) + b'\0' * (len(out) % 2)
+
+
+def rle(frame):
+    if opt.kind == 'binary':
+        planes = [np.packbits((frame > 0).ravel(), bitorder='little').tobytes()]
+    elif opt.kind == 'labelmap16':
+        planes = [(frame >> 8).astype(np.uint8).tobytes(), (frame & 255).astype(np.uint8).tobytes()]
+    else:
+        planes = [frame.astype(np.uint8).tobytes()]
+    packed = [packbits(p) for p in planes]
+    starts = [64 + sum(map(len, packed[:k])) for k in range(len(packed))]
+    return np.array([len(packed)] + starts + [0] * (15 - len(starts)), '<u4').tobytes() + b''.join(packed)
+
+
+if opt.recompress:
+    d = pydicom.dcmread(opt.recompress)
+    n, bits = d.Rows * d.Columns, np.unpackbits(np.frombuffer(d.PixelData, np.uint8), bitorder='little')
+    d.PixelData = encapsulate([rle(bits[i * n:(i + 1) * n]) for i in range(d.NumberOfFrames)])
+    d['PixelData'].is_undefined_length, d.file_meta.TransferSyntaxUID = True, RLELossless
+    d.save_as(opt.out, write_like_original=False)
+    raise SystemExit
 
 d, meta = Dataset(), FileMetaDataset()
 d.file_meta, d.is_little_endian, d.is_implicit_VR = meta, True, opt.implicit
@@ -123,7 +164,12 @@ elif opt.padded:
 else:
     raw = np.packbits(np.concatenate([(p > 0).ravel() for p in pixels]), bitorder='little').tobytes()
 d.PixelData = raw + b'\0' * (len(raw) % 2)
-d['PixelData'].VR = 'OB'
+d['PixelData'].VR = 'OW' if opt.dcmjs else 'OB'
+if opt.dcmjs:
+    meta.ImplementationClassUID = '2.25.80302813137786398554742050926734630921603366648225212145404'
+if opt.rle:
+    meta.TransferSyntaxUID, d.PixelData = RLELossless, encapsulate([rle(p) for p in pixels])
+    d['PixelData'].is_undefined_length = True
 for text in opt.set:
     key, value = text.split('=', 1)
     setattr(d, key, int(value) if value.isdigit() else value)

@@ -203,7 +203,8 @@ reads_foreign_kinds(void **state)
 {
 	static const char *const options[][8] = {
 		{ NULL }, { "--implicit", NULL }, { "--kind", "fractional", NULL }, { "--no-positions", NULL }, { "--no-references", NULL },
-		{ "--shift", "0.3", NULL }, { "--no-series", NULL },
+		{ "--shift", "0.3", NULL }, { "--no-series", NULL }, { "--rle", NULL }, { "--kind", "fractional", "--rle", NULL },
+		{ "--dcmjs", "--padded", NULL }, /* one bit a frame: the length alone does not tell */
 	};
 
 	(void)state;
@@ -215,6 +216,19 @@ reads_foreign_kinds(void **state)
 	reads_the_masks((const unsigned[]) { 3, 700 });
 }
 
+/* 891 bits: five of padding a frame, in any writer's file. */
+static void
+reads_padded_frames(void **state)
+{
+	(void)state;
+	close_source();
+	open_source("27", "33");
+	write_foreign((const char *const[]) { "--padded", NULL });
+	reads_the_masks(one_two);
+	write_foreign((const char *const[]) { NULL });
+	reads_the_masks(one_two);
+}
+
 static void
 reads_label_maps(void **state)
 {
@@ -223,9 +237,9 @@ reads_label_maps(void **state)
 	(void)state;
 	for (size_t i = 0; i < n_voxels; i++) /* a voxel has one label: the later segment wins in mkseg.py */
 		masks[i] = masks[i] && !masks[n_voxels + i];
-	for (size_t i = 0; i < 2; i++) {
-		write_foreign((const char *const[]) { "--kind", kinds[i], "--numbers", i == 0 ? "1,2" : "1,300", NULL });
-		reads_the_masks((const unsigned[]) { 1, i == 0 ? 2 : 300 });
+	for (size_t i = 0; i < 4; i++) {
+		write_foreign((const char *const[]) { "--kind", kinds[i % 2], "--numbers", i % 2 == 0 ? "1,2" : "1,300", i < 2 ? NULL : "--rle", NULL });
+		reads_the_masks((const unsigned[]) { 1, i % 2 == 0 ? 2 : 300 });
 	}
 }
 
@@ -274,6 +288,21 @@ knows_a_correction(void **state)
 	seg_read_free(s);
 }
 
+/* An archive may compress what we wrote: it stays ours, and not corrected. */
+static void
+knows_ours_when_compressed(void **state)
+{
+	struct seg_file *s;
+
+	(void)state;
+	write_ours();
+	must_run((const char *const[]) { "/usr/bin/python3", "tests/tools/mkseg.py", seg_path, source_dir, raw_path, "--recompress", seg_path, NULL });
+	reads_the_masks(one_two);
+	s = must_open();
+	assert_int_equal(seg_read_info(s)->origin, SEG_OURS);
+	seg_read_free(s);
+}
+
 static void
 cannot_open(const char *const options[], const char *words)
 {
@@ -292,9 +321,8 @@ refuses_what_is_no_sound_seg(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	close_source();
-	open_source("27", "33"); /* 891 bits: five of padding a frame */
-	cannot_open((const char *const[]) { "--padded", NULL }, "PixelData (7FE0,0010)");
+	cannot_open((const char *const[]) { "--rle", "--set", "NumberOfFrames=3", NULL }, "fragments");
+	cannot_open((const char *const[]) { "--rle", "--set", "NumberOfFrames=2000000", NULL }, "too little");
 	cannot_open((const char *const[]) { "--set", "NumberOfFrames=3", NULL }, "(7FE0,0010)");
 	cannot_open((const char *const[]) { "--set", "NumberOfFrames=3000", NULL }, "(7FE0,0010)");
 	cannot_open((const char *const[]) { "--set", "BitsAllocated=8", NULL }, "Bits");
@@ -374,7 +402,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_our_own), TEST(reads_foreign_kinds), TEST(reads_label_maps), TEST(tells_what_it_says), TEST(knows_a_correction),
+		TEST(reads_our_own), TEST(reads_foreign_kinds), TEST(reads_padded_frames), TEST(reads_label_maps), TEST(tells_what_it_says), TEST(knows_a_correction), TEST(knows_ours_when_compressed),
 		TEST(refuses_what_is_no_sound_seg), TEST(refuses_what_lies_elsewhere), TEST(cut_anywhere_is_refused),
 	};
 	struct err e;

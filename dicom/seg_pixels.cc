@@ -1,0 +1,141 @@
+// How the pixels of a segmentation are stored, and one frame of them: see seg_pixels.hh.
+#include "dicom/seg_pixels.hh"
+#include "dicom/rle.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+static const char dcmjs_uid[] = "2.25.80302813137786398554742050926734630921603366648225212145404"; // its Implementation Class UID
+
+seg_descriptor::seg_descriptor(const std::string &path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+
+seg_descriptor::~seg_descriptor()
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static int
+read_at(const struct seg_pixels &s, int fd, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = pread(fd, bytes + done, n - done, (off_t)(at + done));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? err_errno(e, "reading %s", s.path.c_str()) : err_set(e, ERR_INPUT, "%s became shorter while it was read", s.path.c_str());
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+// Encapsulated pixels (PS3.5 A.4): the offset table, which is not needed, then a fragment a frame.
+static int
+read_fragments(struct seg_pixels &s, struct err *e)
+{
+	seg_descriptor file(s.path);
+	uint64_t at = s.scan.pixels, end = s.scan.pixels + s.scan.n_pixel_bytes;
+	bool is_table = true;
+	unsigned char h[8];
+
+	if (file.fd < 0)
+		return err_errno(e, "opening %s", s.path.c_str());
+	while (end - at >= sizeof h) {
+		if (read_at(s, file.fd, at, h, sizeof h, e) != 0)
+			return -1;
+		uint64_t n = h[4] | (uint64_t)h[5] << 8 | (uint64_t)h[6] << 16 | (uint64_t)h[7] << 24;
+		if (memcmp(h, "\xFE\xFF\x00\xE0", 4) != 0) // no item: the delimiter
+			break;
+		at += sizeof h;
+		if (n > end - at)
+			return err_set(e, ERR_INPUT, "a fragment of PixelData (7FE0,0010) is longer than the file");
+		if (!is_table)
+			s.fragments.push_back({ at, n });
+		is_table = false;
+		at += n;
+	}
+	if (s.fragments.size() != s.layout.frames)
+		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) has %zu fragments, NumberOfFrames (0028,0008) is %zu", s.fragments.size(), s.layout.frames);
+	return 0;
+}
+
+// dcmjs, and OW: what newer @cornerstonejs/adapters write, with each frame beginning at a byte, against PS3.5 8.1.1. Older ones wrote OB, and right.
+static bool
+is_by_adapters(DcmFileFormat &file, const struct seg_pixels &s)
+{
+	seg_descriptor d(s.path);
+	unsigned char vr[2] = { 0, 0 };
+	OFString implementation;
+	struct err unheard;
+
+	part10_text(*file.getMetaInfo(), DCM_ImplementationClassUID, implementation);
+	if (s.scan.is_implicit || implementation != dcmjs_uid || d.fd < 0 || read_at(s, d.fd, s.scan.pixels - 8, vr, sizeof vr, &unheard) != 0)
+		return false;
+	return memcmp(vr, "OW", 2) == 0;
+}
+
+// One bit a pixel, one frame behind the other (PS3.5 8.1.1), or, as some write it, each frame padded to a byte. Mostly the length tells.
+static int
+judge_padding(DcmFileFormat &file, struct seg_pixels &s, struct err *e)
+{
+	const struct pixel_layout &p = s.layout;
+	uint64_t stored = s.scan.n_pixel_bytes, padded = (uint64_t)p.frames * ((p.rows * p.cols * p.bits_allocated + 7) / 8);
+	bool is_plain = stored == p.n_bytes || stored == p.n_bytes + p.n_bytes % 2, is_padded = stored == padded || stored == padded + padded % 2;
+
+	if (!is_plain && !is_padded)
+		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) holds %llu bytes, but %zu frames of %zux%zu need %llu", (unsigned long long)stored, p.frames, p.rows, p.cols,
+		    (unsigned long long)p.n_bytes);
+	s.is_padded = is_padded && (!is_plain || is_by_adapters(file, s));
+	return 0;
+}
+
+int
+seg_pixels_read(DcmFileFormat &file, bool is_binary, unsigned most_bits, struct seg_pixels &s, struct err *e)
+{
+	const struct pixel_layout &p = s.layout;
+	bool is_rle = strcmp(s.scan.transfer_syntax, UID_RLELosslessTransferSyntax) == 0;
+
+	if (s.scan.is_encapsulated && !is_rle)
+		return err_set(e, ERR_INPUT, "its transfer syntax %s is not read by this version: store it as Explicit VR Little Endian or RLE Lossless", s.scan.transfer_syntax);
+	if (!s.scan.has_integer_pixels)
+		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) is missing");
+	if (part10_layout(*file.getDataset(), &s.scan, &s.layout, e) != 0)
+		return -1;
+	bool fits = is_binary ? p.bits_allocated == 1 : p.bits_allocated % 8 == 0 && p.bits_allocated <= most_bits;
+	if (!fits || p.samples != 1 || p.is_signed)
+		return err_set(e, ERR_INPUT, "BitsAllocated (0028,0100) is %u: one bit for BINARY, 8 for FRACTIONAL, 8 or 16 for LABELMAP", p.bits_allocated);
+	if (is_rle && p.n_bytes / RLE_MOST > s.scan.n_pixel_bytes)
+		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) holds too little for %zu frames of %zux%zu", p.frames, p.rows, p.cols);
+	return is_rle ? read_fragments(s, e) : judge_padding(file, s, e);
+}
+
+int
+seg_pixels_frame(const struct seg_pixels &s, int fd, size_t i, std::vector<unsigned char> &bytes, size_t *first_bit, struct err *e)
+{
+	const struct pixel_layout &p = s.layout;
+	size_t n_bits = p.rows * p.cols * p.bits_allocated, n_bytes = (n_bits + 7) / 8;
+	uint64_t begin = s.is_padded ? (uint64_t)i * n_bytes * 8 : (uint64_t)i * n_bits, first = begin / 8, last = (begin + n_bits + 7) / 8;
+
+	*first_bit = 0;
+	if (s.fragments.empty()) {
+		*first_bit = begin % 8;
+		bytes.resize((size_t)(last - first));
+		return read_at(s, fd, s.scan.pixels + first, bytes.data(), bytes.size(), e);
+	}
+	std::vector<unsigned char> fragment((size_t)s.fragments[i].n);
+	size_t planes = p.bits_allocated == 16 ? 2 : 1, plane = n_bytes / planes;
+	bytes.resize(n_bytes);
+	if (read_at(s, fd, s.fragments[i].at, fragment.data(), fragment.size(), e) != 0 ||
+	    rle_decode(fragment.data(), fragment.size(), planes, plane, bytes.data(), e) != 0)
+		return err_note(e, "frame %zu", i + 1);
+	if (planes == 2) { // high bytes, then low bytes -> little endian words
+		fragment.assign(bytes.begin(), bytes.end());
+		for (size_t k = 0; k < plane; k++) {
+			bytes[2 * k] = fragment[plane + k];
+			bytes[2 * k + 1] = fragment[k];
+		}
+	}
+	return 0;
+}
