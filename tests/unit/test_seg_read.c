@@ -1,6 +1,7 @@
 /* Segmentations read back: those of our own writer, those of a foreign one (tests/tools/mkseg.py, pydicom), odd sizes, every kind, frames in any order;
  * what does not lie on the images is refused; ours is known, and ours with other pixels too. */
 #include "config/file.h"
+#include "dicom/bits.h"
 #include "dicom/dicom.h"
 #include "dicom/seg.h"
 #include "dicom/seg_read.h"
@@ -216,6 +217,29 @@ reads_foreign_kinds(void **state)
 	reads_the_masks((const unsigned[]) { 3, 700 });
 }
 
+/* Files of npm's @cornerstonejs/adapters (tests/data/seg/README.md), over the very series that set_up makes. */
+static void
+reads_what_adapters_wrote(void **state)
+{
+	static const char *const files[] = { "tests/data/seg/adapters_binary.dcm", "tests/data/seg/adapters_binary_rle.dcm", "tests/data/seg/adapters_labelmap_rle.dcm" };
+	struct err e;
+	size_t n;
+	char *bytes = file_read("tests/data/seg/masks.bits", 1 << 20, &n, &e);
+
+	(void)state;
+	assert_non_null(bytes);
+	assert_int_equal(n, (SEGMENTS * n_voxels + 7) / 8);
+	bits_unpack((const uint8_t *)bytes, 0, SEGMENTS * n_voxels, masks);
+	free(bytes);
+	for (size_t i = 0; i < 3; i++) {
+		bytes = file_read(files[i], 1 << 20, &n, &e);
+		assert_non_null(bytes);
+		assert_int_equal(file_write(seg_path, bytes, n, &e), 0);
+		free(bytes);
+		reads_the_masks(one_two);
+	}
+}
+
 /* 891 bits: five of padding a frame, in any writer's file. */
 static void
 reads_padded_frames(void **state)
@@ -402,7 +426,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_our_own), TEST(reads_foreign_kinds), TEST(reads_padded_frames), TEST(reads_label_maps), TEST(tells_what_it_says), TEST(knows_a_correction), TEST(knows_ours_when_compressed),
+		TEST(reads_our_own), TEST(reads_foreign_kinds), TEST(reads_what_adapters_wrote), TEST(reads_padded_frames), TEST(reads_label_maps), TEST(tells_what_it_says), TEST(knows_a_correction), TEST(knows_ours_when_compressed),
 		TEST(refuses_what_is_no_sound_seg), TEST(refuses_what_lies_elsewhere), TEST(cut_anywhere_is_refused),
 	};
 	struct err e;
