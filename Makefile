@@ -47,8 +47,8 @@ $(B)/obj/%.o: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
 
-# The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm.
-$(B)/obj/model/nn/%.o: OPT += -O3
+# The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm. The other three change no value.
+$(B)/obj/model/nn/%.o $(B)/obj/model/critic.o: OPT += -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
 # Debian's libnifti includes its own headers without their folder and has no pkg-config file.
 $(B)/obj/service/commands/dataset_nifti.o: DEFS += -isystem /usr/include/nifti
 # The defaults are compiled in from the file that documents them.

@@ -5,6 +5,7 @@
 #include "model/critic.h"
 #include "model/nn/loss.h"
 #include "model/nn/ops.h"
+#include "model/nn/wide.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -185,12 +186,14 @@ show_slice(void *arg, size_t slice, unsigned lane)
 	}
 }
 
+WIDE_TWIN(show_slice)
+
 void
 critic_show(struct critic *c, enum critic_side side, const float *x, const float *maps)
 {
 	struct view v = { .critic = c, .side = side, .x = x, .maps = maps };
 
-	team_run(c->team, input_shape(c).n / N_SIDES, show_slice, &v);
+	team_run(c->team, input_shape(c).n / N_SIDES, WIDEST(show_slice), &v);
 }
 
 /* What one value of layer i counts in the loss (SEGAN.md "The game"). */
@@ -266,6 +269,8 @@ pass_on_slice(void *arg, size_t slice, unsigned lane)
 	}
 }
 
+WIDE_TWIN(pass_on_slice)
+
 void
 critic_pass_on(struct critic *c, const float *x, float *dmaps)
 {
@@ -274,5 +279,5 @@ critic_pass_on(struct critic *c, const float *x, float *dmaps)
 
 	for (size_t k = 0; k < c->n_critics; k++)
 		graph_backward(c->sights[k].graph, (struct backward){ n, false, true });
-	team_run(c->team, n, pass_on_slice, &v);
+	team_run(c->team, n, WIDEST(pass_on_slice), &v);
 }

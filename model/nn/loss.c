@@ -2,8 +2,10 @@
  * SIDE sums side by side in float over a block, the blocks in double; parts of the batch as in parts.h. */
 #include "model/nn/loss.h"
 #include "model/nn/parts.h"
+#include "model/nn/wide.h"
 
 #include <assert.h>
+#include <math.h>
 
 enum { BLOCK = 256, SIDE = 16 };
 
@@ -30,20 +32,22 @@ difference(const float *a, const float *b, size_t n)
 
 		for (; i + SIDE <= end; i += SIDE)
 			for (size_t k = 0; k < SIDE; k++)
-				sums[k] += a[i + k] > b[i + k] ? a[i + k] - b[i + k] : b[i + k] - a[i + k];
+				sums[k] += fabsf(a[i + k] - b[i + k]);
 		for (size_t k = 0; i < end; i++, k++)
-			sums[k] += a[i] > b[i] ? a[i] - b[i] : b[i] - a[i];
+			sums[k] += fabsf(a[i] - b[i]);
 		sum += total(sums);
 	}
 	return sum;
 }
 
-/* to = slope x the sign of a - b; equal values pull nowhere */
+/* to = slope (0 or over) x the sign of a - b; equal values pull nowhere */
 static void
-signs(const float *a, const float *b, size_t n, float slope, float *to)
+signs(const float *restrict a, const float *restrict b, size_t n, float slope, float *restrict to)
 {
-	for (size_t i = 0; i < n; i++)
-		to[i] = (float)(a[i] > b[i]) * slope - (float)(a[i] < b[i]) * slope;
+	for (size_t i = 0; i < n; i++) {
+		float d = a[i] - b[i], s = copysignf(slope, d);
+		to[i] = d == 0 ? 0 : s;
+	}
 }
 
 struct l1 { const struct layer *layers; double weight, sums[LOSS_MAX_LAYERS * MAX_PARTS]; };
@@ -55,7 +59,7 @@ l1_part(void *arg, size_t item, unsigned lane)
 	struct l1 *w = arg;
 	const struct layer *l = &w->layers[item / MAX_PARTS];
 	const size_t part = item % MAX_PARTS;
-	const float slope = (float)(w->weight * l->share);
+	const float slope = (float)(w->weight * l->share), size = fabsf(slope);
 
 	(void)lane;
 	if (part >= parts_of(l->slices))
@@ -63,11 +67,13 @@ l1_part(void *arg, size_t item, unsigned lane)
 	for (size_t at = part_begin(l->slices, part) * l->size, end = part_begin(l->slices, part + 1) * l->size; at < end; at += l->size) {
 		w->sums[item] += difference(l->a + at, l->b + at, l->size);
 		if (l->da)
-			signs(l->a + at, l->b + at, l->size, slope, l->da + at);
+			signs(slope < 0 ? l->b + at : l->a + at, slope < 0 ? l->a + at : l->b + at, l->size, size, l->da + at);
 		if (l->db)
-			signs(l->b + at, l->a + at, l->size, slope, l->db + at);
+			signs(slope < 0 ? l->a + at : l->b + at, slope < 0 ? l->b + at : l->a + at, l->size, size, l->db + at);
 	}
 }
+
+WIDE_TWIN(l1_part)
 
 double
 loss_l1(struct team *t, const struct layer *layers, size_t n, double weight)
@@ -76,7 +82,7 @@ loss_l1(struct team *t, const struct layer *layers, size_t n, double weight)
 	double loss = 0;
 
 	assert(n <= LOSS_MAX_LAYERS);
-	team_run(t, n * MAX_PARTS, l1_part, &w);
+	team_run(t, n * MAX_PARTS, WIDEST(l1_part), &w);
 	for (size_t item = 0; item < n * MAX_PARTS; item++)
 		loss += layers[item / MAX_PARTS].share * w.sums[item];
 	return loss;
@@ -121,6 +127,8 @@ dice_sums(void *arg, size_t item, unsigned lane)
 	three_sums(d->p + item * d->plane, d->t + item * d->plane, d->plane, d->sums + item * N_SUMS);
 }
 
+WIDE_TWIN(dice_sums)
+
 /* d/dp of weight x (1 - (2 sum(p t) + s) / (sum(p^2) + sum(t^2) + s)) = p x by_p + t x by_t, for each (slice, map). */
 static void
 dice_gradient(void *arg, size_t item, unsigned lane)
@@ -138,6 +146,8 @@ dice_gradient(void *arg, size_t item, unsigned lane)
 		dp[i] = p[i] * by_p + t[i] * by_t;
 }
 
+WIDE_TWIN(dice_gradient)
+
 double
 loss_dice(struct team *t, const struct dice *d)
 {
@@ -145,7 +155,7 @@ loss_dice(struct team *t, const struct dice *d)
 	struct dice work = *d;
 	double dice = 0;
 
-	team_run(t, n, dice_sums, &work);
+	team_run(t, n, WIDEST(dice_sums), &work);
 	for (size_t item = 1; d->over_batch && item < n; item++)
 		for (size_t k = 0; k < N_SUMS; k++)
 			d->sums[k] += d->sums[item * N_SUMS + k];
@@ -153,6 +163,6 @@ loss_dice(struct team *t, const struct dice *d)
 		const double *s = d->sums + item * N_SUMS;
 		dice += (2 * s[PT] + smooth) / (s[PP] + s[TT] + smooth);
 	}
-	team_run(t, n, dice_gradient, &work);
+	team_run(t, n, WIDEST(dice_gradient), &work);
 	return 1 - dice / (d->over_batch ? 1 : (double)n);
 }

@@ -2,6 +2,7 @@
  * Evaluation takes the running statistics; training those of the batch (variance biased), or of each of several equal groups of slices, which is
  * what several passes in a row would compute; they stay in the node for the backward pass and for the running ones. */
 #include "model/nn/ops.h"
+#include "model/nn/wide.h"
 
 #include <math.h>
 
@@ -45,12 +46,14 @@ forward_map(void *arg, size_t c, unsigned lane)
 	}
 }
 
+WIDE_TWIN(forward_map)
+
 static void
 norm_forward(const struct node *self, const struct run *r)
 {
 	struct work w = { self, r };
 
-	team_run(r->team, self->shape.c, forward_map, &w);
+	team_run(r->team, self->shape.c, WIDEST(forward_map), &w);
 }
 
 static const struct op norm_op = { "normalisation", norm_shape, norm_forward, NULL };
@@ -172,12 +175,14 @@ batch_forward_map(void *arg, size_t item, unsigned lane)
 	}
 }
 
+WIDE_TWIN(batch_forward_map)
+
 static void
 norm_batch_forward(const struct node *self, const struct run *r)
 {
 	struct work w = { self, r };
 
-	team_run(r->team, self->shape.c * ((const struct norm_node *)self->settings)->groups, batch_forward_map, &w);
+	team_run(r->team, self->shape.c * ((const struct norm_node *)self->settings)->groups, WIDEST(batch_forward_map), &w);
 }
 
 /* sum of dy, and of dy * (x - mean), over n values; as moments_of. */
@@ -267,12 +272,14 @@ backward_map(void *arg, size_t c, unsigned lane)
 	w->self->parameter[BIAS]->gradient[c] += (float)bias;
 }
 
+WIDE_TWIN(backward_map)
+
 static void
 norm_batch_backward(const struct node *self, const struct run *r)
 {
 	struct work w = { self, r };
 
-	team_run(r->team, self->shape.c, backward_map, &w);
+	team_run(r->team, self->shape.c, WIDEST(backward_map), &w);
 }
 
 static const struct op norm_batch_op = { "normalisation over the batch", norm_batch_shape, norm_batch_forward, norm_batch_backward };

@@ -1,6 +1,7 @@
 /* Image patches -> matrix columns, and back. Zero padding is written here; the products are the caller's. */
 #include "model/nn/patches.h"
 #include "model/nn/arena.h"
+#include "model/nn/wide.h"
 
 #include <string.h>
 
@@ -69,9 +70,93 @@ add_row(const struct patches *p, const float *from, size_t kx, float *image_row)
 		image_row[x * p->stride + kx - p->pad] += from[x];
 }
 
+/* The kernel of the encoders: 4x4, stride 2, padding 1, even width. One image row feeds all four kernel columns, whose rows of the matrix are `step` apart:
+ * column 1 is its even pixels, 2 its odd ones, 0 and 3 those one to the left and right. */
+static bool
+is_halving(const struct patches *p)
+{
+	return p->kernel == 4 && p->stride == 2 && p->pad == 1 && p->w == 2 * p->cols;
+}
+
+static void
+fill_halving(const float *restrict row, size_t cols, size_t step, float *restrict to)
+{
+	float *restrict left = to, *restrict even = to + step, *restrict odd = to + 2 * step, *restrict right = to + 3 * step;
+
+	left[0] = right[cols - 1] = 0;
+	for (size_t x = 0; x < cols; x++) {
+		even[x] = row[2 * x];
+		odd[x] = row[2 * x + 1];
+	}
+	for (size_t x = 0; x + 1 < cols; x++) {        /* short rows: a call of memcpy costs more */
+		left[x + 1] = row[2 * x + 1];
+		right[x] = row[2 * x + 2];
+	}
+}
+
+static void
+add_halving(const float *restrict from, size_t cols, size_t step, float *restrict row)
+{
+	const float *restrict left = from, *restrict even = from + step, *restrict odd = from + 2 * step, *restrict right = from + 3 * step;
+
+	row[0] += even[0];
+	row[2 * cols - 1] += odd[cols - 1];
+	for (size_t x = 0; x + 1 < cols; x++) {
+		row[2 * x + 1] += odd[x] + left[x + 1];
+		row[2 * x + 2] += even[x + 1] + right[x];
+	}
+}
+
+static void
+fill_all_halving(const struct patches *p, const float *image, size_t first, size_t n, float *matrix)
+{
+	const size_t step = n * p->cols;       /* of one row of the matrix */
+
+	for (size_t line = 0; line < p->c * 4; line++, matrix += 4 * step)       /* (c, ky) */
+		for (size_t y = 0; y < n; y++) {
+			size_t row = (first + y) * 2 + line % 4;                 /* of the padded image */
+			float *to = matrix + y * p->cols;
+
+			if (row >= 1 && row < p->h + 1)
+				fill_halving(image + (line / 4 * p->h + row - 1) * p->w, p->cols, step, to);
+			else
+				for (size_t kx = 0; kx < 4; kx++)
+					memset(to + kx * step, 0, p->cols * sizeof *to);
+		}
+}
+
+static void
+add_all_halving(const struct patches *p, const float *matrix, size_t first, size_t n, float *image)
+{
+	const size_t step = n * p->cols;
+
+	for (size_t line = 0; line < p->c * 4; line++, matrix += 4 * step)
+		for (size_t y = 0; y < n; y++) {
+			size_t row = (first + y) * 2 + line % 4;
+			if (row >= 1 && row < p->h + 1)
+				add_halving(matrix + y * p->cols, p->cols, step, image + (line / 4 * p->h + row - 1) * p->w);
+		}
+}
+
+WIDE static void
+fill_all_halving_wide(const struct patches *p, const float *image, size_t first, size_t n, float *matrix)
+{
+	fill_all_halving(p, image, first, n, matrix);
+}
+
+WIDE static void
+add_all_halving_wide(const struct patches *p, const float *matrix, size_t first, size_t n, float *image)
+{
+	add_all_halving(p, matrix, first, n, image);
+}
+
 void
 patches_fill(const struct patches *p, const float *image, size_t first, size_t n, float *matrix)
 {
+	if (is_halving(p)) {
+		WIDEST(fill_all_halving)(p, image, first, n, matrix);
+		return;
+	}
 	for (size_t c = 0; c < p->c; c++)
 		for (size_t ky = 0; ky < p->kernel; ky++)
 			for (size_t kx = 0; kx < p->kernel; kx++)
@@ -87,6 +172,10 @@ patches_fill(const struct patches *p, const float *image, size_t first, size_t n
 void
 patches_add(const struct patches *p, const float *matrix, size_t first, size_t n, float *image)
 {
+	if (is_halving(p)) {
+		WIDEST(add_all_halving)(p, matrix, first, n, image);
+		return;
+	}
 	for (size_t c = 0; c < p->c; c++)
 		for (size_t ky = 0; ky < p->kernel; ky++)
 			for (size_t kx = 0; kx < p->kernel; kx++)

@@ -1,7 +1,9 @@
 /* Operations value by value, and joining of maps. */
 #include "model/nn/ops.h"
 #include "model/nn/arena.h"
+#include "model/nn/wide.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -60,7 +62,22 @@ pass_on(const float *from, size_t n, bool first, float *to)
 			to[i] += from[i];
 }
 
-struct leaky_node { float slope; };
+struct leaky_node { float slope; };           /* from 0 to 1 */
+
+/* Without a branch, which noise would mispredict: x > 0 ? x : slope x is the larger of the two. */
+static inline float
+larger(float a, float b)
+{
+	return a > b ? a : b;
+}
+
+static inline float
+slope_at(float x, float slope)
+{
+	const float one = 1;
+
+	return x > 0 ? one : slope;
+}
 
 static void
 leaky_forward_slice(void *arg, size_t slice, unsigned lane)
@@ -72,13 +89,15 @@ leaky_forward_slice(void *arg, size_t slice, unsigned lane)
 
 	(void)lane;
 	for (size_t i = 0; i < n; i++)
-		y[i] = x[i] > 0 ? x[i] : slope * x[i];
+		y[i] = larger(x[i], slope * x[i]);
 }
+
+WIDE_TWIN(leaky_forward_slice)
 
 static void
 leaky_forward(const struct node *self, const struct run *r)
 {
-	each_slice(self, r, self->shape.n, leaky_forward_slice);
+	each_slice(self, r, self->shape.n, WIDEST(leaky_forward_slice));
 }
 
 static void
@@ -95,16 +114,18 @@ leaky_backward_slice(void *arg, size_t slice, unsigned lane)
 		return;
 	if (w->self->first[0])
 		for (size_t i = 0; i < n; i++)
-			dx[i] = (x[i] > 0 ? 1 : slope) * dy[i];
+			dx[i] = dy[i] * slope_at(x[i], slope);
 	else
 		for (size_t i = 0; i < n; i++)
-			dx[i] += (x[i] > 0 ? 1 : slope) * dy[i];
+			dx[i] += dy[i] * slope_at(x[i], slope);
 }
+
+WIDE_TWIN(leaky_backward_slice)
 
 static void
 leaky_backward(const struct node *self, const struct run *r)
 {
-	each_slice(self, r, r->slices, leaky_backward_slice);
+	each_slice(self, r, r->slices, WIDEST(leaky_backward_slice));
 }
 
 static const struct op leaky_op = { "activation", same_shape, leaky_forward, leaky_backward };
@@ -114,6 +135,7 @@ node_leaky(struct graph *g, struct node *x, float slope)
 {
 	struct leaky_node own = { slope };
 
+	assert(slope >= 0 && slope <= 1);
 	return graph_add(g, &leaky_op, 1, &x, &own, sizeof own);
 }
 
@@ -151,10 +173,12 @@ sigmoid_backward_slice(void *arg, size_t slice, unsigned lane)
 	}
 }
 
+WIDE_TWIN(sigmoid_backward_slice)
+
 static void
 sigmoid_backward(const struct node *self, const struct run *r)
 {
-	each_slice(self, r, r->slices, sigmoid_backward_slice);
+	each_slice(self, r, r->slices, WIDEST(sigmoid_backward_slice));
 }
 
 static const struct op sigmoid_op = { "sigmoid", same_shape, sigmoid_forward, sigmoid_backward };
@@ -178,10 +202,12 @@ sum_forward_slice(void *arg, size_t slice, unsigned lane)
 		y[i] = a[i] + b[i];
 }
 
+WIDE_TWIN(sum_forward_slice)
+
 static void
 sum_forward(const struct node *self, const struct run *r)
 {
-	each_slice(self, r, self->shape.n, sum_forward_slice);
+	each_slice(self, r, self->shape.n, WIDEST(sum_forward_slice));
 }
 
 static void
@@ -198,10 +224,12 @@ sum_backward_slice(void *arg, size_t slice, unsigned lane)
 	}
 }
 
+WIDE_TWIN(sum_backward_slice)
+
 static void
 sum_backward(const struct node *self, const struct run *r)
 {
-	each_slice(self, r, r->slices, sum_backward_slice);
+	each_slice(self, r, r->slices, WIDEST(sum_backward_slice));
 }
 
 static const struct op sum_op = { "sum", same_shape, sum_forward, sum_backward };
@@ -254,10 +282,12 @@ concat_backward_slice(void *arg, size_t slice, unsigned lane)
 	}
 }
 
+WIDE_TWIN(concat_backward_slice)
+
 static void
 concat_backward(const struct node *self, const struct run *r)
 {
-	each_slice(self, r, r->slices, concat_backward_slice);
+	each_slice(self, r, r->slices, WIDEST(concat_backward_slice));
 }
 
 static const struct op concat_op = { "concatenation", concat_shape, concat_forward, concat_backward };

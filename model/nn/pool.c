@@ -1,5 +1,6 @@
 /* Maximum over 2x2 pieces. */
 #include "model/nn/ops.h"
+#include "model/nn/wide.h"
 
 static int
 pool_shape(struct node *self, struct err *e)
@@ -35,12 +36,14 @@ forward_slice(void *arg, size_t slice, unsigned lane)
 	}
 }
 
+WIDE_TWIN(forward_slice)
+
 static void
 pool_forward(const struct node *self, const struct run *r)
 {
 	struct work w = { self, r };
 
-	team_run(r->team, self->shape.n, forward_slice, &w);
+	team_run(r->team, self->shape.n, WIDEST(forward_slice), &w);
 }
 
 /* Of a 2x2 piece a[0] a[1] b[0] b[1] with maximum top, the first that has it gets the gradient (as in PyTorch). */
@@ -85,12 +88,14 @@ backward_slice(void *arg, size_t slice, unsigned lane)
 	}
 }
 
+WIDE_TWIN(backward_slice)
+
 static void
 pool_backward(const struct node *self, const struct run *r)
 {
 	struct work w = { self, r };
 
-	team_run(r->team, r->slices, backward_slice, &w);
+	team_run(r->team, r->slices, WIDEST(backward_slice), &w);
 }
 
 static const struct op pool_op = { "maximum 2x2", pool_shape, pool_forward, pool_backward };

@@ -2,6 +2,7 @@
  * repeated (PyTorch: interpolate, align_corners=False). Arbitrary sizes are model/prep.c's. */
 #include "model/nn/ops.h"
 #include "model/nn/arena.h"
+#include "model/nn/wide.h"
 
 static int
 resize_shape(struct node *self, struct err *e)
@@ -48,12 +49,14 @@ forward_slice(void *arg, size_t slice, unsigned lane)
 		}
 }
 
+WIDE_TWIN(forward_slice)
+
 static void
 resize_forward(const struct node *self, const struct run *r)
 {
 	struct work w = { self, r };
 
-	team_run(r->team, self->shape.n, forward_slice, &w);
+	team_run(r->team, self->shape.n, WIDEST(forward_slice), &w);
 }
 
 /* What input row `row` gave to the output rows 2 row - 1 .. 2 row + 2 comes back by the same weights; the edge rows, which stand for what lies
@@ -88,12 +91,14 @@ backward_slice(void *arg, size_t slice, unsigned lane)
 			back_row(dy, row, in.h, in.w, work->self->first[0], run_scratch(work->run, lane), dx);
 }
 
+WIDE_TWIN(backward_slice)
+
 static void
 resize_backward(const struct node *self, const struct run *r)
 {
 	struct work w = { self, r };
 
-	team_run(r->team, r->slices, backward_slice, &w);
+	team_run(r->team, r->slices, WIDEST(backward_slice), &w);
 }
 
 static const struct op resize_op = { "resize x2", resize_shape, resize_forward, resize_backward };
