@@ -5,7 +5,18 @@ B=${B:-build}
 unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that called us
 work=$(mktemp -d)
 . deploy/demo/lib.sh
-e2e_finish() { local status=$?; trap - EXIT; stop_all; [ "$status" = 0 ] || { echo "--- node log"; tail -n 40 "${node_log:-/dev/null}" 2>/dev/null; }; chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"; exit "$status"; }
+e2e_finish() {
+	local status=$?
+	trap - EXIT
+	stop_all
+	if cat "$work"/*.log "${node_log:-/dev/null}" 2>/dev/null | grep -a -m 1 -A 30 -E 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:'; then
+		echo "FAILED: a sanitizer has found something, in the node or its worker"; status=1
+	fi
+	[ "$status" = 0 ] || { echo "--- node log"; tail -n 40 "${node_log:-/dev/null}" 2>/dev/null; }
+	chmod -R u+rwx "$work" 2>/dev/null
+	rm -rf "$work"
+	exit "$status"
+}
 trap e2e_finish EXIT
 
 fail() { echo "FAILED: $*" >&2; exit 1; }

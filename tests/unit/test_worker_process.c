@@ -66,8 +66,10 @@ fake(int argc, char **argv)
 			printf("no line end");
 		else if (strncmp(line, "exit ", 5) == 0)
 			_exit((int)strtol(line + 5, NULL, 10));
-		else if (strncmp(line, "signal ", 7) == 0)
+		else if (strncmp(line, "signal ", 7) == 0) {
+			signal((int)strtol(line + 7, NULL, 10), SIG_DFL); /* a sanitizer has handlers of its own */
 			raise((int)strtol(line + 7, NULL, 10));
+		}
 		fflush(stdout);
 	}
 	free(line);
