@@ -22,11 +22,11 @@ while read -r kind words; do
 	holds "reason of $kind" "$(jq -r .reason "$work/job")" "$words"
 	echo "$kind: $(jq -r .reason "$work/job")"
 done <<'T'
-gap ImagePositionPatient|0020,0032
+gap (0020,0032).*missing between them$
 double ImagePositionPatient|0020,0032
 patients PatientID|0010,0020
 frames FrameOfReferenceUID|0020,0052
-uneven ImagePositionPatient|0020,0032
+uneven (0020,0032).*unevenly spaced$
 T
 
 # ---- CT where the rule says MR: acknowledged, no job, the decision says which rule and value

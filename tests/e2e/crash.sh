@@ -2,7 +2,7 @@
 # kill -9 of the daemon or its worker at random instants of a study's way, then a restart: nothing acknowledged is lost, one SEG a study arrives, under one UID.
 #   POINTS=500 SEED=7 tests/e2e/crash.sh     (make soak)
 . "$(dirname "$0")/lib.sh"
-points=${POINTS:-20}
+points=${POINTS:-$(case $B in *asan*|*tsan*) echo 5 ;; *) echo 20 ;; esac)}
 seed=${SEED:-$RANDOM}; RANDOM=$seed
 echo "seed $seed"
 
