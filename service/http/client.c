@@ -69,8 +69,8 @@ client_request(const char *method, const char *url, struct err *e)
 		err_set(e, ERR_PEER, "asking %s: %s; is segand running there? (--url http://HOST:PORT)", url, curl_easy_strerror(rc));
 	else if (status < 200 || status > 299)
 		explain(status, &body, url, e);
-	else if ((answer = json_parse(body.bytes, body.n, 0, e)) == NULL)
-		err_note(e, "reading the answer of %s", url);
+	else if ((answer = json_parse(body.n == 0 ? "" : body.bytes, body.n, 0, e)) == NULL)
+		err_set(e, ERR_PEER, "%s answered what is not JSON: is it a segand?", url);
 	curl_easy_cleanup(curl);
 	free(body.bytes);
 	return answer;
