@@ -21,6 +21,7 @@ struct dataset {
 	char digest[DIGEST_HEX];
 	struct dataset_index index;
 	void **maps;                           /* (n_cases); NULL: not mapped */
+	bool *is_checked;                      /* (n_cases); its bytes match its digest */
 };
 
 static const char *const split_names[DATASET_N_SPLITS] = { "train", "validation", "test" };
@@ -209,7 +210,8 @@ read_cases(struct dataset *d, const struct json_doc *doc, struct err *e)
 
 	if (json_type(list) != JSON_ARRAY || n == 0 || n > MAX_CASES)
 		return err_set(e, ERR_INPUT, "cases must be a list of 1 to %d", MAX_CASES);
-	if ((d->index.cases = calloc(n, sizeof *d->index.cases)) == NULL || (d->maps = calloc(n, sizeof *d->maps)) == NULL)
+	if ((d->index.cases = calloc(n, sizeof *d->index.cases)) == NULL || (d->maps = calloc(n, sizeof *d->maps)) == NULL ||
+	    (d->is_checked = calloc(n, sizeof *d->is_checked)) == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for %zu cases", n);
 	for (size_t i = 0; i < n; i++, item = json_next(item)) {
 		struct dataset_case *c = &d->index.cases[i];
@@ -378,11 +380,26 @@ dataset_close(struct dataset *d)
 	if (d == NULL)
 		return;
 	for (size_t i = 0; i < d->index.n_cases; i++)
-		if (d->maps[i] != NULL)
-			munmap(d->maps[i], dataset_case_bytes(&d->index, &d->index.cases[i].grid));
+		dataset_unmap(d, i);
 	free(d->maps);
+	free(d->is_checked);
 	dataset_index_release(&d->index);
 	free(d);
+}
+
+/* Read, not mapped: mapped pages would count as memory of the process. */
+static int
+check_case(struct dataset *d, size_t i, struct err *e)
+{
+	char path[DATASET_PATH], hex[DIGEST_HEX];
+
+	dataset_case_path(d->dir, i, path);
+	if (digest_of_file(path, 0, hex, e) != 0)
+		return -1;
+	if (strcmp(hex, d->index.cases[i].digest) != 0)
+		return err_set(e, ERR_INPUT, "case %s (%04zu.bin) is altered: its digest does not match", d->index.cases[i].name, i);
+	d->is_checked[i] = true;
+	return 0;
 }
 
 int
@@ -390,28 +407,35 @@ dataset_map(struct dataset *d, size_t i, struct err *e)
 {
 	struct dataset_case *c = &d->index.cases[i];
 	size_t bytes = dataset_case_bytes(&d->index, &c->grid), voxels = grid_voxels(&c->grid);
-	char hex[DIGEST_HEX];
 	void *map;
 	int fd;
 
 	if (d->maps[i] != NULL)
 		return 0;
-	if ((fd = open_case(d, i, e)) < 0)
+	if ((!d->is_checked[i] && check_case(d, i, e) != 0) || (fd = open_case(d, i, e)) < 0)
 		return err_note(e, "data set %s", d->dir);
 	map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 	if (map == MAP_FAILED)
 		return err_errno(e, "mapping case %s of data set %s", c->name, d->dir);
-	digest_of(map, bytes, hex);
-	if (strcmp(hex, c->digest) != 0) {
-		munmap(map, bytes);
-		return err_set(e, ERR_INPUT, "data set %s: case %s (%04zu.bin) is altered: its digest does not match", d->dir, c->name, i);
-	}
 	d->maps[i] = map;
 	for (size_t k = 0; k < d->index.n_channels; k++)
 		c->channel[k] = (const float *)map + k * voxels;
 	c->truth = (const uint8_t *)map + d->index.n_channels * voxels * sizeof(float);
 	return 0;
+}
+
+void
+dataset_unmap(struct dataset *d, size_t i)
+{
+	struct dataset_case *c = &d->index.cases[i];
+
+	if (d->maps[i] == NULL)
+		return;
+	munmap(d->maps[i], dataset_case_bytes(&d->index, &c->grid));
+	d->maps[i] = NULL;
+	memset(c->channel, 0, sizeof c->channel);
+	c->truth = NULL;
 }
 
 /* ---- what is in it ---- */

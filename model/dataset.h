@@ -33,8 +33,9 @@ size_t dataset_size(const struct dataset *d);
 const struct dataset_case *dataset_at(const struct dataset *d, size_t i); /* borrowed */
 size_t dataset_left_out_size(const struct dataset *d);
 const char *dataset_left_out(const struct dataset *d, size_t i, const char **reason); /* what; both borrowed */
-/* Maps a case's file; its channel and truth pointers are valid until dataset_close. Checked once against its digest. */
+/* Maps a case's file; its channel and truth pointers are valid until dataset_unmap or dataset_close. Checked once against its digest. */
 int dataset_map(struct dataset *d, size_t i, struct err *e);
+void dataset_unmap(struct dataset *d, size_t i);              /* who is done with a case: what is mapped counts as memory of the process */
 
 /* ---- making one ---- */
 struct dataset_writer;

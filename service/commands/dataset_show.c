@@ -80,11 +80,13 @@ dataset_show(const char *set, bool as_json)
 
 	if (d == NULL)
 		return command_fail(&e);
-	for (size_t i = 0; i < dataset_size(d); i++)
+	for (size_t i = 0; i < dataset_size(d); i++) {
 		if (dataset_map(d, i, &e) != 0) {
 			dataset_close(d);
 			return command_fail(&e);
 		}
+		dataset_unmap(d, i);
+	}
 	rc = as_json ? show_json(d) : show_plain(d);
 	dataset_close(d);
 	return rc;

@@ -155,6 +155,12 @@ reads_what_was_written(void **state)
 		assert_int_equal(c->truth[i + 1], 1);
 		assert_int_equal(c->truth[i], 0);
 		assert_string_equal(c->creator, "Reader^One");
+		dataset_unmap(d, i);
+		assert_null(c->truth);
+		assert_null(c->channel[0]);
+		dataset_unmap(d, i);
+		assert_int_equal(dataset_map(d, i, &e), 0);
+		assert_true(c->channel[0][7] == (float)((i + 1) * 100 + 7));
 	}
 	assert_string_equal(dataset_at(d, 3)->name, "again");
 	assert_int_equal(dataset_left_out_size(d), 1);

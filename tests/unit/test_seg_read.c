@@ -420,6 +420,38 @@ cut_anywhere_is_refused(void **state)
 	free(bytes);
 }
 
+/* Any byte another one: masks or a refusal; the sanitizers see the rest. */
+static void
+survives_any_byte(void **state)
+{
+	static const char *const files[] = { "tests/data/seg/adapters_binary.dcm", "tests/data/seg/adapters_labelmap_rle.dcm" };
+	uint8_t *got = malloc(SEGMENTS * n_voxels);
+	struct err e;
+	size_t n;
+
+	(void)state;
+	assert_non_null(got);
+	for (size_t f = 0; f < 2; f++) {
+		char *bytes = file_read(files[f], 1 << 20, &n, &e);
+		assert_non_null(bytes);
+		for (size_t i = 0; i < n; i += 11) {
+			struct seg_file *s;
+			bytes[i] ^= (char)(i % 255 + 1);
+			assert_int_equal(file_write(seg_path, bytes, n, &e), 0);
+			bytes[i] ^= (char)(i % 255 + 1);
+			if ((s = seg_read_open(seg_path, &e)) == NULL) {
+				assert_int_equal(e.code, ERR_INPUT);
+				continue;
+			}
+			if (seg_read_masks(s, series, one_two, SEGMENTS, (uint8_t *[]) { got, got + n_voxels }, &e) != 0)
+				assert_int_equal(e.code, ERR_INPUT);
+			seg_read_free(s);
+		}
+		free(bytes);
+	}
+	free(got);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -427,7 +459,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(reads_our_own), TEST(reads_foreign_kinds), TEST(reads_what_adapters_wrote), TEST(reads_padded_frames), TEST(reads_label_maps), TEST(tells_what_it_says), TEST(knows_a_correction), TEST(knows_ours_when_compressed),
-		TEST(refuses_what_is_no_sound_seg), TEST(refuses_what_lies_elsewhere), TEST(cut_anywhere_is_refused),
+		TEST(refuses_what_is_no_sound_seg), TEST(refuses_what_lies_elsewhere), TEST(cut_anywhere_is_refused), TEST(survives_any_byte),
 	};
 	struct err e;
 	int failed;
