@@ -68,38 +68,38 @@ deps:
 	@deploy/install-deps.sh $(DEPS)
 
 demo: deps
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@deploy/demo/demo.sh
 
 test: DEPS = test
 test: deps
-	@$(SUBMAKE) all unit
+	+@$(SUBMAKE) all unit
 	@B=$(B) tests/run
 
 test-peers: DEPS = test
 test-peers: deps
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@B=$(B) tests/peers/run.sh
 
 lint:
 	@tests/lint/lint.sh
 
 asan:
-	@$(SUBMAKE) B=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" all unit
+	+@$(SUBMAKE) B=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" all unit
 	@B=build/asan tests/run
 
 tsan:
-	@$(SUBMAKE) B=build/tsan SANITIZE="-fsanitize=thread" all unit
+	+@$(SUBMAKE) B=build/tsan SANITIZE="-fsanitize=thread" all unit
 	@B=build/tsan tests/run
 
 bench: DEPS = bench
 bench: deps
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@for b in tests/bench/*.sh; do B=$(B) $$b || exit 1; done
 
 soak: DEPS = test
 soak: deps
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@B=$(B) POINTS=$${POINTS:-500} tests/e2e/crash.sh
 
 install: all
