@@ -142,7 +142,7 @@ split_mask(const struct layout *l, const float *mask, size_t n, uint8_t *truth, 
 	for (size_t i = 0; i < n; i++) {
 		float v = roundf(mask[i]);
 		if (!(fabsf(mask[i] - v) < 1e-3f) || v < 0 || v > LAYOUT_MAX_VALUE || !l->is_known[(size_t)v])
-			return err_set(e, ERR_INPUT, "the mask holds the value %g, which is not in the layout's table", (double)mask[i]);
+			return err_set(e, ERR_INPUT, "the mask holds the value %g, which is not in the layout's table (another one: --layout)", (double)mask[i]);
 		for (size_t k = 0; k < l->n_segments; k++)
 			truth[k * n + i] = (uint8_t)(l->segments_of[(size_t)v] >> k & 1);
 		is_empty = is_empty && l->segments_of[(size_t)v] == 0;
