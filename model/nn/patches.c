@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-enum { BAND_FLOATS = 64 * 1024, MAX_SIDE = 1 << 20, MAX_KERNEL = 64 };   /* a band's matrix stays in a 256 kB part of the L2 cache */
+/* A band's matrix stays in a 256 kB part of the L2 cache, but has columns enough to be worth the packing of the weights. */
+enum { BAND_FLOATS = 64 * 1024, LEAST_COLUMNS = 256, MAX_SIDE = 1 << 20, MAX_KERNEL = 64 };
 
 int
 patches_plan(const struct conv *s, struct shape in, struct patches *out, struct err *e)
@@ -21,6 +22,8 @@ patches_plan(const struct conv *s, struct shape in, struct patches *out, struct 
 	out->cols = (in.w + 2 * s->pad - s->kernel) / s->stride + 1;
 	row = arena_product(in.c * s->kernel * s->kernel, out->cols);
 	out->band = row >= BAND_FLOATS ? 1 : BAND_FLOATS / row;
+	if (out->band * out->cols < LEAST_COLUMNS)
+		out->band = (LEAST_COLUMNS + out->cols - 1) / out->cols;
 	if (out->band > out->rows)
 		out->band = out->rows;
 	return 0;
