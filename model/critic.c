@@ -69,8 +69,10 @@ build(const struct critic *c, size_t k, struct shape in, struct sight *out, stru
 		struct conv s = { .maps = c->width << (i - 1), .kernel = 4, .stride = 2, .pad = 1, .bias = i == 1 };
 		x = node_conv(g, x, s, name(c, k, i, "conv").text);
 		if (i > 1)
-			x = node_norm_groups(g, x, N_SIDES, c->bn_eps, name(c, k, i, "bn").text);
-		out->layer[i] = x = node_leaky(g, x, (float)c->slope);
+			x = node_norm_groups(g, x, (struct norm_groups){ N_SIDES, (float)c->slope }, c->bn_eps, name(c, k, i, "bn").text);
+		else
+			x = node_leaky(g, x, (float)c->slope);
+		out->layer[i] = x;
 	}
 	for (size_t i = 0; x && i < CRITIC_LAYERS; i++)
 		out->layer[i]->seeded = true;
@@ -210,7 +212,7 @@ share(const struct critic *c, const struct sight *s, size_t i)
 }
 
 double
-critic_compare(struct critic *c, double weight)
+critic_compare(struct critic *c, double weight, bool both)
 {
 	double loss = 0;
 
@@ -222,7 +224,7 @@ critic_compare(struct critic *c, double weight)
 		for (size_t i = 0; i < CRITIC_LAYERS; i++) {
 			const struct node *node = s->layer[i];
 			const size_t slices = node->shape.n / N_SIDES, size = node->shape.c * shape_plane(node->shape), half = slices * size;
-			layers[i] = (struct layer){ node->value, node->value + half, node->gradient, node->gradient + half, slices, size, share(c, s, i) };
+			layers[i] = (struct layer){ node->value, node->value + half, node->gradient, both ? node->gradient + half : NULL, slices, size, share(c, s, i) };
 		}
 		loss += loss_l1(c->team, layers, CRITIC_LAYERS, weight);
 	}

@@ -19,8 +19,8 @@ int critic_plan(struct critic *c, size_t n, size_t h, size_t w, struct err *e);
 /* Shows the critics the image x (n, channels, h, w) with the label maps (n, labels, h, w), as the prediction or as the truth. */
 void critic_show(struct critic *c, enum critic_side side, const float *x, const float *maps);
 /* Both sides through the critics, each by its own batch statistics. Returns L, the multi-scale loss (mean over the critics), and begins the gradient of
- * weight x L. */
-double critic_compare(struct critic *c, double weight);
+ * weight x L: of both sides for critic_learn, of the prediction alone for critic_pass_on. */
+double critic_compare(struct critic *c, double weight, bool both);
 /* Moves the running statistics by those of the last critic_compare, the prediction's first. They have no part in the game: a critic always goes by the batch. */
 void critic_move_statistics(struct critic *c, double momentum);
 /* After critic_compare: the gradient of the parameters (cleared before), or that of the prediction's label maps, added to dmaps (n, labels, h, w). */

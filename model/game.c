@@ -194,7 +194,7 @@ critic_step(struct game *g, double *loss, struct err *e)
 {
 	const struct game_settings *s = &g->settings;
 
-	*loss = -critic_compare(g->critic, -1);
+	*loss = -critic_compare(g->critic, -1, true);
 	critic_move_statistics(g->critic, s->bn_momentum);     /* once a step: so the reference numbers have them */
 	if (!isfinite(*loss))
 		return err_set(e, ERR_STATE, "the critic's loss is not finite in step %llu", (unsigned long long)g->step);
@@ -222,7 +222,7 @@ segmentor_step(struct game *g, const float *x, const float *truth, struct game_l
 	out->dice = dice_term(g, truth);
 	out->segmentor = s->dice_weight * out->dice;
 	if (g->critic) {
-		out->l1 = critic_compare(g->critic, s->l1_weight);
+		out->l1 = critic_compare(g->critic, s->l1_weight, false);
 		out->segmentor += s->l1_weight * out->l1;
 		critic_pass_on(g->critic, x, g->probability->gradient);
 	}

@@ -21,7 +21,7 @@ name(const char *level, const char *leaf)
 	return n;
 }
 
-/* Convolution without bias, BatchNorm, LeakyReLU: three nodes, or one when serving. suffix tells two of a level apart: "" or "1", "2". */
+/* Convolution without bias, BatchNorm, LeakyReLU: three nodes, two in training, or one when serving. suffix tells two of a level apart: "" or "1", "2". */
 static struct node *
 conv_norm(const struct builder *b, struct node *x, struct conv s, float slope, const char *level, const char *suffix)
 {
@@ -34,8 +34,9 @@ conv_norm(const struct builder *b, struct node *x, struct conv s, float slope, c
 		return node_fused_conv(b->g, x, s, slope, name(level, conv).text);
 	}
 	x = node_conv(b->g, x, s, name(level, conv).text);
-	x = (b->form == NETWORK_TRAINING ? node_norm_batch : node_norm)(b->g, x, b->network->bn_eps, name(level, bn).text);
-	return node_leaky(b->g, x, slope);
+	if (b->form == NETWORK_TRAINING)
+		return node_norm_groups(b->g, x, (struct norm_groups){ 1, slope }, b->network->bn_eps, name(level, bn).text);
+	return node_leaky(b->g, node_norm(b->g, x, b->network->bn_eps, name(level, bn).text), slope);
 }
 
 /* Convolution with bias, no BatchNorm. slope 1: no activation. */

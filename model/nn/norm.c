@@ -1,16 +1,18 @@
 /* BatchNorm (Ioffe and Szegedy 2015, as PyTorch defines it): y = (x - mean) / sqrt(variance + eps) * weight + bias, a map at a time over (n, h, w).
  * Evaluation takes the running statistics; training those of the batch (variance biased), or of each of several equal groups of slices, which is
- * what several passes in a row would compute; they stay in the node for the backward pass and for the running ones. */
+ * what several passes in a row would compute; they stay in the node for the backward pass and for the running ones. In training a LeakyReLU behind it is
+ * done in the same pass over memory. */
 #include "model/nn/ops.h"
 #include "model/nn/wide.h"
 
+#include <assert.h>
 #include <math.h>
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE };        /* order of the parameters */
 enum { HIGH, LOW, SPREAD, N_STATISTICS };      /* of a map in a group: mean = HIGH + LOW, variance */
 enum { BLOCK = 256, LANES = 16 };             /* values summed in float before a double takes them; independent sums of such a block */
 
-struct norm_node { double eps; size_t groups; };
+struct norm_node { double eps; size_t groups; float slope; /* of the LeakyReLU behind; 1: none */ };
 struct work { const struct node *self; const struct run *run; };
 
 /* y = x * scale + shift over n values */
@@ -147,14 +149,16 @@ take_statistics(const struct node *self, size_t group, size_t c)
 	to[SPREAD] = (float)(m.squares / n - m.sum / n * (m.sum / n));
 }
 
-/* y = (x - mean) * scale + shift over n values */
-static void
-normalise(const float *x, size_t n, const float *mean, float scale, float shift, float *y)
-{
-	const float high = mean[HIGH], low = shift - mean[LOW] * scale;
+/* y = (x - high) * scale + shift over n values, and the LeakyReLU of it, which is the larger of v and slope v */
+struct affinity { float high, scale, shift, slope; };
 
-	for (size_t i = 0; i < n; i++)
-		y[i] = (x[i] - high) * scale + low;
+static void
+normalise(const float *restrict x, size_t n, struct affinity a, float *restrict y)
+{
+	for (size_t i = 0; i < n; i++) {
+		float v = (x[i] - a.high) * a.scale + a.shift, w = a.slope * v;
+		y[i] = v > w ? v : w;
+	}
 }
 
 static void
@@ -164,14 +168,16 @@ batch_forward_map(void *arg, size_t item, unsigned lane)
 	const struct norm_node *own = self->settings;
 	const size_t group = item / self->shape.c, c = item % self->shape.c, plane = shape_plane(self->shape), slices = group_slices(self);
 	const float *s = statistics(self, group, c);
-	double scale;
+	struct affinity a = { .slope = own->slope };
 
 	(void)lane;
 	take_statistics(self, group, c);
-	scale = self->parameter[WEIGHT]->value[c] / sqrt(s[SPREAD] + own->eps);
+	a.high = s[HIGH];
+	a.scale = (float)(self->parameter[WEIGHT]->value[c] / sqrt(s[SPREAD] + own->eps));
+	a.shift = self->parameter[BIAS]->value[c] - s[LOW] * a.scale;
 	for (size_t i = group * slices; i < (group + 1) * slices; i++) {
 		size_t at = (i * self->shape.c + c) * plane;
-		normalise(self->in[0]->value + at, plane, s, (float)scale, self->parameter[BIAS]->value[c], self->value + at);
+		normalise(self->in[0]->value + at, plane, a, self->value + at);
 	}
 }
 
@@ -185,25 +191,38 @@ norm_batch_forward(const struct node *self, const struct run *r)
 	team_run(r->team, self->shape.c * ((const struct norm_node *)self->settings)->groups, WIDEST(batch_forward_map), &w);
 }
 
-/* sum of dy, and of dy * (x - mean), over n values; as moments_of. */
+/* One map of one slice on the way back. y > 0 where what was before the LeakyReLU was. */
+struct back { const float *dy, *x, *y; size_t n; float slope; };
+
+static inline float
+before_activation(const struct back *b, size_t i)
+{
+	const float one = 1;
+
+	return b->dy[i] * (b->y[i] > 0 ? one : b->slope);
+}
+
+/* sum of d, and of d * (x - mean), d the gradient before the activation; as moments_of. */
 static struct moments
-moments_with(const float *dy, const float *x, size_t n, float mean)
+moments_with(const struct back *b, float mean)
 {
 	struct moments m = { 0, 0 };
 
-	for (size_t block = 0; block < n; block += BLOCK) {
-		const size_t end = n - block < BLOCK ? n : block + BLOCK;
+	for (size_t block = 0; block < b->n; block += BLOCK) {
+		const size_t end = b->n - block < BLOCK ? b->n : block + BLOCK;
 		float sum[LANES] = { 0 }, products[LANES] = { 0 };
 		size_t i = block;
 
 		for (; i + LANES <= end; i += LANES)
 			for (size_t k = 0; k < LANES; k++) {
-				sum[k] += dy[i + k];
-				products[k] += dy[i + k] * (x[i + k] - mean);
+				float d = before_activation(b, i + k);
+				sum[k] += d;
+				products[k] += d * (b->x[i + k] - mean);
 			}
 		for (size_t k = 0; i < end; i++, k++) {
-			sum[k] += dy[i];
-			products[k] += dy[i] * (x[i] - mean);
+			float d = before_activation(b, i);
+			sum[k] += d;
+			products[k] += d * (b->x[i] - mean);
 		}
 		for (size_t k = 0; k < LANES; k++) {
 			m.sum += sum[k];
@@ -213,18 +232,25 @@ moments_with(const float *dy, const float *x, size_t n, float mean)
 	return m;
 }
 
-/* With z = (x - mean) / deviation: dx = weight / deviation * (dy - mean of dy - z * mean of dy z), over n values of a map. */
-struct slope { float mean, dy, x, shift; };   /* dx = dy * slope.dy + (x - mean) * slope.x + slope.shift */
+/* With z = (x - mean) / deviation: dx = weight / deviation * (d - mean of d - z * mean of d z), over n values of a map. */
+struct slope { float mean, d, x, shift; };    /* dx = d * slope.d + (x - mean) * slope.x + slope.shift */
 
 static void
-pass_on(const float *dy, const float *x, size_t n, struct slope s, bool first, float *dx)
+pass_on(const struct back *b, struct slope s, bool first, float *restrict dx)
 {
 	if (first)
-		for (size_t i = 0; i < n; i++)
-			dx[i] = dy[i] * s.dy + (x[i] - s.mean) * s.x + s.shift;
+		for (size_t i = 0; i < b->n; i++)
+			dx[i] = before_activation(b, i) * s.d + (b->x[i] - s.mean) * s.x + s.shift;
 	else
-		for (size_t i = 0; i < n; i++)
-			dx[i] += dy[i] * s.dy + (x[i] - s.mean) * s.x + s.shift;
+		for (size_t i = 0; i < b->n; i++)
+			dx[i] += before_activation(b, i) * s.d + (b->x[i] - s.mean) * s.x + s.shift;
+}
+
+static struct back
+back_at(const struct node *self, size_t at)
+{
+	return (struct back){ self->gradient + at, self->in[0]->value + at, self->value + at, shape_plane(self->shape),
+		((const struct norm_node *)self->settings)->slope };
 }
 
 /* Map c of one group: the gradient of the input; what it adds to those of weight and bias. */
@@ -242,14 +268,17 @@ backward_group(const struct work *w, size_t group, size_t c)
 	struct slope slope;
 
 	for (size_t i = 0; i < slices; i++) {
-		struct moments m = moments_with(self->gradient + begin + i * step, self->in[0]->value + begin + i * step, plane, s[HIGH]);
+		struct back b = back_at(self, begin + i * step);
+		struct moments m = moments_with(&b, s[HIGH]);
 		total.sum += m.sum;
 		total.squares += (m.squares - m.sum * s[LOW]) * inverse;
 	}
-	slope = (struct slope){ .mean = s[HIGH], .dy = (float)scale, .x = (float)(-scale * inverse * total.squares / n) };
+	slope = (struct slope){ .mean = s[HIGH], .d = (float)scale, .x = (float)(-scale * inverse * total.squares / n) };
 	slope.shift = (float)(-scale * total.sum / n - slope.x * s[LOW]);
-	for (size_t i = 0; dx && i < slices; i++)
-		pass_on(self->gradient + begin + i * step, self->in[0]->value + begin + i * step, plane, slope, self->first[0], dx + begin + i * step);
+	for (size_t i = 0; dx && i < slices; i++) {
+		struct back b = back_at(self, begin + i * step);
+		pass_on(&b, slope, self->first[0], dx + begin + i * step);
+	}
 	return total;
 }
 
@@ -300,19 +329,20 @@ add(struct graph *g, const struct op *op, struct node *x, struct norm_node own, 
 struct node *
 node_norm(struct graph *g, struct node *x, double eps, const char *name)
 {
-	return add(g, &norm_op, x, (struct norm_node){ eps, 1 }, name);
+	return add(g, &norm_op, x, (struct norm_node){ eps, 1, 1 }, name);
 }
 
 struct node *
 node_norm_batch(struct graph *g, struct node *x, double eps, const char *name)
 {
-	return node_norm_groups(g, x, 1, eps, name);
+	return node_norm_groups(g, x, (struct norm_groups){ 1, 1 }, eps, name);
 }
 
 struct node *
-node_norm_groups(struct graph *g, struct node *x, size_t groups, double eps, const char *name)
+node_norm_groups(struct graph *g, struct node *x, struct norm_groups s, double eps, const char *name)
 {
-	return add(g, &norm_batch_op, x, (struct norm_node){ eps, groups }, name);
+	assert(s.slope >= 0 && s.slope <= 1);
+	return add(g, &norm_batch_op, x, (struct norm_node){ eps, s.groups, s.slope }, name);
 }
 
 static void

@@ -13,7 +13,9 @@ struct node *node_up_conv(struct graph *g, struct node *x, size_t maps, const ch
 /* ---- norm.c: BatchNorm over (n, h, w); weight, bias, running_mean, running_var (c) ---- */
 struct node *node_norm(struct graph *g, struct node *x, double eps, const char *name);        /* evaluation: the running statistics */
 struct node *node_norm_batch(struct graph *g, struct node *x, double eps, const char *name);  /* training: those of this batch */
-struct node *node_norm_groups(struct graph *g, struct node *x, size_t groups, double eps, const char *name); /* of each of so many equal groups of slices */
+/* Of each of so many equal groups of slices, and LeakyReLU of the result (slope 1: none, 0: ReLU). */
+struct norm_groups { size_t groups; float slope; };
+struct node *node_norm_groups(struct graph *g, struct node *x, struct norm_groups s, double eps, const char *name);
 /* Moves the running statistics of every node_norm_batch of g towards its last batch: 0.9 old + 0.1 new for momentum 0.1, variance unbiased; group
  * after group, as the passes that they stand for would. */
 void norm_move_statistics(struct graph *g, double momentum);

@@ -23,7 +23,11 @@ static struct node *conv_5x5(struct graph *g, struct node *x) { return node_conv
 static struct node *conv_after(struct graph *g, struct node *x) { return node_conv(g, conv_3x3(g, x), (struct conv){ 1, 3, 1, 1, false }, "d"); }
 static struct node *up(struct graph *g, struct node *x) { return node_up_conv(g, x, 2, "u"); }
 static struct node *norm(struct graph *g, struct node *x) { return node_norm_batch(g, x, 1e-5, "n"); }
-static struct node *norm_in_pairs(struct graph *g, struct node *x) { return node_norm_groups(g, x, 2, 1e-5, "n"); }
+static struct node *norm_in_pairs(struct graph *g, struct node *x) { return node_norm_groups(g, x, (struct norm_groups){ 2, 1 }, 1e-5, "n"); }
+static struct node *norm_then_leaky(struct graph *g, struct node *x) { return node_leaky(g, norm_in_pairs(g, x), 0.2f); }
+static struct node *norm_then_relu(struct graph *g, struct node *x) { return node_leaky(g, norm_in_pairs(g, x), 0); }
+static struct node *norm_leaky(struct graph *g, struct node *x) { return node_norm_groups(g, x, (struct norm_groups){ 2, 0.2f }, 1e-5, "n"); }
+static struct node *norm_relu(struct graph *g, struct node *x) { return node_norm_groups(g, x, (struct norm_groups){ 2, 0 }, 1e-5, "n"); }
 static struct node *leaky(struct graph *g, struct node *x) { return node_leaky(g, x, 0.2f); }
 static struct node *relu(struct graph *g, struct node *x) { return node_leaky(g, x, 0); }
 static struct node *sigmoid(struct graph *g, struct node *x) { return node_sigmoid(g, x); }
@@ -240,6 +244,29 @@ threads_change_no_bit(void **state)
 	}
 }
 
+/* Its kinks lie anywhere, so differences do not serve; normalisation and activation have been checked each by itself. */
+static void
+an_activation_joined_is_the_one_behind(void **state)
+{
+	static const build_fn pairs[][2] = { { norm_leaky, norm_then_leaky }, { norm_relu, norm_then_relu } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		struct stage joined, behind;
+
+		open_stage(&joined, pairs[i][0], true, 1);
+		open_stage(&behind, pairs[i][1], true, 1);
+		run_backward(&joined, N);
+		run_backward(&behind, N);
+		assert_memory_equal(joined.y->value, behind.y->value, shape_size(joined.y->shape) * sizeof(float));
+		assert_memory_equal(joined.x->gradient, behind.x->gradient, shape_size(joined.x->shape) * sizeof(float));
+		for (size_t k = 0; k < 2; k++)
+			assert_memory_equal(parameters_at(joined.parameters, k)->gradient, parameters_at(behind.parameters, k)->gradient, 3 * sizeof(float));
+		close_stage(&joined);
+		close_stage(&behind);
+	}
+}
+
 static void
 only_what_is_wanted(void **state)
 {
@@ -292,7 +319,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gradients_are_the_slopes), cmocka_unit_test(gradients_of_the_first_slices), cmocka_unit_test(a_wrong_gradient_is_seen),
-		cmocka_unit_test(threads_change_no_bit), cmocka_unit_test(only_what_is_wanted), cmocka_unit_test(every_item_once),
+		cmocka_unit_test(threads_change_no_bit), cmocka_unit_test(an_activation_joined_is_the_one_behind), cmocka_unit_test(only_what_is_wanted), cmocka_unit_test(every_item_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
