@@ -4,6 +4,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* Large arenas are walked map by map, a page or more apart: with 4 kB pages every step would need another entry of the TLB. */
+enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 16 << 20 };
 
 size_t
 arena_product(size_t a, size_t b)
@@ -37,7 +41,14 @@ arena_new(size_t n_floats)
 
 	if (bytes > PTRDIFF_MAX)
 		return NULL;
-	values = aligned_alloc(ARENA_ALIGN, bytes);
+	if (bytes < HUGE_FROM || bytes > PTRDIFF_MAX - HUGE_PAGE)
+		values = aligned_alloc(ARENA_ALIGN, bytes);
+	else {
+		bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+		values = aligned_alloc(HUGE_PAGE, bytes);
+		if (values)
+			madvise(values, bytes, MADV_HUGEPAGE);   /* a wish: without them it is only slower */
+	}
 	if (values)
 		memset(values, 0, bytes);
 	return values;

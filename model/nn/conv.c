@@ -2,7 +2,7 @@
  *
  * Backward has two ways. Where the output is as large as the input (stride 1, kernel = 2 pad + 1) the input's gradient is itself a convolution of the
  * output's gradient dY, with the kernel turned around and maps and channels changed over; its patches also give the weight's gradient, as
- * dW[m, c, k] = sum over q of X[c, q] dY[m, q - k]: one matrix of patches for both. Else dW = dY x patches(X)', and W' x dY is added back patch by patch. */
+ * dW[m, c, k] = sum over q of X[c, q] dY[m, q - k]: one matrix of patches for both. Else dW' = patches(X) x dY', and W' x dY is added back patch by patch. */
 #include "model/nn/arena.h"
 #include "model/nn/blas.h"
 #include "model/nn/parts.h"
@@ -116,7 +116,7 @@ turn_weight(const float *weight, size_t maps, size_t c, size_t kernel, float *tu
 				turned[(i * maps + m) * kernel + kernel - 1 - k] = weight[(m * c + i) * kernel + k];
 }
 
-/* One slice, output as large as the input: patches of dy serve dx (NULL: not wanted) and sum (c, maps*kernel*kernel; NULL: not wanted). */
+/* One slice, output as large as the input: patches of dy serve dx (NULL: not wanted) and sum (maps*kernel*kernel, c; NULL: not wanted). */
 static void
 backward_same(const struct work *w, size_t i, float *matrix, const float *turned, float *sum)
 {
@@ -131,11 +131,11 @@ backward_same(const struct work *w, size_t i, float *matrix, const float *turned
 		patches_fill(p, dy, row, band_rows(p, row), matrix);
 		blas_product(&(struct product){ c, n, k, turned, false, k, matrix, false, n, w->self->first[0] ? 0 : 1, dx + at, plane, w->run->exact });
 		if (sum)
-			blas_product(&(struct product){ c, k, n, x + at, false, plane, matrix, true, n, 1, sum, k, w->run->exact });
+			blas_product(&(struct product){ k, c, n, matrix, false, n, x + at, true, plane, 1, sum, c, w->run->exact });
 	}
 }
 
-/* One slice, any convolution: sum (maps, c*kernel*kernel) and dx, each NULL when not wanted. */
+/* One slice, any convolution: sum (c*kernel*kernel, maps) and dx, each NULL when not wanted. */
 static void
 backward_any(const struct work *w, size_t i, float *matrix, float *sum, float *dx)
 {
@@ -150,7 +150,7 @@ backward_any(const struct work *w, size_t i, float *matrix, float *sum, float *d
 		const size_t rows = band_rows(p, row), n = rows * p->cols, at = row * p->cols;
 		if (sum) {
 			patches_fill(p, x, row, rows, matrix);
-			blas_product(&(struct product){ maps, k, n, dy + at, false, plane, matrix, true, n, 1, sum, k, w->run->exact });
+			blas_product(&(struct product){ k, maps, n, matrix, false, n, dy + at, true, plane, 1, sum, maps, w->run->exact });
 		}
 		if (dx) {
 			blas_product(&(struct product){ k, n, maps, w->self->parameter[0]->value, true, k, dy + at, false, plane, 0, matrix, n, w->run->exact });
@@ -181,35 +181,45 @@ backward_part(void *arg, size_t part, unsigned lane)
 	}
 }
 
-/* The parts' sums of input map c, which are in the turned order -> the weight's gradient. */
-static void
-add_turned(void *arg, size_t c, unsigned lane)
+/* The sum over the parts of value `at` of each. */
+static float
+parts_total(const struct work *w, size_t at)
 {
-	const struct work *w = arg;
 	const struct conv_node *own = w->self->settings;
-	const size_t maps = own->s.maps, kernel = kernel_size(own), n_parts = parts_of(w->run->slices);
+	float sum = w->run->shared[at];
 
-	(void)lane;
-	for (size_t m = 0; m < maps; m++)
-		for (size_t k = 0; k < kernel; k++) {
-			const float *partial = w->run->shared + (c * maps + m) * kernel + kernel - 1 - k;
-			float sum = partial[0];
-			for (size_t part = 1; part < n_parts; part++)
-				sum += partial[part * part_size(own)];
-			w->self->parameter[0]->gradient[(m * own->patches.c + c) * kernel + k] += sum;
-		}
+	for (size_t part = 1; part < parts_of(w->run->slices); part++)
+		sum += w->run->shared[part * part_size(own) + at];
+	return sum;
 }
 
-/* The same for map m of the output, in the weight's own order. */
+/* The parts' sums (maps*kernel, c), kernels from back to front -> the weight's gradient, for map m. */
 static void
-add_plain(void *arg, size_t m, unsigned lane)
+add_turned(void *arg, size_t m, unsigned lane)
 {
 	const struct work *w = arg;
 	const struct conv_node *own = w->self->settings;
-	const size_t n = own->patches.c * kernel_size(own);
+	const size_t c = own->patches.c, kernel = kernel_size(own);
+	float *gradient = w->self->parameter[0]->gradient + m * c * kernel;
 
 	(void)lane;
-	parts_add(w->run->shared + m * n, parts_of(w->run->slices), part_size(own), n, w->self->parameter[0]->gradient + m * n);
+	for (size_t k = 0; k < kernel; k++)
+		for (size_t i = 0; i < c; i++)
+			gradient[i * kernel + k] += parts_total(w, (m * kernel + kernel - 1 - k) * c + i);
+}
+
+/* The parts' sums (c*kernel, maps) -> the weight's gradient, for input map i. */
+static void
+add_plain(void *arg, size_t i, unsigned lane)
+{
+	const struct work *w = arg;
+	const struct conv_node *own = w->self->settings;
+	const size_t maps = own->s.maps, kernel = kernel_size(own), n = own->patches.c * kernel;
+
+	(void)lane;
+	for (size_t k = i * kernel; k < (i + 1) * kernel; k++)
+		for (size_t m = 0; m < maps; m++)
+			w->self->parameter[0]->gradient[m * n + k] += parts_total(w, k * maps + m);
 }
 
 static void
@@ -225,9 +235,9 @@ conv_backward(const struct node *self, const struct run *r)
 	if (!r->parameters)
 		return;
 	if (turned)
-		team_run(r->team, own->patches.c, add_turned, &w);
+		team_run(r->team, own->s.maps, add_turned, &w);
 	else
-		team_run(r->team, own->s.maps, add_plain, &w);
+		team_run(r->team, own->patches.c, add_plain, &w);
 	if (own->s.bias)
 		parts_add(r->shared + weight_size(own), parts_of(r->slices), part_size(own), own->s.maps, self->parameter[1]->gradient);
 }

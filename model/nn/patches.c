@@ -87,14 +87,13 @@ fill_halving(const float *restrict row, size_t cols, size_t step, float *restric
 	float *restrict left = to, *restrict even = to + step, *restrict odd = to + 2 * step, *restrict right = to + 3 * step;
 
 	left[0] = right[cols - 1] = 0;
-	for (size_t x = 0; x < cols; x++) {
-		even[x] = row[2 * x];
-		odd[x] = row[2 * x + 1];
+	even[0] = row[0];
+	for (size_t x = 1; x < cols; x++) {
+		float o = row[2 * x - 1], e = row[2 * x];
+		odd[x - 1] = left[x] = o;
+		even[x] = right[x - 1] = e;
 	}
-	for (size_t x = 0; x + 1 < cols; x++) {        /* short rows: a call of memcpy costs more */
-		left[x + 1] = row[2 * x + 1];
-		right[x] = row[2 * x + 2];
-	}
+	odd[cols - 1] = row[2 * cols - 1];
 }
 
 static void
