@@ -1,3 +1,4 @@
+#!/bin/bash
 # Shell functions of the demo and of the end-to-end tests: start the node and a receiving archive on free ports, wait for lines, stop by process id.
 # Expects $B (the build folder) and $work (a folder to work in). For bash.
 

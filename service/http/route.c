@@ -72,7 +72,7 @@ fits(const char *pattern, char segments[ROUTE_SEGMENTS][REQUEST_TEXT], int n, ch
 		if (*pattern == '{') {
 			if (!segments[i][0] || n_params == REQUEST_PARAMS)
 				return false;
-			snprintf(params[n_params++], REQUEST_TEXT, "%s", segments[i]);
+			memcpy(params[n_params++], segments[i], REQUEST_TEXT);
 		} else if (strlen(segments[i]) != length || memcmp(segments[i], pattern, length) != 0) {
 			return false;
 		}

@@ -1,3 +1,4 @@
+#!/bin/bash
 # What every end-to-end test begins with: bash, the repository's root, $B, a folder of its own, and the demo's functions. Stops what was started at the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
