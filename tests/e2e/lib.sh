@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 B=${B:-build}
 unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that called us
+[ -d "$B/../model/shipped" ] || export SEGAN_MODELS=$PWD/model/shipped # build/asan, build/tsan
 work=$(mktemp -d)
 . deploy/demo/lib.sh
 e2e_finish() {

@@ -58,7 +58,7 @@ site_open(void)
 	snprintf(site.settings.http.bind, sizeof site.settings.http.bind, "127.0.0.1");
 	site.settings.http.max_connections = 64;
 	site.settings.http.max_body_mb = 2;
-	site.settings.http.idle_timeout = 20;
+	site.settings.http.idle_timeout = 3; /* s; what stays open waits for it */
 	site.settings.dicom.max_instance_mb = 1;
 	site.settings.max_attempts = 3;
 	if (dicom_start(&e) < 0 || node_open(&site.node, &site.settings, &e) < 0)
