@@ -4,11 +4,7 @@
 #include <stdbool.h>
 
 /* Everything that such a function calls is put into it, and compiled for the wide registers with it. */
-#ifdef __clang__ /* which has no such preference to ask for */
 #define WIDE __attribute__((flatten, target("avx512f,avx512vl,avx512bw,avx512dq")))
-#else
-#define WIDE __attribute__((flatten, target("avx512f,avx512vl,avx512bw,avx512dq,prefer-vector-width=512")))
-#endif
 
 /* The twin of a team_fn, and the one to be run here. */
 #define WIDE_TWIN(fn) WIDE static void fn##_wide(void *arg, size_t item, unsigned lane) { fn(arg, item, lane); }
