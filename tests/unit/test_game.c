@@ -239,7 +239,7 @@ critics_give_the_slopes_of_their_loss(void **state)
 		struct parameters *from = g ? game_critic(g) : NULL;
 		struct critic *c;
 		struct err e;
-		double along = 0, slope, above;
+		double along = 0, slope = 0, above = 0;
 
 		if (!g)
 			continue;
