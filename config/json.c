@@ -307,6 +307,16 @@ json_new_array(void)
 	return outside(cJSON_CreateArray());
 }
 
+struct json *
+json_new_pair(double a, double b)
+{
+	struct json *v = json_new_array();
+
+	json_add_number(v, a);
+	json_add_number(v, b);
+	return v;
+}
+
 void
 json_free(struct json *v)
 {

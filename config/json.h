@@ -55,6 +55,7 @@ void json_write(struct json *object, const struct json_field *fields, size_t n_f
 /* ---- building; memory that runs out is noticed by json_print, which then fails ---- */
 struct json *json_new_object(void);                                         /* caller: json_free, or given to a parent */
 struct json *json_new_array(void);
+struct json *json_new_pair(double a, double b);                             /* [a, b], as ranges are written */
 void json_free(struct json *v);
 void json_set(struct json *object, const char *key, struct json *child);    /* takes child; replaces what was under key */
 void json_set_string(struct json *object, const char *key, const char *text /* NULL: null */); /* bad UTF-8 bytes become U+FFFD */

@@ -5,16 +5,6 @@
 #include <stdio.h>
 
 static struct json *
-pair(double a, double b)
-{
-	struct json *v = json_new_array();
-
-	json_add_number(v, a);
-	json_add_number(v, b);
-	return v;
-}
-
-static struct json *
 network(const struct network *n)
 {
 	struct json *v = json_new_object();
@@ -35,10 +25,10 @@ normalisation(const struct normalisation *n)
 
 	json_set_string(v, "kind", "percentile-head");
 	json_set_number(v, "floor_percentile", n->floor_percentile);
-	json_set(v, "head_over", pair(n->head_fraction, n->head_percentile));
+	json_set(v, "head_over", json_new_pair(n->head_fraction, n->head_percentile));
 	json_set_number(v, "low_percentile", n->low_percentile);
 	json_set_number(v, "high_percentile", n->high_percentile);
-	json_set(v, "clip", pair(n->clip[0], n->clip[1]));
+	json_set(v, "clip", json_new_pair(n->clip[0], n->clip[1]));
 	return v;
 }
 

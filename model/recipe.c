@@ -340,16 +340,6 @@ recipe_read(struct recipe *r, const char *path, struct err *e)
 /* ---- writing ---- */
 
 static struct json *
-pair(double a, double b)
-{
-	struct json *v = json_new_array();
-
-	json_add_number(v, a);
-	json_add_number(v, b);
-	return v;
-}
-
-static struct json *
 augmentation_json(const struct recipe *r)
 {
 	struct json *v = json_new_object();
@@ -359,7 +349,7 @@ augmentation_json(const struct recipe *r)
 		double range[2];
 
 		memcpy(range, (const char *)r + ranges[i].offset, sizeof range);
-		json_set(v, ranges[i].key, pair(range[0], range[1]));
+		json_set(v, ranges[i].key, json_new_pair(range[0], range[1]));
 	}
 	return v;
 }
@@ -377,7 +367,7 @@ recipe_json(const struct recipe *r)
 		json_set_string(v, choices[i].key, choices[i].words[k]);
 	}
 	for (size_t i = 0; i < r->n_drops; i++)
-		json_add(drops, pair(r->drops[i].at, r->drops[i].factor));
+		json_add(drops, json_new_pair(r->drops[i].at, r->drops[i].factor));
 	json_set(v, "lr_drops", drops);
 	json_set(v, "augmentation", augmentation_json(r));
 	json_set(v, "channels", json_copy(json_get(model, "channels")));
