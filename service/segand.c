@@ -91,27 +91,19 @@ read_options(int argc, char **argv, struct options *o)
 	return -1;
 }
 
-static void
-set_log_level(const struct settings *s)
-{
-	static const struct { const char *name; enum log_level level; } levels[] = { { "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warn", LOG_WARN },
-		{ "error", LOG_ERROR } };
-
-	for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-		if (strcmp(levels[i].name, s->log_level) == 0)
-			log_set_level(levels[i].level);
-}
-
 /* ---- start, in order; stop, in reverse ---- */
 
 /* What is wrong with the settings: exit 2. */
 static int
 configure(struct daemon *d, const char *file, struct err *e)
 {
+	enum log_level level;
+
 	d->settings = settings_load(file, e);
 	if (d->settings == NULL)
 		return -1;
-	set_log_level(d->settings);
+	if (log_parse_level(d->settings->log_level, &level) == 0) /* settings know no other words */
+		log_set_level(level);
 	if (dicom_start(e) != 0)
 		return -1;
 	d->rules = rules_compile(d->settings, e);

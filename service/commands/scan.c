@@ -107,15 +107,8 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	memcpy(info.series_uid, s->info.series_uid, sizeof info.series_uid);
 	s->info = info;
 	qsort(s->sop_uids, s->n_paths, sizeof *s->sop_uids, compare_uids);
-	if (rules_decide(r, s->paths[0], s->n_paths, false, &s->decision, e) != 0)
+	if (rules_decide_all(r, s->paths[0], s->n_paths, &s->decision, e) != 0)
 		return -1;
-	if (s->decision.channel[0] == '\0') {
-		struct decision fallback;
-		if (rules_decide(r, s->paths[0], s->n_paths, true, &fallback, e) != 0)
-			return -1;
-		if (fallback.channel[0] != '\0')
-			s->decision = fallback;
-	}
 	s->candidate = (struct candidate) { .n_slices = (int64_t)s->n_paths, .is_rejected = s->verdict == SERIES_GAP || s->verdict == SERIES_BAD };
 	s->candidate.place = rules_place(r, s->decision.rule, &rule);
 	s->candidate.is_fallback = rule != NULL && rule->fallback;

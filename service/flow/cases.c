@@ -35,20 +35,12 @@ first_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], 
 static int
 decide_by_file(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e)
 {
-	struct decision primary;
 	enum series_verdict verdict;
 	struct series_info info;
 	struct err reason = { 0 };
 
-	if (rules_decide(r, path, n_slices, false, out, e) != 0)
+	if (rules_decide_all(r, path, n_slices, out, e) != 0)
 		return -1;
-	if (out->channel[0] == 0) {
-		primary = *out;
-		if (rules_decide(r, path, n_slices, true, out, e) != 0)
-			return -1;
-		if (out->channel[0] == 0)
-			*out = primary;
-	}
 	if (out->channel[0] == 0)
 		return 0;
 	if (series_check(&path, 1, &verdict, &info, &reason, e) != 0)

@@ -96,6 +96,22 @@ rules_free(struct rules *r)
 }
 
 int
+rules_decide_all(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e)
+{
+	struct decision fallback;
+
+	if (rules_decide(r, path, n_slices, false, out, e) != 0)
+		return -1;
+	if (out->channel[0] != 0)
+		return 0;
+	if (rules_decide(r, path, n_slices, true, &fallback, e) != 0)
+		return -1;
+	if (fallback.channel[0] != 0)
+		*out = fallback;
+	return 0;
+}
+
+int
 rules_place(const struct rules *r, const char *name, const struct rule_setting **rule)
 {
 	for (size_t i = 0; i < r->settings->n_rules; i++)

@@ -16,5 +16,7 @@ void rules_free(struct rules *r);
 struct decision { char channel[65], rule[65], reason[512]; };               /* channel "" = not used; reason always says the rule, condition and value that decided */
 /* One series by one of its files. fallback: only fallback rules are asked, else only the others. -1: file unreadable. One line, no patient attribute's value. */
 int rules_decide(const struct rules *r, const char *path, size_t n_slices, bool fallback, struct decision *out, struct err *e);
+/* The rules and, where none takes the series, the fallback rules; what the rules said when neither does. -1: file unreadable. */
+int rules_decide_all(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e);
 /* Place of a rule in the settings, for who comes first; -1: no such rule (any more). */
 int rules_place(const struct rules *r, const char *name, const struct rule_setting **rule);
