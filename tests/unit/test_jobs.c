@@ -13,31 +13,7 @@
 
 #include <cmocka.h>
 
-static char folder[256], path[300];
-static struct db *d;
-static struct err e;
-
-static int
-set_up(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	(void)state;
-	snprintf(folder, sizeof folder, "%s/test_jobs.XXXXXX", tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof path, "%s/segand.db", folder);
-	d = db_open(path, &e);
-	return d == NULL;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	db_close(d);
-	unlink(path);
-	return rmdir(folder);
-}
+#include "tests/unit/db_stage.h"
 
 static int64_t
 create(enum job_state state, const char *study, int64_t run)
