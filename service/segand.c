@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,14 +164,14 @@ stop(struct daemon *d, int status)
  * would end the process by its default action. Our own threads have both signals blocked, so none of their calls is interrupted. */
 
 static sem_t end_asked;
-static volatile sig_atomic_t end_signal;
+static atomic_int end_signal; /* two signals may come on two threads at once */
 
 static void
 ask_end(int signal_number)
 {
 	int kept = errno;
 
-	end_signal = signal_number;
+	atomic_store(&end_signal, signal_number);
 	sem_post(&end_asked);
 	errno = kept;
 }
@@ -242,7 +243,7 @@ run(struct daemon *d, const sigset_t *ends)
 		return FAILED;
 	}
 	wait_for_end(ends);
-	log_event(LOG_INFO, "stopping", "signal=%d", (int)end_signal);
+	log_event(LOG_INFO, "stopping", "signal=%d", atomic_load(&end_signal));
 	alarm(STOP_S);
 	return GOOD;
 }
