@@ -45,7 +45,8 @@ struct dataset_writer *dataset_begin(const char *dir, const char *const *channel
 int dataset_add(struct dataset_writer *w, const struct dataset_case *c, struct err *e);
 size_t dataset_added(const struct dataset_writer *w);
 int dataset_leave_out(struct dataset_writer *w, const char *what, const char *reason, struct err *e);
-/* Splits by patient (deterministic from the patients' digests; about 70/15/15; a set too small to split keeps all in train and says so in a warning), writes
- * dataset.json, renames the folder to its name. ERR_INPUT: no case was added. Frees w, whatever comes back. */
-int dataset_end(struct dataset_writer *w, char *warning, size_t n_warning, struct err *e);
+struct dataset_shares { double validation, test; };                        /* of the patients, 0..1 each; training has the rest */
+/* Splits by patient (deterministic from the patients' digests; a share over 0 gets at least one patient; a set too small to split keeps all in train and says
+ * so in a warning), writes dataset.json, renames the folder to its name. ERR_INPUT: no case was added. Frees w, whatever comes back. */
+int dataset_end(struct dataset_writer *w, struct dataset_shares held_back, char *warning, size_t n_warning, struct err *e);
 void dataset_abandon(struct dataset_writer *w);                            /* removes what was written; frees w */

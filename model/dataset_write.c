@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const double held_back = 0.15;  /* of the patients, in validation and in test each */
 
 struct dataset_writer {
 	char dir[1024], part[DATASET_PATH]; /* the final name; where it is written */
@@ -225,13 +224,19 @@ compare_texts(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static size_t
+share_of(size_t n_patients, double share)
+{
+	return share <= 0 ? 0 : (double)n_patients * share < 1 ? 1 : (size_t)lround((double)n_patients * share);
+}
+
 /* By rank of the patient's digest, so the same patients give the same split whatever the order they came in; and as digests are spread evenly, a set that
  * grows moves hardly anybody from train to test. */
 static int
-split(struct dataset_index *x, char *warning, size_t n_warning, struct err *e)
+split(struct dataset_index *x, struct dataset_shares held_back, char *warning, size_t n_warning, struct err *e)
 {
 	const char **patients = calloc(x->n_cases, sizeof *patients);
-	size_t n = 0, n_back;
+	size_t n = 0, n_test, n_back;
 
 	if (patients == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for %zu cases", x->n_cases);
@@ -241,13 +246,16 @@ split(struct dataset_index *x, char *warning, size_t n_warning, struct err *e)
 	for (size_t i = 0; i < x->n_cases; i++)
 		if (n == 0 || strcmp(patients[n - 1], patients[i]) != 0)
 			patients[n++] = patients[i];
-	n_back = n < 3 ? 0 : n * held_back < 1 ? 1 : (size_t)lround((double)n * held_back);
-	if (n_back == 0)
+	n_test = share_of(n, held_back.test);
+	n_back = n_test + share_of(n, held_back.validation);
+	if (n_back >= n) {
+		n_test = n_back = 0;
 		snprintf(warning, n_warning, "%zu patient%s: too few to hold any back; all cases are for training, none for validation and test", n, n == 1 ? "" : "s");
+	}
 	for (size_t i = 0; i < x->n_cases; i++) {
 		const char *const key = x->cases[i].patient, **at = bsearch(&key, patients, n, sizeof *patients, compare_texts);
 		size_t rank = (size_t)(at - patients);
-		x->cases[i].split = rank < n_back ? SPLIT_TEST : rank < 2 * n_back ? SPLIT_VALIDATION : SPLIT_TRAIN;
+		x->cases[i].split = rank < n_test ? SPLIT_TEST : rank < n_back ? SPLIT_VALIDATION : SPLIT_TRAIN;
 	}
 	free(patients);
 	return 0;
@@ -352,7 +360,7 @@ publish(const struct dataset_writer *w, struct err *e)
 }
 
 int
-dataset_end(struct dataset_writer *w, char *warning, size_t n_warning, struct err *e)
+dataset_end(struct dataset_writer *w, struct dataset_shares held_back, char *warning, size_t n_warning, struct err *e)
 {
 	int rc;
 
@@ -362,7 +370,7 @@ dataset_end(struct dataset_writer *w, char *warning, size_t n_warning, struct er
 		rc = w->index.n_left_out == 0 ? err_set(e, ERR_INPUT, "no case was found for the data set") :
 		    err_set(e, ERR_INPUT, "no case could be used; the first, %s: %s", w->index.left_out[0].what, w->index.left_out[0].reason);
 	else
-		rc = split(&w->index, warning, n_warning, e) != 0 || write_index(w, e) != 0 || publish(w, e) != 0 ? -1 : 0;
+		rc = split(&w->index, held_back, warning, n_warning, e) != 0 || write_index(w, e) != 0 || publish(w, e) != 0 ? -1 : 0;
 	dataset_abandon(w); /* the part folder is gone when all went well */
 	return rc;
 }

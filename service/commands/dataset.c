@@ -16,9 +16,9 @@ static const char usage[] =
     "usage: segan dataset create SET --channels flair[,t1c...] --nifti DIR [--layout NAME|FILE.json]\n"
     "       segan dataset create SET --channels flair[,t1c...] --dicom DIR [--model NAME[@VERSION]]\n"
     "       segan dataset show SET [--json]\n"
-    "create packs images and their masks into the folder SET, which must not exist; segan train and segan evaluate read it. Cases are split by patient, about 70\n"
-    "in 100 for training, 15 for validation, 15 for test; the same patients give the same split. A case that does not fit (missing file or channel, images and\n"
-    "mask on different grids, mask value that is not in the table, empty mask, damaged file) is left out by name, and the rest goes on. SET appears whole or\n"
+    "create packs images and their masks into the folder SET, which must not exist; segan train and segan evaluate read it. Cases are split by patient; the same\n"
+    "patients give the same split. A case that does not fit (missing file or channel, images and mask on different grids, mask value that is not in the table,\n"
+    "empty mask, damaged file) is left out by name, and the rest goes on. SET appears whole or\n"
     "not at all. show compares every file with its digest, and prints the cases, their split, and what was left out and why.\n"
     "  --channels LIST   which images a case has, comma between\n"
     "  --nifti DIR       one folder a case below DIR, with .nii.gz or .nii files\n"
@@ -38,6 +38,7 @@ static const char usage[] =
     "                    just these channels)\n"
     "  --models DIR      where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
     "  --config FILE     rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
+    "  --split A,B,C     patients for training, validation and test, in percent (default 70,15,15)\n"
     "  --archive NAME [--query KEY=VALUE...]  not in this version: fetch the studies into a folder with getscu or movescu, then --dicom\n"
     "  --json            show: as JSON\n";
 
@@ -84,9 +85,10 @@ making_progress(const struct making *m, size_t done, size_t total, struct err *e
 
 struct create {
 	char *dicom;
-	const char *set, *nifti, *archive, *channels_text, *layout_name, *model, *models_dir, *config;
+	const char *set, *nifti, *archive, *channels_text, *split_text, *layout_name, *model, *models_dir, *config;
 	bool as_json;                          /* of show */
 	char channels[512];
+	struct dataset_shares held_back;       /* --split */
 	struct making making;
 	struct layout layout;                  /* --nifti */
 	struct settings *settings;             /* --dicom */
@@ -111,6 +113,19 @@ take_channels(struct create *c, const char *text)
 			return -1;
 		m->channels[m->n_channels++] = at;
 	}
+	return 0;
+}
+
+/* "70,15,15": whole percents that make 100; training cannot be without patients. */
+static int
+take_split(struct create *c, const char *text)
+{
+	unsigned percent[3];
+	char rest;
+
+	if (sscanf(text, "%3u,%3u,%3u%c", &percent[0], &percent[1], &percent[2], &rest) != 3 || percent[0] + percent[1] + percent[2] != 100 || percent[0] == 0)
+		return -1;
+	c->held_back = (struct dataset_shares){ .validation = percent[1] / 100.0, .test = percent[2] / 100.0 };
 	return 0;
 }
 
@@ -193,7 +208,7 @@ create(struct create *c)
 		return command_fail(&e);
 	}
 	n = dataset_added(c->making.writer);
-	if (dataset_end(c->making.writer, warning, sizeof warning, &e) != 0)
+	if (dataset_end(c->making.writer, c->held_back, warning, sizeof warning, &e) != 0)
 		return command_fail(&e);
 	if (warning[0] != '\0')
 		fprintf(stderr, "segan: warning: %s\n", warning);
@@ -212,6 +227,8 @@ run_create(struct create *c)
 		return command_usage(usage, "which channels? --channels flair");
 	if (take_channels(c, c->channels_text) != 0)
 		return command_usage(usage, "--channels: names with commas between, at most %d", MODEL_MAX_CHANNELS);
+	if (take_split(c, c->split_text) != 0)
+		return command_usage(usage, "--split: percents for training, validation and test, as in --split 70,15,15; together 100, some for training");
 	if (c->archive != NULL)
 		return command_usage(usage, "--archive is not in this version: fetch the studies into a folder (getscu, movescu), then --dicom");
 	if ((c->nifti == NULL) == (c->dicom == NULL))
@@ -227,7 +244,7 @@ static int
 parse_options(int argc, char **argv, struct create *c)
 {
 	static const struct option known[] = { { "channels", required_argument, NULL, 'c' }, { "nifti", required_argument, NULL, 'n' },
-		{ "dicom", required_argument, NULL, 'd' }, { "layout", required_argument, NULL, 'l' }, { "model", required_argument, NULL, 'm' },
+		{ "dicom", required_argument, NULL, 'd' }, { "layout", required_argument, NULL, 'l' }, { "model", required_argument, NULL, 'm' }, { "split", required_argument, NULL, 's' },
 		{ "models", required_argument, NULL, 'M' }, { "config", required_argument, NULL, 'C' }, { "archive", required_argument, NULL, 'a' },
 		{ "query", required_argument, NULL, 'a' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
@@ -238,6 +255,7 @@ parse_options(int argc, char **argv, struct create *c)
 		case 'n': c->nifti = optarg; break;
 		case 'd': c->dicom = optarg; break;
 		case 'l': c->layout_name = optarg; break;
+		case 's': c->split_text = optarg; break;
 		case 'm': c->model = optarg; break;
 		case 'M': c->models_dir = optarg; break;
 		case 'C': c->config = optarg; break;
@@ -252,7 +270,7 @@ parse_options(int argc, char **argv, struct create *c)
 int
 command_dataset(int argc, char **argv)
 {
-	struct create c = { .layout_name = "plain" };
+	struct create c = { .layout_name = "plain", .split_text = "70,15,15" };
 	int rc = parse_options(argc, argv, &c);
 
 	if (rc != 0)

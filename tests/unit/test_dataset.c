@@ -99,7 +99,7 @@ end(struct dataset_writer *w)
 	char warning[200];
 	struct err e;
 
-	if (dataset_end(w, warning, sizeof warning, &e) != 0)
+	if (dataset_end(w, (struct dataset_shares){ 0.15, 0.15 }, warning, sizeof warning, &e) != 0)
 		fail_msg("%s", e.text);
 }
 
@@ -229,7 +229,7 @@ too_small_to_split_is_all_training(void **state)
 	(void)state;
 	must_add(w, "one", "aa", 1);
 	must_add(w, "two", "bb", 2);
-	assert_int_equal(dataset_end(w, warning, sizeof warning, &e), 0);
+	assert_int_equal(dataset_end(w, (struct dataset_shares){ 0.15, 0.15 }, warning, sizeof warning, &e), 0);
 	assert_non_null(strstr(warning, "too few"));
 	d = open_set();
 	for (size_t i = 0; i < 2; i++)
@@ -266,7 +266,7 @@ leaves_nothing_when_given_up(void **state)
 	assert_int_equal(entries(folder), 0);
 	w = begin();
 	assert_int_equal(dataset_leave_out(w, "one", "no mask", &e), 0);
-	assert_int_equal(dataset_end(w, warning, sizeof warning, &e), -1);
+	assert_int_equal(dataset_end(w, (struct dataset_shares){ 0.15, 0.15 }, warning, sizeof warning, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	assert_non_null(strstr(e.text, "no mask"));
 	assert_int_equal(entries(folder), 0);
@@ -288,7 +288,7 @@ full_disk_leaves_nothing(void **state)
 	assert_int_equal(add(w, "two", "bb", 2, &e), -1);
 	assert_true(err_may_pass(e.code));
 	assert_int_equal(dataset_added(w), 1);
-	assert_int_equal(dataset_end(w, NULL, 0, &e), -1);
+	assert_int_equal(dataset_end(w, (struct dataset_shares){ 0.15, 0.15 }, NULL, 0, &e), -1);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_int_equal(entries(folder), 0);
 }

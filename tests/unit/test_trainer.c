@@ -76,7 +76,7 @@ pack(const char *leaf, size_t n)
 		fail_msg("%s", e.text);
 	for (size_t i = 0; i < n; i++)
 		add_case(w, names[i]);
-	if (dataset_end(w, warning, sizeof warning, &e) != 0 || !(d = dataset_open(path, &e)))
+	if (dataset_end(w, (struct dataset_shares){ 0.15, 0.15 }, warning, sizeof warning, &e) != 0 || !(d = dataset_open(path, &e)))
 		fail_msg("%s", e.text);
 	return d;
 }
