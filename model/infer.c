@@ -4,8 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Buffers of a batch: x (batch, channels, h, w), y (batch, labels, h, w), back (labels, rows, cols) of the grid. */
-struct batch { float *x, *y, *back; };
+/* Buffers of a batch: x (batch, channels, h, w), y and mirrored (batch, labels, h, w), back (labels, rows, cols) of the grid. */
+struct batch { float *x, *y, *mirrored, *back; };
+
+/* n rows of w columns, each from back to front. */
+static void
+mirror(float *rows, size_t n, size_t w)
+{
+	for (size_t i = 0; i < n; i++, rows += w)
+		for (size_t a = 0, b = w - 1; a < b; a++, b--) {
+			float value = rows[a];
+			rows[a] = rows[b];
+			rows[b] = value;
+		}
+}
+
+/* y: probabilities of x, n slices; of a model that mirrors the mean of those of x and of x mirrored. x is used up. */
+static int
+run_network(const struct infer_request *r, size_t n, const struct batch *b, struct err *e)
+{
+	const size_t h = prep_rows(r->prep), w = prep_cols(r->prep), labels = r->manifest->network.labels, n_out = n * labels * h * w;
+
+	if (segmentor_run(r->segmentor, b->x, n, h, w, b->y, e) != 0)
+		return -1;
+	if (!r->manifest->mirror)
+		return 0;
+	mirror(b->x, n * r->manifest->network.channels * h, w);
+	if (segmentor_run(r->segmentor, b->x, n, h, w, b->mirrored, e) != 0)
+		return -1;
+	mirror(b->mirrored, n * labels * h, w);
+	for (size_t i = 0; i < n_out; i++)
+		b->y[i] = 0.5f * (b->y[i] + b->mirrored[i]);
+	return 0;
+}
 
 /* Slices k .. k+n-1 through the network, their probabilities to their place on the source grid. */
 static int
@@ -15,7 +46,7 @@ run_batch(const struct infer_request *r, size_t k, size_t n, const struct batch 
 
 	for (size_t i = 0; i < n; i++)
 		prep_slice(r->prep, k + i, b->x + i * r->manifest->network.channels * h * w);
-	if (segmentor_run(r->segmentor, b->x, n, h, w, b->y, e) != 0)
+	if (run_network(r, n, b, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		size_t slice = prep_source_slice(r->prep, k + i);
@@ -32,10 +63,10 @@ infer_run(const struct infer_request *r, progress_fn progress, void *arg, struct
 	const size_t total = prep_slices(r->prep), batch = 2 * (size_t)segmentor_threads(r->segmentor);
 	const size_t pixels = prep_rows(r->prep) * prep_cols(r->prep), labels = r->manifest->network.labels;
 	struct batch b = { calloc(batch * r->manifest->network.channels * pixels, sizeof *b.x), calloc(batch * labels * pixels, sizeof *b.y),
-		calloc(labels * r->grid->rows * r->grid->cols, sizeof *b.back) };
+		r->manifest->mirror ? calloc(batch * labels * pixels, sizeof *b.mirrored) : NULL, calloc(labels * r->grid->rows * r->grid->cols, sizeof *b.back) };
 	int rc = -1;
 
-	if (b.x == NULL || b.y == NULL || b.back == NULL) {
+	if (b.x == NULL || b.y == NULL || b.back == NULL || (r->manifest->mirror && b.mirrored == NULL)) {
 		err_set(e, ERR_LIMIT, "no memory for a batch of %zu slices of %zu pixels", batch, pixels);
 		goto out;
 	}
@@ -52,6 +83,7 @@ infer_run(const struct infer_request *r, progress_fn progress, void *arg, struct
 out:
 	free(b.x);
 	free(b.y);
+	free(b.mirrored);
 	free(b.back);
 	return rc;
 }

@@ -145,11 +145,12 @@ static int
 read_input(const struct reader *r, const struct json *v)
 {
 	static const char *const planes[] = { "axial" }, *const orientations[] = { "LPS" }, *const skulls[] = { "stripped", "present" };
-	struct numbers { double spacing_mm; int64_t pad_multiple, neighbours; } n = { 0 };
+	struct numbers { double spacing_mm; int64_t pad_multiple, neighbours; bool mirror; } n = { 0 };
 	static const struct json_field fields[] = {
 		NUMBER(struct numbers, spacing_mm, 0.05, 20),
 		WHOLE(struct numbers, pad_multiple, 16, 256),
 		{ .key = "neighbours", .kind = FIELD_INT, .offset = offsetof(struct numbers, neighbours), .min = 0, .max = 4 },
+		{ .key = "mirror", .kind = FIELD_BOOL, .offset = offsetof(struct numbers, mirror) },
 	};
 	struct manifest *m = r->out;
 	int skull;
@@ -170,6 +171,7 @@ read_input(const struct reader *r, const struct json *v)
 	m->spacing_mm = n.spacing_mm;
 	m->pad_multiple = (size_t)n.pad_multiple;
 	m->neighbours = (size_t)n.neighbours;
+	m->mirror = n.mirror;
 	m->network.channels = m->n_channels * (1 + 2 * m->neighbours);
 	return read_normalisation(r, json_get(v, "normalisation"));
 }
@@ -218,6 +220,7 @@ read_segment(const struct reader *r, const struct json *v, struct segment_kind *
 		TEXT(struct segment_kind, label),
 		NUMBER(struct segment_kind, threshold, 1e-6, 1),
 		NUMBER(struct segment_kind, minimum_ml, 0, 1000),
+		{ .key = "peak", .kind = FIELD_DOUBLE, .offset = offsetof(struct segment_kind, peak), .min = 0, .max = 1 },
 	};
 
 	if (read_object(r, v, integers, COUNT_OF(integers), "segments", &n) != 0 || read_object(r, v, rest, COUNT_OF(rest), "segments", out) != 0)

@@ -30,6 +30,7 @@ struct segment_kind {                  /* one segment of every result: number, c
 	size_t map;                        /* which label map of the network */
 	char label[65];
 	double threshold, minimum_ml;      /* probability >= threshold; smaller connected pieces are removed */
+	double peak;                       /* and those that reach this probability nowhere (hysteresis); 0: all stay */
 	unsigned char rgb[3];              /* sRGB */
 	struct code category, type, anatomy;
 };
@@ -45,6 +46,7 @@ struct manifest {
 	bool skull_present;
 	size_t pad_multiple;
 	size_t neighbours;                 /* 2.5-D: slices below and above that go in with each slice, at the edge the last one again; 0: the slice alone */
+	bool mirror;                       /* each slice goes in as it is and mirrored left to right: the mean of both counts */
 	struct normalisation normalisation;
 	struct segment_kind segments[MODEL_MAX_SEGMENTS];
 	size_t n_segments;

@@ -43,6 +43,7 @@ input(const struct manifest *m)
 	json_set_string(v, "skull", m->skull_present ? "present" : "stripped");
 	json_set_int(v, "pad_multiple", (int64_t)m->pad_multiple);
 	json_set_int(v, "neighbours", (int64_t)m->neighbours);
+	json_set_bool(v, "mirror", m->mirror);
 	json_set(v, "normalisation", normalisation(&m->normalisation));
 	return v;
 }
@@ -70,6 +71,7 @@ segment(const struct segment_kind *s)
 	json_set_string(v, "label", s->label);
 	json_set_number(v, "threshold", s->threshold);
 	json_set_number(v, "minimum_ml", s->minimum_ml);
+	json_set_number(v, "peak", s->peak);
 	json_set_string(v, "colour", colour);
 	json_set(v, "category", code(&s->category));
 	json_set(v, "type", code(&s->type));

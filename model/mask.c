@@ -1,10 +1,11 @@
-/* Probabilities -> one mask: threshold, then removal of small pieces. Pieces are 26-connected (they touch by a face, an edge or a corner) and found
+/* Probabilities -> one mask: threshold, then removal of small and of faint pieces. Pieces are 26-connected (they touch by a face, an edge or a corner) and found
  * over runs of voxels along the columns, so memory grows with the outline of what was found, not with the volume. */
 #include "model/prep.h"
 
 #include <stdlib.h>
 
-struct run { size_t begin, end, parent, size; };   /* columns [begin, end); parent: a run of the same piece, itself at the root; size: voxels of a root's piece */
+/* Columns [begin, end); parent: a run of the same piece, itself at the root; of a root's piece: size, its voxels, and peak, its highest probability. */
+struct run { size_t begin, end, parent, size; float peak; };
 
 struct pieces {
 	struct run *runs;
@@ -24,9 +25,19 @@ threshold(const float *probability, size_t n, double limit, uint8_t *mask)
 	return count;
 }
 
+static float
+highest(const float *p, size_t n)
+{
+	float best = 0;
+
+	for (size_t i = 0; i < n; i++)
+		best = p[i] > best ? p[i] : best;
+	return best;
+}
+
 /* Runs of one row from column 0 on; runs NULL: only counts them. */
 static size_t
-row_runs(const uint8_t *row, size_t cols, size_t first, struct run *runs)
+row_runs(const uint8_t *row, const float *probability, size_t cols, size_t first, struct run *runs)
 {
 	size_t n = 0;
 
@@ -38,7 +49,7 @@ row_runs(const uint8_t *row, size_t cols, size_t first, struct run *runs)
 		if (c == begin)
 			continue;
 		if (runs)
-			runs[first + n] = (struct run){ begin, c, first + n, c - begin };
+			runs[first + n] = (struct run){ begin, c, first + n, c - begin, highest(probability + begin, c - begin) };
 		n++;
 	}
 	return n;
@@ -66,6 +77,8 @@ join(struct run *runs, size_t i, size_t j)
 	}
 	runs[j].parent = i;
 	runs[i].size += runs[j].size;
+	if (runs[j].peak > runs[i].peak)
+		runs[i].peak = runs[j].peak;
 }
 
 /* Joins the runs of two neighbouring rows that touch, corners included. Both lists are in order of their columns. */
@@ -105,7 +118,7 @@ join_all(struct pieces *p, const struct grid *g)
 }
 
 static int
-pieces_find(struct pieces *p, const struct grid *g, const uint8_t *mask, struct err *e)
+pieces_find(struct pieces *p, const struct grid *g, const uint8_t *mask, const float *probability, struct err *e)
 {
 	const size_t n_rows = g->slices * g->rows;
 
@@ -114,14 +127,14 @@ pieces_find(struct pieces *p, const struct grid *g, const uint8_t *mask, struct 
 		return err_set(e, ERR_LIMIT, "no memory for the rows of a mask");
 	for (size_t row = 0; row < n_rows; row++) {
 		p->row_begin[row] = p->n;
-		p->n += row_runs(mask + row * g->cols, g->cols, p->n, NULL);
+		p->n += row_runs(mask + row * g->cols, NULL, g->cols, p->n, NULL);
 	}
 	p->row_begin[n_rows] = p->n;
 	p->runs = calloc(p->n ? p->n : 1, sizeof *p->runs);
 	if (!p->runs)
 		return err_set(e, ERR_LIMIT, "no memory for the pieces of a mask");
 	for (size_t row = 0; row < n_rows; row++)
-		row_runs(mask + row * g->cols, g->cols, p->row_begin[row], p->runs);
+		row_runs(mask + row * g->cols, probability + row * g->cols, g->cols, p->row_begin[row], p->runs);
 	join_all(p, g);
 	return 0;
 }
@@ -133,16 +146,17 @@ pieces_close(struct pieces *p)
 	free(p->row_begin);
 }
 
-/* Clears the runs of pieces under minimum_ml; returns the voxels cleared. */
+/* Clears the runs of pieces under minimum_ml or under peak; returns the voxels cleared. */
 static size_t
-remove_small(struct pieces *p, const struct grid *g, double minimum_ml, uint8_t *mask)
+remove_weak(struct pieces *p, const struct grid *g, const struct segment_kind *s, uint8_t *mask)
 {
 	const double voxel_ml = grid_voxel_ml(g);
 	size_t removed = 0;
 
 	for (size_t row = 0; row < g->slices * g->rows; row++)
 		for (size_t i = p->row_begin[row]; i < p->row_begin[row + 1]; i++) {
-			if ((double)p->runs[root(p->runs, i)].size * voxel_ml >= minimum_ml)
+			const struct run *piece = &p->runs[root(p->runs, i)];
+			if ((double)piece->size * voxel_ml >= s->minimum_ml && piece->peak >= s->peak)
 				continue;
 			for (size_t c = p->runs[i].begin; c < p->runs[i].end; c++)
 				mask[row * g->cols + c] = 0;
@@ -158,11 +172,11 @@ prep_mask(const struct grid *g, const float *probability, const struct segment_k
 	int result;
 
 	*n = threshold(probability, grid_voxels(g), s->threshold, mask);
-	if (s->minimum_ml <= 0 || *n == 0)
+	if ((s->minimum_ml <= 0 && s->peak <= s->threshold) || *n == 0)
 		return 0;
-	result = pieces_find(&p, g, mask, e);
+	result = pieces_find(&p, g, mask, probability, e);
 	if (result == 0)
-		*n -= remove_small(&p, g, s->minimum_ml, mask);
+		*n -= remove_weak(&p, g, s, mask);
 	pieces_close(&p);
 	return result;
 }

@@ -29,5 +29,5 @@ void prep_back(const struct prep *p, size_t k, const float *probability, float *
 size_t prep_source_slice(const struct prep *p, size_t k);
 
 /* probability (slices, rows, cols) of one map on the source grid -> mask 0/1 of the same shape: >= threshold, then 26-connected pieces smaller than
- * minimum_ml are removed. Returns the voxels that stay, in *n. */
+ * minimum_ml are removed, and those whose highest probability is below peak. Returns the voxels that stay, in *n. */
 int prep_mask(const struct grid *g, const float *probability, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e);

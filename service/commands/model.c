@@ -85,11 +85,11 @@ print_model(const struct manifest *m)
 		printf("channel   %s\n", m->channels[i]);
 	printf("network   %s, width %zu, %zu label map%s, %s skips\n", m->network.kind == NETWORK_SEGAN ? "segan" : "unet", m->network.width, m->network.labels,
 	    m->network.labels == 1 ? "" : "s", m->network.skip == SKIP_SUM ? "summed" : "joined");
-	printf("input     %s slices at %g mm, skull %s\n", m->plane, m->spacing_mm, m->skull_present ? "present" : "stripped");
+	printf("input     %s slices at %g mm, skull %s%s\n", m->plane, m->spacing_mm, m->skull_present ? "present" : "stripped", m->mirror ? ", also mirrored" : "");
 	for (size_t i = 0; i < m->n_segments; i++) {
 		const struct segment_kind *s = &m->segments[i];
-		printf("segment   %u %s (%s, %s \"%s\"), threshold %g, pieces under %g ml removed\n", s->number, s->label, s->type.scheme, s->type.value, s->type.meaning, s->threshold,
-		    s->minimum_ml);
+		printf("segment   %u %s (%s, %s \"%s\"), threshold %g, pieces under %g ml or %g at their peak removed\n", s->number, s->label, s->type.scheme, s->type.value, s->type.meaning, s->threshold,
+		    s->minimum_ml, s->peak);
 	}
 	printf("licence   %s\nfolder    %s\nweights   sha256 %s\n", m->licence, m->dir, m->weights_sha256);
 }

@@ -119,12 +119,17 @@ def masks(folder, flair, mask):
     k, reach = np.arange(n), m['input'].get('neighbours', 0)
     x = torch.cat([x[np.clip(k + d, 0, n - 1)] for d in range(-reach, reach + 1)], 1)    # slices beside, the last one again at the edge
     with torch.no_grad():
-        p = network(m, w)(x)[:, 0, :h, :c].numpy()
+        net = network(m, w)
+        p = net(x)
+        if m['input'].get('mirror'): p = (p + net(x.flip(3)).flip(3)) / 2
+        p = p[:, 0, :h, :c].numpy()
     ours = p >= m['segments'][0]['threshold']
-    if m['segments'][0]['minimum_ml'] > 0:
+    peak = m['segments'][0].get('peak', 0)
+    if m['segments'][0]['minimum_ml'] > 0 or peak > 0:
         voxel_ml = np.prod(img.header.get_zooms()[:3]) / 1000
         for piece in pieces(ours):
-            if len(piece) * voxel_ml < m['segments'][0]['minimum_ml']: ours[tuple(np.array(piece).T)] = False
+            at = tuple(np.array(piece).T)
+            if len(piece) * voxel_ml < m['segments'][0]['minimum_ml'] or p[at].max() < peak: ours[at] = False
     return ours, truth
 
 

@@ -111,6 +111,7 @@ static const struct { const char *from, *to, *words; } wrong[] = {
 	{ "\"skull\": \"present\"", "\"skull\": \"maybe\"", "skull" },
 	{ "\"pad_multiple\": 16", "\"pad_multiple\": 24", "pad_multiple" },
 	{ "\"pad_multiple\": 16", "\"pad_multiple\": 16, \"neighbours\": 5", "neighbours" },
+	{ "\"pad_multiple\": 16", "\"pad_multiple\": 16, \"mirror\": 1", "mirror" },
 	{ "\"percentile-head\"", "\"z-score\"", "normalisation: kind" },
 	{ "\"low_percentile\": 2", "\"low_percentile\": 99", "low_percentile" },
 	{ "\"high_percentile\": 98", "\"high_percentile\": 101", "high_percentile" },
@@ -120,6 +121,7 @@ static const struct { const char *from, *to, *words; } wrong[] = {
 	{ "\"map\": 0", "\"map\": 1", "map" },
 	{ "\"threshold\": 0.5", "\"threshold\": 0", "threshold" },
 	{ "\"minimum_ml\": 0.0", "\"minimum_ml\": -1", "minimum_ml" },
+	{ "\"minimum_ml\": 0.0", "\"minimum_ml\": 0.0, \"peak\": 1.5", "peak" },
 	{ "#e6503c", "e6503cc", "colour" },
 	{ "#e6503c", "#e6503x", "colour" },
 	{ "\"49755003\",", "", "category" },
@@ -166,8 +168,9 @@ what_is_written_reads_as_the_same(void **state)
 	char *text;
 
 	(void)state;
-	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2");
+	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2, \"mirror\": true");
 	assert_int_equal(manifest_load(dir, &m, &e), 0);
+	m.segments[0].peak = 0.9;
 	v = manifest_json(&m);
 	text = json_print(v, true, &e);
 	json_free(v);

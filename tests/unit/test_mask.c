@@ -107,6 +107,32 @@ small_pieces_go_large_ones_stay(void **state)
 	assert_int_equal(mask_of(NULL, 0, 1, mask), 0);
 }
 
+/* The peak is that of the whole piece, in whichever row it lies; what no voxel of a piece reaches removes it, what one just reaches keeps it. */
+static void
+faint_pieces_go_bright_ones_stay(void **state)
+{
+	const size_t faint[3] = { at(0, 0, 0), at(0, 0, 1), at(1, 1, 2) }, bright[4] = { at(3, 0, 0), at(3, 1, 0), at(3, 2, 1), at(2, 3, 2) };
+	struct segment_kind kind = { .threshold = 0.25, .peak = 0.75 };
+	float probability[N] = { 0 };
+	uint8_t mask[N];
+	struct err e;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		probability[faint[i]] = 0.7f;
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t k = 0; k < 4; k++)
+			probability[bright[k]] = i == k ? 0.75f : 0.25f;
+		assert_int_equal(prep_mask(&grid, probability, &kind, mask, &n, &e), 0);
+		assert_int_equal(n, 4);
+		assert_int_equal(mask[bright[0]] + mask[bright[1]] + mask[bright[2]] + mask[bright[3]], 4);
+	}
+	kind.peak = 0.25;
+	assert_int_equal(prep_mask(&grid, probability, &kind, mask, &n, &e), 0);
+	assert_int_equal(n, 7);
+}
+
 /* A spiral whose ends meet late, and a full volume: long chains of parents. */
 static void
 long_pieces_are_one(void **state)
@@ -175,7 +201,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threshold_is_included), cmocka_unit_test(all_26_neighbours_are_one_piece), cmocka_unit_test(two_steps_away_is_another_piece),
-		cmocka_unit_test(ends_of_rows_do_not_touch), cmocka_unit_test(small_pieces_go_large_ones_stay), cmocka_unit_test(long_pieces_are_one),
+		cmocka_unit_test(ends_of_rows_do_not_touch), cmocka_unit_test(small_pieces_go_large_ones_stay), cmocka_unit_test(faint_pieces_go_bright_ones_stay), cmocka_unit_test(long_pieces_are_one),
 		cmocka_unit_test(agrees_with_a_flood_fill),
 	};
 
