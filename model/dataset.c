@@ -438,6 +438,14 @@ dataset_unmap(struct dataset *d, size_t i)
 	c->truth = NULL;
 }
 
+void
+dataset_rest(const struct dataset *d, size_t i)
+{
+	/* Advice: when it is not taken, nothing is lost but memory. */
+	if (d->maps[i] != NULL)
+		(void)madvise(d->maps[i], dataset_case_bytes(&d->index, &d->index.cases[i].grid), MADV_DONTNEED);
+}
+
 /* ---- what is in it ---- */
 
 size_t dataset_channels(const struct dataset *d) { return d->index.n_channels; }

@@ -36,6 +36,8 @@ const char *dataset_left_out(const struct dataset *d, size_t i, const char **rea
 /* Maps a case's file; its channel and truth pointers are valid until dataset_unmap or dataset_close. Checked once against its digest. */
 int dataset_map(struct dataset *d, size_t i, struct err *e);
 void dataset_unmap(struct dataset *d, size_t i);              /* who is done with a case: what is mapped counts as memory of the process */
+/* Its pages go back to the system, the pointers stay and read them again: what was looked at is no longer memory of the process. Any thread, any time. */
+void dataset_rest(const struct dataset *d, size_t i);
 
 /* ---- making one ---- */
 struct dataset_writer;

@@ -2,7 +2,9 @@
  * read through one affine map of the plane: turn, scale, mirror and place of the crop at once, so nothing is resampled twice but by the preprocessing.
  *
  * DESIGN: sampler_batch deals the batch's slices in the caller's thread; then threads - 1 helpers and the caller take samples off an atomic counter, each
- * with its own scratch. A sample's numbers come from its own random stream, so who computes it does not matter. */
+ * with its own scratch. A sample's numbers come from its own random stream, so who computes it does not matter.
+ *
+ * Voxels are read where the cases' files are mapped, and a case rests after every batch it was in: memory does not grow with the set. */
 #include "model/sampler.h"
 #include "model/random.h"
 
@@ -46,7 +48,7 @@ prepare(struct dataset *d, size_t i, const struct manifest *m, struct prepared *
 
 	if (dataset_map(d, i, e) != 0)
 		return -1;
-	out->source = dataset_at(d, i);
+	*out = (struct prepared){ .source = dataset_at(d, i), .set = d, .at = i };
 	for (size_t c = 0; c < m->n_channels; c++) {
 		size_t k = 0;
 
@@ -57,6 +59,7 @@ prepare(struct dataset *d, size_t i, const struct manifest *m, struct prepared *
 		volumes[c] = (struct volume){ &out->source->grid, out->source->channel[k] };
 	}
 	out->prep = prep_new(m, volumes, m->n_channels, e);
+	prepared_rest(out);
 	return out->prep ? 0 : err_note(e, "case %s", out->source->name);
 }
 
@@ -89,6 +92,13 @@ prepared_free(struct prepared *p, size_t n)
 	for (size_t i = 0; i < n; i++)
 		prep_free(p[i].prep);
 	free(p);
+}
+
+void
+prepared_rest(const struct prepared *p)
+{
+	if (p->set)
+		dataset_rest(p->set, p->at);
 }
 
 /* ---- decks ---- */
@@ -139,6 +149,7 @@ sort_slices(struct sampler *s, struct err *e)
 			struct deck *d = &s->decks[has_tumour(&s->cases[i], k, s->r->model.network.labels)];
 			d->slices[d->n_slices++] = (struct slice){ i, k };
 		}
+		prepared_rest(&s->cases[i]);
 		for (size_t t = 0; t < 2; t++)
 			if (s->decks[t].n_slices > before[t])
 				s->decks[t].first[++s->decks[t].n_cases] = s->decks[t].n_slices;
@@ -329,6 +340,8 @@ sampler_batch(struct sampler *s, int64_t step, float *x, float *truth)
 	lane_main(&lanes[0]);
 	while (n_helpers > 0)
 		pthread_join(helpers[--n_helpers], NULL);
+	for (int64_t i = 0; i < s->r->batch; i++)
+		prepared_rest(&s->cases[s->dealt[i].prepared]);
 }
 
 int64_t

@@ -5,11 +5,13 @@
 #include "model/prep.h"
 #include "model/recipe.h"
 
-struct prepared { const struct dataset_case *source; struct prep *prep; };   /* one case, mapped and ready for prep_slice */
+/* One case, mapped and ready for prep_slice. Its place in its set; NULL: its voxels lie in memory. */
+struct prepared { const struct dataset_case *source; struct prep *prep; const struct dataset *set; size_t at; };
 
 /* All cases of a split. borrows d and m. *out (*n), caller: prepared_free. No case: *n 0, no error. ERR_INPUT: the set lacks a channel of m. */
 int prepared_open(struct dataset *d, const struct manifest *m, enum dataset_split split, struct prepared **out, size_t *n, struct err *e);
 void prepared_free(struct prepared *p, size_t n);
+void prepared_rest(const struct prepared *p);                /* after use: memory does not grow with what was looked at */
 
 struct sampler;
 /* borrows r and the cases. ERR_INPUT: no cases. caller: sampler_free. */

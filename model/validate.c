@@ -90,6 +90,7 @@ validate(const struct manifest *m, const struct prepared *cases, size_t n, unsig
 			goto out;
 		}
 		sum += one;
+		prepared_rest(&cases[i]);
 		release(&w);
 	}
 	if (n > 0)

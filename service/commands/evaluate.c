@@ -146,6 +146,7 @@ run_cases(const struct options *o, struct evaluation *v, struct err *e)
 	for (size_t i = 0; i < v->n_rows; i++) {
 		if (run_case(v, &v->rows[i], e) != 0)
 			return -1;
+		dataset_unmap(v->data, v->rows[i].index);
 		if (!o->json) {
 			evaluation_print_row(stdout, v, &v->rows[i]);
 			fflush(stdout);

@@ -1,13 +1,16 @@
 /* What a step sees: a function of the seed and the step alone; images and truth moved together; the decks dealt in the recipe's proportion. Images of two
  * values: 1, and 2 where there is tumour. */
+#include "config/file.h"
 #include "model/sampler.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum { S = 6, R = 64, C = 48, N = S * R * C, CROP = 80, PIXELS = CROP * CROP, MAX_BATCH = 12, N_CASES = 2 };
@@ -347,6 +350,97 @@ an_epoch_is_as_many_samples_as_slices(void **state)
 	sampler_free(s);
 }
 
+/* ---- a set on disk ---- */
+
+enum { BIG_SLICES = 24, BIG_SIDE = 192, BIG = BIG_SLICES * BIG_SIDE * BIG_SIDE, FEW = 2, MANY = 3 * FEW };
+
+/* kB in memory of this process, mapped files counted. */
+static long
+resident_kb(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void
+make_set(const char *dir, size_t n)
+{
+	static const char *const channels[] = { "flair" };
+	static float image[BIG];
+	static uint8_t mask[BIG];
+	struct dataset_case c = { .grid = { BIG_SLICES, BIG_SIDE, BIG_SIDE, { 5, 0.9, 0.9 }, { 0, 0, 0 }, { 1, 0, 0 }, { 0, 1, 0 } }, .channel = { image }, .truth = mask };
+	struct dataset_writer *w;
+	struct err e = { 0 };
+	char warning[200];
+
+	assert_non_null(w = dataset_begin(dir, channels, 1, 1, &e));
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < BIG; k++) {
+			image[k] = (float)((k * 7 + i) % 1000);
+			mask[k] = k % 5000 < 40;
+		}
+		snprintf(c.name, sizeof c.name, "case%zu", i);
+		snprintf(c.patient, sizeof c.patient, "%zu", i);
+		if (dataset_add(w, &c, &e) != 0)
+			fail_msg("%s", e.text);
+	}
+	assert_int_equal(dataset_end(w, (struct dataset_shares){ 0, 0 }, warning, sizeof warning, &e), 0);
+}
+
+/* In memory while a training on a set of n cases stands after 30 batches, which look at all of it. The first batch is in *first_x. */
+static long
+resident_with(const char *dir, size_t n, float *first_x)
+{
+	static float image[MAX_BATCH * PIXELS], labels[MAX_BATCH * PIXELS];
+	struct prepared *all;
+	struct sampler *s;
+	struct dataset *d;
+	struct err e = { 0 };
+	size_t n_found;
+	long kb;
+
+	make_set(dir, n);
+	if (!(d = dataset_open(dir, &e)) || prepared_open(d, &recipe.model, SPLIT_TRAIN, &all, &n_found, &e) != 0 || !(s = sampler_new(&recipe, all, n_found, 1, &e)))
+		fail_msg("%s", e.text);
+	assert_int_equal(n_found, n);
+	sampler_batch(s, 0, first_x, labels);
+	for (int64_t step = 1; step < 30; step++)
+		sampler_batch(s, step, image, labels);
+	kb = resident_kb();
+	sampler_batch(s, 0, image, labels);            /* what rested is read again as it was */
+	assert_memory_equal(image, first_x, (size_t)recipe.batch * PIXELS * sizeof *image);
+	sampler_free(s);
+	prepared_free(all, n_found);
+	dataset_close(d);
+	assert_int_equal(file_remove_tree(dir, &e), 0);
+	return kb;
+}
+
+static void
+memory_does_not_grow_with_the_set(void **state)
+{
+	static float first[MAX_BATCH * PIXELS];
+	const long a_case_kb = BIG * 5 / 1024;
+	char dir[256], set[300];
+	struct err e;
+	long few, many;
+
+	(void)state;
+	snprintf(dir, sizeof dir, "%s/sampler.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	assert_non_null(mkdtemp(dir));
+	snprintf(set, sizeof set, "%s/set", dir);
+	few = resident_with(set, FEW, first);
+	many = resident_with(set, MANY, first);
+	if (many - few >= a_case_kb)
+		fail_msg("%d cases of %ld kB: %ld kB in memory; %d cases: %ld kB", FEW, a_case_kb, few, MANY, many);
+	assert_int_equal(file_remove_tree(dir, &e), 0);
+}
+
 int
 main(void)
 {
@@ -355,6 +449,7 @@ main(void)
 		cmocka_unit_test(a_mirrored_sample_is_the_other_mirrored), cmocka_unit_test(a_turn_and_a_scale_are_what_they_say),
 		cmocka_unit_test(neighbours_go_in_with_a_slice), cmocka_unit_test(tumour_is_drawn_as_often_as_asked), cmocka_unit_test(a_pass_has_every_slice_once_or_every_case_once),
 		cmocka_unit_test(intensities_change_within_their_ranges), cmocka_unit_test(no_case_is_an_error), cmocka_unit_test(an_epoch_is_as_many_samples_as_slices),
+		cmocka_unit_test(memory_does_not_grow_with_the_set),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
