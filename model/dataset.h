@@ -45,6 +45,8 @@ struct dataset_writer *dataset_begin(const char *dir, const char *const *channel
 /* Pointers filled by the caller, not kept; digest and split are the writer's. ERR_INPUT, and nothing added: a voxel that is no number, a constant image, a
  * name twice, the same images and truth twice. */
 int dataset_add(struct dataset_writer *w, const struct dataset_case *c, struct err *e);
+/* What is wrong with the case by itself, for who looks further before it is added: same errors, nothing written. */
+int dataset_check(const struct dataset_writer *w, const struct dataset_case *c, struct err *e);
 size_t dataset_added(const struct dataset_writer *w);
 int dataset_leave_out(struct dataset_writer *w, const char *what, const char *reason, struct err *e);
 struct dataset_shares { double validation, test; };                        /* of the patients, 0..1 each; training has the rest */

@@ -109,21 +109,27 @@ check_image(const char *channel, const float *voxels, size_t n, struct err *e)
 	return high > low ? 0 : err_set(e, ERR_INPUT, "channel %s: the image is constant", channel);
 }
 
-static int
-check_case(const struct dataset_writer *w, const struct dataset_case *c, struct err *e)
+int
+dataset_check(const struct dataset_writer *w, const struct dataset_case *c, struct err *e)
 {
 	size_t voxels = grid_voxels(&c->grid);
 
 	if (voxels == 0 || dataset_case_bytes(&w->index, &c->grid) == 0)
 		return err_set(e, ERR_INPUT, "%zu x %zu x %zu is no volume", c->grid.slices, c->grid.rows, c->grid.cols);
-	for (size_t i = 0; i < w->index.n_cases; i++)
-		if (strcmp(w->index.cases[i].name, c->name) == 0)
-			return err_set(e, ERR_INPUT, "another case has the name %s", c->name);
 	for (size_t i = 0; i < w->index.n_channels; i++)
 		if (check_image(w->index.channels[i], c->channel[i], voxels, e) != 0)
 			return -1;
 	for (size_t i = 0; i < voxels * w->index.n_segments; i++)
 		assert(c->truth[i] <= 1);
+	return 0;
+}
+
+static int
+check_name(const struct dataset_writer *w, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < w->index.n_cases; i++)
+		if (strcmp(w->index.cases[i].name, name) == 0)
+			return err_set(e, ERR_INPUT, "another case has the name %s", name);
 	return 0;
 }
 
@@ -188,7 +194,7 @@ dataset_add(struct dataset_writer *w, const struct dataset_case *c, struct err *
 	assert(c->name[0] != '\0' && c->patient[0] != '\0' && c->truth != NULL);
 	dataset_clean_text(added.name);
 	dataset_clean_text(added.creator);
-	if (check_case(w, &added, e) != 0 || digest_case(w, &added, e) != 0)
+	if (check_name(w, added.name, e) != 0 || dataset_check(w, &added, e) != 0 || digest_case(w, &added, e) != 0)
 		return -1;
 	if ((larger = realloc(w->index.cases, (w->index.n_cases + 1) * sizeof *larger)) == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for another case");

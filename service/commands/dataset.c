@@ -1,6 +1,8 @@
 /* segan dataset: packs cases for training and evaluation, and shows what is packed. What is read how: dataset_folders.c (NIfTI), dataset_dicom.c. */
 #include "config/clock.h"
 #include "dicom/dicom.h"
+#include "model/prep.h"
+#include "model/recipe.h"
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/dataset_parts.h"
@@ -18,7 +20,7 @@ static const char usage[] =
     "       segan dataset show SET [--json]\n"
     "create packs images and their masks into the folder SET, which must not exist; segan train and segan evaluate read it. Cases are split by patient; the same\n"
     "patients give the same split. A case that does not fit (missing file or channel, images and mask on different grids, mask value that is not in the table,\n"
-    "empty mask, damaged file) is left out by name, and the rest goes on. SET appears whole or\n"
+    "empty mask, damaged file, slices over 45 degrees from axial) is left out by name, and the rest goes on. SET appears whole or\n"
     "not at all. show compares every file with its digest, and prints the cases, their split, and what was left out and why.\n"
     "  --channels LIST   which images a case has, comma between\n"
     "  --nifti DIR       one folder a case below DIR, with .nii.gz or .nii files\n"
@@ -63,6 +65,22 @@ making_refuse(struct making *m, const char *what, const struct err *why, struct 
 }
 
 int
+making_add(struct making *m, const struct dataset_case *c, struct err *e)
+{
+	struct volume volumes[MODEL_MAX_CHANNELS];
+	struct prep *prep;
+
+	if (dataset_check(m->writer, c, e) != 0)
+		return -1;
+	for (size_t i = 0; i < m->n_channels; i++)
+		volumes[i] = (struct volume){ &c->grid, c->channel[i] };
+	if ((prep = prep_new(m->input, volumes, m->n_channels, e)) == NULL)
+		return err_note(e, "no model can be trained on it");
+	prep_free(prep);
+	return dataset_add(m->writer, c, e);
+}
+
+int
 making_progress(const struct making *m, size_t done, size_t total, struct err *e)
 {
 	static int64_t began_ms;
@@ -90,6 +108,7 @@ struct create {
 	char channels[512];
 	struct dataset_shares held_back;       /* --split */
 	struct making making;
+	struct recipe recipe;                  /* the default one: making.input is its model's */
 	struct layout layout;                  /* --nifti */
 	struct settings *settings;             /* --dicom */
 	struct catalog *catalog;
@@ -196,8 +215,9 @@ create(struct create *c)
 	size_t n;
 	struct err e;
 
-	if ((c->nifti != NULL ? check_layout(c, &e) : prepare_dicom(c, &e)) != 0)
+	if ((c->nifti != NULL ? check_layout(c, &e) : prepare_dicom(c, &e)) != 0 || recipe_default(&c->recipe, c->making.channels, c->making.n_channels, 1, &e) != 0)
 		return command_config(&e);
+	c->making.input = &c->recipe.model;
 	sigaction(SIGINT, &on_int, NULL);
 	sigaction(SIGTERM, &on_int, NULL);
 	c->making.writer = dataset_begin(c->set, c->making.channels, c->making.n_channels, c->nifti != NULL ? c->layout.n_segments : c->manifest->network.labels, &e);

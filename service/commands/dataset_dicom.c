@@ -275,7 +275,7 @@ add_case(struct study *t, const struct offered *label, struct err *e)
 	for (size_t i = 0; i < t->making->n_channels; i++)
 		c.channel[i] = series_voxels(t->series[i]);
 	c.truth = truth;
-	rc = dataset_add(t->making->writer, &c, e);
+	rc = making_add(t->making, &c, e);
 	free(truth);
 	return rc;
 }

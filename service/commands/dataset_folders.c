@@ -196,7 +196,7 @@ add_case(struct making *m, const char *folder, const struct layout *l, struct er
 	snprintf(c.name, sizeof c.name, "%s", name);
 	if (find_patient(name, l, &c, e) == 0 && read_channels(m, folder, l, &c, volumes, e) == 0 && read_truth(folder, l, m->channels[0], &c, &truth, e) == 0) {
 		c.truth = truth;
-		rc = dataset_add(m->writer, &c, e);
+		rc = making_add(m, &c, e);
 	}
 	free(truth);
 	for (size_t i = 0; i < m->n_channels; i++)

@@ -10,10 +10,13 @@ struct making {
 	struct dataset_writer *writer;
 	const char *channels[MODEL_MAX_CHANNELS];
 	size_t n_channels;
+	const struct manifest *input;  /* how segan train prepares a case unless its recipe says otherwise */
 };
 
 /* A case that does not fit (ERR_INPUT, ERR_NOT_FOUND): recorded and told on stderr, 0. Anything else ends the making: -1, e = why. */
 int making_refuse(struct making *m, const char *what, const struct err *why, struct err *e);
+/* Adds a case that a training can use. ERR_INPUT also when it cannot be prepared: another plane than the models', no head in it. */
+int making_add(struct making *m, const struct dataset_case *c, struct err *e);
 /* Shows how far it is. -1 (ERR_STATE) when the user wants to stop. */
 int making_progress(const struct making *m, size_t done, size_t total, struct err *e);
 

@@ -26,6 +26,7 @@ flair, mask = case('P1_a'); case('P1_b'); case('P2_a'); case('P3_a'); case('P4_a
 case('P5_size', mask=mask[:, :, :5]); bad = mask.copy(); bad[0, 0, 0] = 3; case('P5_value', mask=bad); case('P5_empty', mask=mask * 0)
 shifted = affine.copy(); shifted[0, 3] += 2; case('P5_elsewhere', t1c_affine=shifted); case('P5_flat', flair=flair * 0); case('P5_missing'); os.remove(f'{top}/P5_missing/t1c.nii.gz')
 case('P5_cut'); path = f'{top}/P5_cut/flair.nii.gz'; whole = open(path, 'rb').read(); open(path, 'wb').write(whole[:len(whole) // 2])
+sagittal = np.array([[0, 0, -5, 40.], [-.9, 0, 0, 90], [0, .9, 0, -40], [0, 0, 0, 1]]); case('P5_sagittal', flair_affine=sagittal, t1c_affine=sagittal, mask_affine=sagittal)
 case('P5_nan', flair=np.where(mask > 0, np.nan, flair).astype(np.float32)); save('P6_same', 'flair', flair); save('P6_same', 't1c', flair // 2); save('P6_same', 'mask', mask)
 case('P5_noplace'); i = nib.load(f'{top}/P5_noplace/flair.nii.gz'); i.header['sform_code'] = 0; i.header['qform_code'] = 0; h = i.header.copy()
 n = nib.Nifti1Image(np.asanyarray(i.dataobj), None, h); n.header['sform_code'] = n.header['qform_code'] = 0; nib.save(n, f'{top}/P5_noplace/flair.nii.gz')
@@ -44,6 +45,7 @@ refused P5_flat "$work/n1" 'flair: the image is constant'
 refused P5_missing "$work/n1" 'no file for t1c'
 refused P5_cut "$work/n1" 'truncated'
 refused P5_nan "$work/n1" 'flair: voxel [0-9]+ is no number'
+refused P5_sagittal "$work/n1" 'slices are not axial'
 refused P5_noplace "$work/n1" 'neither sform nor qform'
 refused P6_same "$work/n1" 'same images and truth as case P1_a'
 grep -q 'left out: .*P5_cut' "$work/err" || fail "what is left out is not told"
