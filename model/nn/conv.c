@@ -2,19 +2,32 @@
  *
  * Backward has two ways. Where the output is as large as the input (stride 1, kernel = 2 pad + 1) the input's gradient is itself a convolution of the
  * output's gradient dY, with the kernel turned around and maps and channels changed over; its patches also give the weight's gradient, as
- * dW[m, c, k] = sum over q of X[c, q] dY[m, q - k]: one matrix of patches for both. Else dW' = patches(X) x dY', and W' x dY is added back patch by patch. */
+ * dW[m, c, k] = sum over q of X[c, q] dY[m, q - k]: one matrix of patches for both. Else dW' = patches(X) x dY', and W' x dY is added back patch by patch.
+ *
+ * A fast run goes by Winograd (f43.c) where that pays. */
 #include "model/nn/arena.h"
 #include "model/nn/blas.h"
+#include "model/nn/f43.h"
 #include "model/nn/parts.h"
 #include "model/nn/patches.h"
 
 #include <assert.h>
 #include <string.h>
 
-struct conv_node { struct conv s; struct patches patches, turned /* of dY; of size 0 unless the output is as large as the input */; };
+struct conv_node {
+	struct conv s;
+	struct patches patches, turned /* of dY; of size 0 unless the output is as large as the input */;
+	struct f43 fast, fast_back /* dY -> dX */;     /* of no vectors: not this way */
+};
 
 /* What the items of one pass share. */
-struct work { const struct node *self; const struct run *run; };
+struct work {
+	const struct node *self;
+	const struct run *run;
+	/* backward */
+	bool fast_x, fast_sums;        /* which gradients go by Winograd */
+	bool same;                     /* sums are those of backward_same */
+};
 
 static size_t
 kernel_size(const struct conv_node *own)
@@ -28,17 +41,55 @@ weight_size(const struct conv_node *own)
 	return own->s.maps * own->patches.c * kernel_size(own);
 }
 
-/* Floats of one part's sums: those of the weight, then those of the bias. */
-static size_t
-part_size(const struct conv_node *own)
-{
-	return arena_rounded(arena_sum(weight_size(own), own->s.maps));
-}
-
 static size_t
 larger(size_t a, size_t b)
 {
 	return a > b ? a : b;
+}
+
+/* Floats of a part's sums for the weight; those for the bias follow. */
+static size_t
+sums_size(const struct conv_node *own)
+{
+	return own->fast.vectors ? larger(weight_size(own), f43_sums_size(&own->fast)) : weight_size(own);
+}
+
+static size_t
+part_size(const struct conv_node *own)
+{
+	return arena_rounded(arena_sum(sums_size(own), own->s.maps));
+}
+
+/* The weight as the pass needs it, behind the parts' sums. */
+static float *
+turned_weight(const struct node *self, const struct run *r)
+{
+	return r->shared + MAX_PARTS * part_size(self->settings);
+}
+
+static size_t
+turned_size(const struct conv_node *own)
+{
+	size_t size = weight_size(own);
+
+	if (own->fast.vectors)
+		size = larger(size, f43_weight_size(&own->fast));
+	return own->fast_back.vectors ? larger(size, f43_weight_size(&own->fast_back)) : size;
+}
+
+/* Which ways there are by Winograd. */
+static void
+plan_fast(struct node *self)
+{
+	struct conv_node *own = self->settings;
+	const struct shape in = self->in[0]->shape;
+
+	if (own->s.kernel != 3 || own->s.stride != 1 || own->s.pad != 1)
+		return;
+	if (f43_plan(in.c, own->s.maps, in.h, in.w, &own->fast))
+		self->scratch = larger(self->scratch, f43_scratch(&own->fast));
+	if (f43_plan(own->s.maps, in.c, in.h, in.w, &own->fast_back))
+		self->scratch = larger(self->scratch, f43_scratch(&own->fast_back));
 }
 
 static int
@@ -58,7 +109,8 @@ conv_shape(struct node *self, struct err *e)
 			return -1;
 		self->scratch = larger(self->scratch, patches_scratch(&own->turned));
 	}
-	self->shared = arena_product(part_size(own), MAX_PARTS + 1);    /* one more for the turned weight */
+	plan_fast(self);
+	self->shared = arena_sum(arena_product(part_size(own), MAX_PARTS), turned_size(own));
 	return 0;
 }
 
@@ -88,6 +140,11 @@ forward_slice(void *arg, size_t i, unsigned lane)
 	float *y = w->self->value + i * maps * plane;                           /* (maps, rows, cols) */
 	float *matrix = run_scratch(w->run, lane);
 
+	if (own->fast.vectors && w->run->fast) {
+		f43_forward(&own->fast, x, turned_weight(w->self, w->run), (struct f43_finish){ .bias = own->s.bias ? w->self->parameter[1]->value : NULL, .slope = 1 },
+			matrix, y);
+		return;
+	}
 	if (own->s.bias)
 		fill_bias(w->self->parameter[1]->value, maps, plane, y);
 	for (size_t row = 0; row < p->rows; row += p->band) {
@@ -101,8 +158,11 @@ forward_slice(void *arg, size_t i, unsigned lane)
 static void
 conv_forward(const struct node *self, const struct run *r)
 {
-	struct work w = { self, r };
+	const struct conv_node *own = self->settings;
+	struct work w = { .self = self, .run = r };
 
+	if (own->fast.vectors && r->fast)
+		f43_weight(&own->fast, self->parameter[0]->value, false, turned_weight(self, r));
 	team_run(r->team, self->shape.n, forward_slice, &w);
 }
 
@@ -159,6 +219,21 @@ backward_any(const struct work *w, size_t i, float *matrix, float *sum, float *d
 	}
 }
 
+/* One slice by Winograd: what of its gradients goes that way. */
+static void
+backward_fast(const struct work *w, size_t i, float *scratch, float *sum)
+{
+	const struct conv_node *own = w->self->settings;
+	const size_t plane = own->patches.rows * own->patches.cols, c = own->patches.c;
+	const float *x = w->self->in[0]->value + i * c * plane, *dy = w->self->gradient + i * own->s.maps * plane;
+
+	if (w->fast_x)
+		f43_forward(&own->fast_back, dy, turned_weight(w->self, w->run), (struct f43_finish){ .add = !w->self->first[0] }, scratch,
+			node_gradient(w->self, 0, w->run) + i * c * plane);
+	if (w->fast_sums)
+		f43_add(&own->fast, x, dy, scratch, sum);
+}
+
 /* The slices of one part. */
 static void
 backward_part(void *arg, size_t part, unsigned lane)
@@ -167,17 +242,18 @@ backward_part(void *arg, size_t part, unsigned lane)
 	const struct conv_node *own = w->self->settings;
 	const size_t in = own->patches.c * own->patches.h * own->patches.w, plane = own->patches.rows * own->patches.cols;
 	float *sum = w->run->parameters ? w->run->shared + part * part_size(own) : NULL, *dx = node_gradient(w->self, 0, w->run);
-	float *matrix = run_scratch(w->run, lane);
+	float *matrix = run_scratch(w->run, lane), *plain_sum = w->fast_sums ? NULL : sum, *plain_dx = w->fast_x ? NULL : dx;
 
 	if (sum)
 		memset(sum, 0, part_size(own) * sizeof *sum);
 	for (size_t i = part_begin(w->run->slices, part); i < part_begin(w->run->slices, part + 1); i++) {
-		if (dx && own->turned.rows > 0)
-			backward_same(w, i, matrix, w->run->shared + MAX_PARTS * part_size(own), sum);
-		else
-			backward_any(w, i, matrix, sum, dx ? dx + i * in : NULL);
+		backward_fast(w, i, matrix, sum);
+		if (plain_dx && own->turned.rows > 0)
+			backward_same(w, i, matrix, turned_weight(w->self, w->run), plain_sum);
+		else if (plain_dx || plain_sum)
+			backward_any(w, i, matrix, plain_sum, plain_dx ? plain_dx + i * in : NULL);
 		if (sum && own->s.bias)
-			parts_add_maps(w->self->gradient + i * own->s.maps * plane, own->s.maps, plane, sum + weight_size(own));
+			parts_add_maps(w->self->gradient + i * own->s.maps * plane, own->s.maps, plane, sum + sums_size(own));
 	}
 }
 
@@ -208,38 +284,48 @@ add_turned(void *arg, size_t m, unsigned lane)
 			gradient[i * kernel + k] += parts_total(w, (m * kernel + kernel - 1 - k) * c + i);
 }
 
-/* The parts' sums (c*kernel, maps) -> the weight's gradient, for input map i. */
+/* The parts' sums (c*kernel, maps) -> the weight's gradient, for map m. */
 static void
-add_plain(void *arg, size_t i, unsigned lane)
+add_plain(void *arg, size_t m, unsigned lane)
 {
 	const struct work *w = arg;
 	const struct conv_node *own = w->self->settings;
-	const size_t maps = own->s.maps, kernel = kernel_size(own), n = own->patches.c * kernel;
+	const size_t maps = own->s.maps, n = own->patches.c * kernel_size(own);
 
 	(void)lane;
-	for (size_t k = i * kernel; k < (i + 1) * kernel; k++)
-		for (size_t m = 0; m < maps; m++)
-			w->self->parameter[0]->gradient[m * n + k] += parts_total(w, k * maps + m);
+	for (size_t k = 0; k < n; k++)
+		w->self->parameter[0]->gradient[m * n + k] += parts_total(w, k * maps + m);
+}
+
+/* Winograd's -> the weight's gradient, for map m. */
+static void
+add_fast(void *arg, size_t m, unsigned lane)
+{
+	const struct work *w = arg;
+	const struct conv_node *own = w->self->settings;
+
+	(void)lane;
+	f43_gradient(&own->fast, w->run->shared, parts_of(w->run->slices), part_size(own), m, w->self->parameter[0]->gradient);
 }
 
 static void
 conv_backward(const struct node *self, const struct run *r)
 {
 	const struct conv_node *own = self->settings;
-	const bool turned = node_gradient(self, 0, r) && own->turned.rows > 0;
-	struct work w = { self, r };
+	const bool wants_x = node_gradient(self, 0, r);
+	struct work w = { .self = self, .run = r, .fast_x = wants_x && r->fast && own->fast_back.vectors, .fast_sums = r->parameters && r->fast && own->fast.vectors };
 
-	if (turned)
-		turn_weight(self->parameter[0]->value, own->s.maps, own->patches.c, kernel_size(own), r->shared + MAX_PARTS * part_size(own));
+	w.same = wants_x && !w.fast_x && own->turned.rows > 0;
+	if (w.fast_x)
+		f43_weight(&own->fast_back, self->parameter[0]->value, true, turned_weight(self, r));
+	else if (w.same)
+		turn_weight(self->parameter[0]->value, own->s.maps, own->patches.c, kernel_size(own), turned_weight(self, r));
 	team_run(r->team, parts_of(r->slices), backward_part, &w);
 	if (!r->parameters)
 		return;
-	if (turned)
-		team_run(r->team, own->s.maps, add_turned, &w);
-	else
-		team_run(r->team, own->patches.c, add_plain, &w);
+	team_run(r->team, own->s.maps, w.fast_sums ? add_fast : w.same ? add_turned : add_plain, &w);
 	if (own->s.bias)
-		parts_add(r->shared + weight_size(own), parts_of(r->slices), part_size(own), own->s.maps, self->parameter[1]->gradient);
+		parts_add(r->shared + sums_size(own), parts_of(r->slices), part_size(own), own->s.maps, self->parameter[1]->gradient);
 }
 
 static const struct op conv_op = { "convolution", conv_shape, conv_forward, conv_backward };

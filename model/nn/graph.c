@@ -13,7 +13,7 @@ struct graph {
 	struct parameters *parameters;
 	struct node *nodes[GRAPH_MAX_NODES];
 	size_t n;
-	bool failed, exact;
+	bool failed, exact, trains;
 	struct err error;              /* the first one met while building */
 	struct team *team;             /* borrowed; NULL: the caller alone */
 	float *values, *gradients, *states, *scratch, *shared; /* the arenas; NULL until planned */
@@ -318,7 +318,8 @@ graph_plan(struct graph *g, enum plan plan, struct err *e)
 	}
 	if (parameters_plan(g->parameters, e) != 0 || plan_values(g, plan, e) != 0)
 		return -1;
-	if (plan == PLAN_TRAIN && plan_gradients(g, e) != 0)
+	g->trains = plan == PLAN_TRAIN;
+	if (g->trains && plan_gradients(g, e) != 0)
 		return -1;
 	return plan_rest(g, e);
 }
@@ -326,7 +327,8 @@ graph_plan(struct graph *g, enum plan plan, struct err *e)
 void
 graph_forward(struct graph *g)
 {
-	const struct run run = { .team = g->team, .scratch = g->scratch, .lane_stride = g->lane_stride, .shared = g->shared, .exact = g->exact };
+	const struct run run = { .team = g->team, .scratch = g->scratch, .lane_stride = g->lane_stride, .shared = g->shared,
+		.exact = g->exact, .fast = g->trains && !g->exact };
 
 	assert(g->scratch);
 	for (size_t i = 0; i < g->n; i++)
@@ -337,7 +339,7 @@ graph_forward(struct graph *g)
 void
 graph_backward(struct graph *g, struct backward what)
 {
-	const struct run run = { g->team, g->scratch, g->lane_stride, g->shared, g->exact, what.slices, what.parameters, what.inputs };
+	const struct run run = { g->team, g->scratch, g->lane_stride, g->shared, g->exact, !g->exact, what.slices, what.parameters, what.inputs };
 
 	assert(g->gradients);
 	for (size_t i = g->n; i-- > 0;) {

@@ -16,8 +16,9 @@ struct run {
 	struct team *team;             /* NULL: the caller alone */
 	float *scratch;                /* of lane 0: node->scratch floats, aligned, content undefined */
 	size_t lane_stride;            /* from one lane's scratch to the next one's */
-	float *shared;                 /* node->shared floats for all lanes, content undefined; backward only */
+	float *shared;                 /* node->shared floats for all lanes, content undefined */
 	bool exact;                    /* see graph_set_exact */
+	bool fast;                     /* in training: ways whose rounding is another (Winograd) will do; never with exact */
 	/* backward only */
 	size_t slices;                 /* only the first so many slices have a gradient */
 	bool parameters, inputs;       /* whose gradients are wanted; inputs: of the graph's input nodes */

@@ -21,6 +21,7 @@ static struct node *conv_4x4(struct graph *g, struct node *x) { return node_conv
 static struct node *conv_1x1(struct graph *g, struct node *x) { return node_conv(g, x, (struct conv){ 2, 1, 1, 0, false }, "c"); }
 static struct node *conv_5x5(struct graph *g, struct node *x) { return node_conv(g, x, (struct conv){ 1, 5, 3, 4, false }, "c"); }
 static struct node *conv_after(struct graph *g, struct node *x) { return node_conv(g, conv_3x3(g, x), (struct conv){ 1, 3, 1, 1, false }, "d"); }
+static struct node *conv_winograd(struct graph *g, struct node *x) { return node_conv(g, node_conv(g, x, (struct conv){ 6, 1, 1, 0, false }, "c"), (struct conv){ 5, 3, 1, 1, true }, "d"); }
 static struct node *up(struct graph *g, struct node *x) { return node_up_conv(g, x, 2, "u"); }
 static struct node *norm(struct graph *g, struct node *x) { return node_norm_batch(g, x, 1e-5, "n"); }
 static struct node *norm_in_pairs(struct graph *g, struct node *x) { return node_norm_groups(g, x, (struct norm_groups){ 2, 1 }, 1e-5, "n"); }
@@ -39,7 +40,7 @@ static struct node *sum_of_itself(struct graph *g, struct node *x) { return node
 
 static const struct operation { const char *name; build_fn build; } operations[] = {
 	{ "convolution 3x3", conv_3x3 }, { "convolution 4x4 stride 2", conv_4x4 }, { "convolution 1x1", conv_1x1 }, { "convolution 5x5 stride 3", conv_5x5 },
-	{ "two convolutions", conv_after }, { "transposed convolution", up }, { "normalisation", norm }, { "normalisation in pairs", norm_in_pairs },
+	{ "two convolutions", conv_after }, { "convolution by Winograd", conv_winograd }, { "transposed convolution", up }, { "normalisation", norm }, { "normalisation in pairs", norm_in_pairs },
 	{ "leaky", leaky }, { "relu", relu }, { "sigmoid", sigmoid }, { "resize", resize }, { "pool", pool }, { "sum", sum }, { "concat", concat },
 	{ "sum of itself", sum_of_itself },
 };
