@@ -297,7 +297,7 @@ check_digest(struct dataset *d, const struct json *root, struct err *e)
 	if (dataset_index_digest(&d->index, d->digest, e) != 0)
 		return -1;
 	if (stated == NULL || strcmp(stated, d->digest) != 0)
-		return err_set(e, ERR_INPUT, "altered: its digest does not match what it says");
+		return err_set(e, ERR_INPUT, "altered: its digest does not match what it says; copy it again, or make the set again");
 	return 0;
 }
 
@@ -336,7 +336,8 @@ open_case(const struct dataset *d, size_t i, struct err *e)
 		err_errno(e, "opening %s (case %s)", path, d->index.cases[i].name);
 		e->code = access(path, F_OK) != 0 ? ERR_INPUT : e->code;
 	} else if (!S_ISREG(st.st_mode) || (size_t)st.st_size != expected) {
-		err_set(e, ERR_INPUT, "%s (case %s) is cut or altered: %lld bytes, not %zu", path, d->index.cases[i].name, (long long)st.st_size, expected);
+		err_set(e, ERR_INPUT, "%s (case %s) is cut or altered: %lld bytes, not %zu; copy it again, or make the set again", path, d->index.cases[i].name,
+		    (long long)st.st_size, expected);
 	} else {
 		return fd;
 	}
@@ -397,7 +398,7 @@ check_case(struct dataset *d, size_t i, struct err *e)
 	if (digest_of_file(path, 0, hex, e) != 0)
 		return -1;
 	if (strcmp(hex, d->index.cases[i].digest) != 0)
-		return err_set(e, ERR_INPUT, "case %s (%04zu.bin) is altered: its digest does not match", d->index.cases[i].name, i);
+		return err_set(e, ERR_INPUT, "case %s (%04zu.bin) is altered: its digest does not match; copy it again, or make the set again", d->index.cases[i].name, i);
 	d->is_checked[i] = true;
 	return 0;
 }

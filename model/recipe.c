@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_BATCH_PIXELS = 1 << 27 };          /* half a gigabyte a channel; the paper's batch has two million */
+
 #define COUNT_OF(a) (sizeof (a) / sizeof *(a))
 #define AT(member) .offset = offsetof(struct recipe, member)
 #define TEXT(name, member) { .key = name, .kind = FIELD_STRING, AT(member), .size = sizeof ((struct recipe *)0)->member }
@@ -308,6 +310,8 @@ check(const struct recipe *r, struct err *e)
 {
 	if (r->crop % 16 != 0)
 		return err_set(e, ERR_INPUT, "crop is %lld, but must be a multiple of 16", (long long)r->crop);
+	if (r->batch * r->crop * r->crop > MAX_BATCH_PIXELS)
+		return err_set(e, ERR_INPUT, "batch x crop x crop is %lld pixels, but must be at most %d", (long long)(r->batch * r->crop * r->crop), MAX_BATCH_PIXELS);
 	if ((r->steps > 0) + (r->epochs > 0) + (r->minutes > 0) > 1)
 		return err_set(e, ERR_INPUT, "of steps, epochs and minutes only one can be given");
 	if (r->game.critic == CRITIC_NONE && !(r->game.dice_weight > 0))

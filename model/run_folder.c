@@ -83,6 +83,17 @@ run_create(const char *run, const struct recipe *r, const struct run_facts *fact
 	return write_json(run, "run.json", v, e);
 }
 
+void
+run_discard(const char *run)
+{
+	static const char *const leaves[] = { "run.json", "recipe.json", "start.safetensors", "log.csv", "curves.svg", "checkpoints", CANDIDATE };
+	struct err unheard; /* whoever discards it has a reason of its own to tell */
+
+	for (size_t i = 0; i < COUNT_OF(leaves); i++)
+		file_remove_tree(run_path(run, leaves[i]).text, &unheard);
+	rmdir(run);
+}
+
 int
 run_facts(const char *run, struct run_facts *out, struct err *e)
 {

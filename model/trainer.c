@@ -83,6 +83,20 @@ not_finite(const struct trainer *t, struct err *e)
 		t->checkpoint.text[0] ? t->checkpoint.text : "none yet");
 }
 
+/* The step that failed; the first one makes the networks, and is where memory runs out. */
+static int
+not_done(const struct trainer *t, struct err *e)
+{
+	const struct err cause = *e;
+
+	if (cause.code == ERR_STATE)
+		return not_finite(t, e);
+	if (cause.code == ERR_LIMIT)
+		err_set(e, cause.code, "%.300s; a smaller batch (%lld), crop (%lld) or width (%zu) needs less", cause.text, (long long)t->recipe.batch,
+			(long long)t->recipe.crop, t->recipe.model.network.width);
+	return err_note(e, "step %lld", (long long)t->state.step + 1);
+}
+
 static int
 step(struct trainer *t, struct err *e)
 {
@@ -94,7 +108,7 @@ step(struct trainer *t, struct err *e)
 	sampler_batch(t->sampler, s->step, t->x, t->truth);
 	game_learning_rate(t->game, s->n_steps > 0 ? recipe_rate(r, s->step, s->n_steps) : 1);
 	if (game_step(t->game, t->x, t->truth, (size_t)r->batch, crop, crop, &losses, e) != 0)
-		return e->code == ERR_STATE ? not_finite(t, e) : err_note(e, "step %lld", (long long)s->step + 1);
+		return not_done(t, e);
 	s->step++;
 	if (t->average)
 		average_add(t->average, game_segmentor(t->game), s->step);
@@ -384,6 +398,12 @@ trainer_create(const char *run, const struct dataset *data, const struct recipe 
 	snprintf(facts.core, sizeof facts.core, "%s", compute_core());
 	snprintf(facts.from, sizeof facts.from, "%s", from ? from : "");
 	return run_create(run, r, &facts, start, e);
+}
+
+void
+trainer_discard(const char *run)
+{
+	run_discard(run);
 }
 
 int

@@ -1,7 +1,10 @@
 /* Sizes that cannot overflow unseen, and aligned memory for them. */
 #include "model/nn/arena.h"
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,13 +36,29 @@ arena_rounded(size_t n_floats)
 	return n_floats > SIZE_MAX - step ? SIZE_MAX : (n_floats + step - 1) / step * step;
 }
 
+/* malloc promises more than there is, and who then fills it is killed without a word, perhaps with a neighbour. Unknown is yes. */
+static bool
+may_fit(size_t bytes)
+{
+	FILE *f = bytes < HUGE_FROM ? NULL : fopen("/proc/meminfo", "re");
+	unsigned long long available_kb = ULLONG_MAX;
+	char line[128];
+
+	if (!f)
+		return true;
+	while (fgets(line, sizeof line, f) && sscanf(line, "MemAvailable: %llu", &available_kb) != 1)
+		continue;
+	fclose(f);
+	return bytes / 1024 <= available_kb;
+}
+
 float *
 arena_new(size_t n_floats)
 {
 	size_t bytes = arena_product(arena_rounded(n_floats ? n_floats : 1), sizeof(float));
 	float *values;
 
-	if (bytes > PTRDIFF_MAX)
+	if (bytes > PTRDIFF_MAX || !may_fit(bytes))
 		return NULL;
 	if (bytes < HUGE_FROM || bytes > PTRDIFF_MAX - HUGE_PAGE)
 		values = aligned_alloc(ARENA_ALIGN, bytes);

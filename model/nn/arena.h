@@ -8,4 +8,4 @@ enum { ARENA_ALIGN = 64 };
 size_t arena_product(size_t a, size_t b);
 size_t arena_sum(size_t a, size_t b);
 size_t arena_rounded(size_t n_floats);     /* up to a whole number of ARENA_ALIGN bytes */
-float *arena_new(size_t n_floats);         /* zeroed; NULL: no memory, or a size that overflowed. caller: free */
+float *arena_new(size_t n_floats);         /* zeroed; NULL: less memory left than that, or a size that overflowed. caller: free */

@@ -2,6 +2,7 @@
 #include "config/clock.h"
 #include "config/file.h"
 #include "model/trainer.h"
+#include "model/weights.h"
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 
@@ -117,6 +118,16 @@ show(void *arg, const struct trainer_progress *p)
 
 /* ---- the run ---- */
 
+/* Weights to begin with are looked at where they lie: a copy within a run would be named otherwise. */
+static int
+check_weights(const char *path, const struct manifest *m, struct err *e)
+{
+	struct weights *w = weights_load(path, m->weights_sha256, e);
+
+	weights_free(w);
+	return w != NULL ? 0 : -1;
+}
+
 /* Defaults, or the installed model's; then the file; then the command line. weights: where to start from, "" nowhere. */
 static int
 make_recipe(const struct options *o, const struct dataset *data, struct recipe *r, char weights[1100], char from[140], struct err *e)
@@ -134,6 +145,8 @@ make_recipe(const struct options *o, const struct dataset *data, struct recipe *
 		    recipe_from_model(r, &model->manifest, e) != 0)
 			goto out;
 		snprintf(weights, 1100, "%s/weights.safetensors", model->manifest.dir);
+		if (check_weights(weights, &model->manifest, e) != 0)
+			goto out;
 		snprintf(from, 140, "%s@%s", model->manifest.name, model->manifest.version);
 	} else if (recipe_default(r, channels, dataset_channels(data), dataset_segments(data), e) != 0) {
 		goto out;
@@ -178,8 +191,10 @@ run(const struct options *o, struct dataset *data)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	if (trainer_run(o->out, data, o->threads, show, &screen, &r, &e) != 0) {
-		if (screen.width > 0)
+		if (screen.is_terminal && screen.width > 0)
 			putchar('\n');
+		if (!o->is_resumed && r.step == 0)
+			trainer_discard(o->out);
 		return command_fail(&e);
 	}
 	if (screen.is_terminal && screen.width > 0)

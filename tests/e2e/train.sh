@@ -58,6 +58,9 @@ wrong() {
 printf '{\n "widht": 8}' > "$work/bad.json"
 wrong 2 "bad.json: line 2: widht: unknown key" --data "$work/set" --out "$work/x" --recipe "$work/bad.json"
 [ ! -e "$work/x" ] || fail "a refused recipe leaves a run"
+echo '{"channels": ["t1c"]}' > "$work/channel.json"
+wrong 1 "has no channel t1c" --data "$work/set" --out "$work/x" --recipe "$work/channel.json"
+[ ! -e "$work/x" ] || fail "a training that could not begin leaves a run"
 wrong 1 "holds a run: --resume" --data "$work/set" --out "$work/whole"
 wrong 1 "is no run of segan train" --data "$work/set" --out "$work/x" --resume
 wrong 1 "nowhere" --data "$work/nowhere" --out "$work/x"
@@ -66,6 +69,9 @@ wrong 2 "only one can be given" --data "$work/set" --out "$work/x" --steps 5 --m
 wrong 2 "whole numbers" --data "$work/set" --out "$work/x" --steps 2.5
 wrong 2 "needed" --data "$work/set"
 wrong 1 "nosuch is not installed" --data "$work/set" --out "$work/x" --from nosuch --models "$work/models"
+printf x | dd of="$work/models/glioma-flair/1.0.0/weights.safetensors" bs=1 seek=5000 conv=notrunc 2> "$work/err"
+wrong 1 "models/glioma-flair/1.0.0/weights.safetensors: its SHA-256" --data "$work/set" --out "$work/x" --from glioma-flair --models "$work/models"
+[ ! -e "$work/x" ] || fail "refused weights leave a run"
 truncate -s -1 "$work"/set/*1.bin
 wrong 1 "\.bin" --data "$work/set" --out "$work/x"
 echo "train: stopped, killed, resumed to the same bits; bad input named"

@@ -113,6 +113,7 @@ static const struct { const char *text, *words; } wrong[] = {
 	{ "{\"batch\": 2.5}", "batch must be a whole number" },
 	{ "{\"crop\": 100}", "multiple of 16" },
 	{ "{\"width\": 257}", "width" },
+	{ "{\"batch\": 1024, \"crop\": 2048}", "batch x crop x crop" },
 	{ "{\"steps\": 5, \"minutes\": 1}", "only one" },
 	{ "{\"augmentation\": {\"turn\": 1}}", "augmentation.turn: unknown key" },
 	{ "{\"augmentation\": {\n\"scale\": [1.2, 0.8]}}", "line 2: scale must be [low, high]" },
