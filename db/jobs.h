@@ -41,7 +41,7 @@ int jobs_count(struct db *d, int64_t by_state[JOB_N_STATES], struct err *e);
 struct job_input { char channel[33], sop_uid[65]; };
 int jobs_queue(struct db *d, int64_t id, const char *channels, const char *fingerprint, const struct job_input *inputs, size_t n, const char *cause, struct err *e);
 int jobs_inputs(struct db *d, int64_t id, struct job_input **inputs, size_t *n, struct err *e);      /* in the order given; caller: free */
-/* A queued job whose inputs changed before it ran: queued -> receiving. ERR_STATE when it no longer is queued. */
+/* A queued job whose inputs changed before it ran: queued -> receiving, without inputs and fingerprint. ERR_STATE when it no longer is queued. */
 int jobs_unqueue(struct db *d, int64_t id, const char *cause, struct err *e);
 int jobs_channels(struct db *d, int64_t id, const char *channels, struct err *e);                    /* of a receiving job */
 /* The next queued job (priority, then age): queued -> running, attempt + 1. ERR_NOT_FOUND when there is none. caller: job_release. */

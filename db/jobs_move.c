@@ -87,20 +87,21 @@ jobs_queue(struct db *d, int64_t id, const char *channels, const char *fingerpri
 	return sql_write_end(s, r, e);
 }
 
-static int
-move_alone(struct db *d, const struct job_move *m, struct err *e)
-{
-	struct sql *s = sql_write(d, e);
-
-	return s == NULL ? -1 : sql_write_end(s, job_move(s, m, e), e);
-}
-
 int
 jobs_unqueue(struct db *d, int64_t id, const char *cause, struct err *e)
 {
 	struct job_move m = { .id = id, .attempt = JOB_ANY_ATTEMPT, .from = JOB_QUEUED, .to = JOB_RECEIVING, .cause = cause };
+	struct sql *s = sql_write(d, e);
+	int r;
 
-	return move_alone(d, &m, e);
+	if (s == NULL)
+		return -1;
+	r = job_move(s, &m, e);
+	if (r == 0) /* whoever asks what it read, or would read again, must not be told of these any more */
+		r = sql_run(s, "UPDATE jobs SET fingerprint = NULL WHERE id = ?1", SQL_ARGS(sql_int(id)), e);
+	if (r == 0)
+		r = put_inputs(s, id, NULL, 0, e);
+	return sql_write_end(s, r, e);
 }
 
 /* A change that is no move: of a job in a certain state, else ERR_STATE. */

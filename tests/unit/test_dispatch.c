@@ -2,6 +2,7 @@
 #include "tests/unit/flow_test.h"
 
 #include "service/flow/cases.h"
+#include "service/flow/control.h"
 #include "service/flow/dispatch.h"
 #include "service/flow/settle.h"
 
@@ -166,6 +167,18 @@ run_job(const char *study)
 	assert_int_equal(jobs_computed(node.db, id, j.attempt, &o, NULL, 0, &e), 0);
 	job_release(&j);
 	return id;
+}
+
+static void
+expect_inputs(int64_t job, size_t expected)
+{
+	struct job_input *inputs;
+	size_t n;
+	struct err e = { 0 };
+
+	assert_int_equal(jobs_inputs(node.db, job, &inputs, &n, &e), 0);
+	free(inputs);
+	assert_int_equal(n, expected);
 }
 
 /* ---- one series ---- */
@@ -506,6 +519,30 @@ late_slices_take_a_queued_job_back(void **state)
 	assert_int_equal(count_jobs(), 1);
 }
 
+/* What it had read counts no more: cancelled it stays so, and a retry waits for the series as it is now. */
+static void
+a_job_taken_back_has_no_inputs(void **state)
+{
+	struct err e = { 0 };
+	int64_t id;
+
+	(void)state;
+	take_series(&node, "flair", 1);
+	look(QUIET + 1);
+	take_series(&node, "late", 1);
+	look(0);
+	expect_job("2.25.1", "receiving v1");
+	assert_int_equal(control_cancel(&node, NULL, 1, &e), 0);
+	look(QUIET + 1);
+	expect_job("2.25.1", "cancelled v1");
+	assert_int_equal(count_jobs(), 1);
+	assert_int_equal(control_retry(&node, 1, &id, &e), 0);
+	expect_job("2.25.1", "receiving v1 >1");
+	look(0);
+	expect_job("2.25.1", "queued v1 >1");
+	expect_inputs(id, 5);
+}
+
 static void
 late_slices_after_the_job_make_a_new_version(void **state)
 {
@@ -739,6 +776,7 @@ main(void)
 		cmocka_unit_test(a_missing_channel_is_named),
 		cmocka_unit_test(a_rejected_channel_rejects_once),
 		cmocka_unit_test_setup_teardown(late_slices_take_a_queued_job_back, open_node, close_node),
+		cmocka_unit_test_setup_teardown(a_job_taken_back_has_no_inputs, open_node, close_node),
 		cmocka_unit_test_setup_teardown(late_slices_after_the_job_make_a_new_version, open_node, close_node),
 		cmocka_unit_test_setup_teardown(late_slices_that_spoil_it_are_said, open_node, close_node),
 		cmocka_unit_test_setup_teardown(the_same_instances_open_nothing, open_node, close_node),

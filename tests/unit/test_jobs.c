@@ -165,7 +165,13 @@ test_walk_to_done(void **state)
 	assert_int_equal(jobs_queue(d, id, "{\"flair\":\"1.9\"}", "fp", inputs, 3, "complete", &e), 0);
 	assert_refused(jobs_channels(d, id, "{}", &e));
 	assert_int_equal(jobs_unqueue(d, id, "late slice", &e), 0);
-	assert_int_equal(jobs_queue(d, id, "{\"flair\":\"1.9\"}", "fp", inputs, 3, "complete", &e), 0); /* inputs replaced, not doubled */
+	j = get(id);
+	assert_null(j.fingerprint); /* what it would have read counts no more */
+	job_release(&j);
+	assert_int_equal(jobs_inputs(d, id, &read, &n, &e), 0);
+	assert_int_equal(n, 0);
+	free(read);
+	assert_int_equal(jobs_queue(d, id, "{\"flair\":\"1.9\"}", "fp", inputs, 3, "complete", &e), 0);
 	assert_int_equal(jobs_inputs(d, id, &read, &n, &e), 0);
 	assert_int_equal(n, 3);
 	assert_string_equal(read[1].sop_uid, "1.2.1"); /* in the order given */
