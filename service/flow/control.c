@@ -14,62 +14,20 @@
 
 enum { CANCEL_TRIES = 8 };   /* a job has fewer moves than that before it is final */
 
-/* The highest run of the case version that j belongs to, so that a new one has UIDs of its own. */
-static int
-last_run(struct node *n, const struct job *j, int64_t *run, struct err *e)
-{
-	char model[sizeof j->model_name + sizeof j->model_version];
-	struct job_filter f = { .study_uid = j->study_uid, .model = model, .limit = 1000 };
-	struct job *jobs;
-	size_t n_jobs;
-
-	snprintf(model, sizeof model, "%s@%s", j->model_name, j->model_version);
-	if (jobs_list(n->db, &f, &jobs, &n_jobs, e) < 0)
-		return -1;
-	*run = j->run;
-	for (size_t i = 0; i < n_jobs; i++)
-		if (jobs[i].case_version == j->case_version && jobs[i].run > *run)
-			*run = jobs[i].run;
-	jobs_free(jobs, n_jobs);
-	return 0;
-}
-
-/* The inputs of a case that was whole are fixed: its new run may be queued at once. Otherwise dispatch looks at the series as for any receiving job. */
-static int
-queue_as(struct node *n, const struct job *old, int64_t id, struct err *e)
-{
-	struct job_input *inputs;
-	char cause[64];
-	size_t n_inputs;
-	int rc = 0;
-
-	if (!old->fingerprint)
-		return 0;
-	if (jobs_inputs(n->db, old->id, &inputs, &n_inputs, e) < 0)
-		return -1;
-	snprintf(cause, sizeof cause, "new run of job %lld", (long long)old->id);
-	if (n_inputs > 0)
-		rc = jobs_queue(n->db, id, old->channels, old->fingerprint, inputs, n_inputs, cause, e);
-	free(inputs);
-	return rc < 0 && e->code != ERR_STATE ? -1 : 0;        /* ERR_STATE: dispatch was faster */
-}
-
+/* The inputs of a case that was whole are fixed: its new run takes them over and is queued at once. Otherwise dispatch looks at the series as for any
+ * receiving job. */
 static int
 new_run(struct node *n, const struct job *old, int64_t *job, struct err *e)
 {
-	struct job j = { .state = JOB_RECEIVING, .case_version = old->case_version, .replaces = old->id, .created_ms = clock_ms(),
+	struct job j = { .state = old->fingerprint ? JOB_QUEUED : JOB_RECEIVING, .case_version = old->case_version, .replaces = old->id, .created_ms = clock_ms(),
 	                 .channels = old->channels };
-	int64_t run;
 
-	if (last_run(n, old, &run, e) < 0)
-		return -1;
-	j.run = run + 1;
 	snprintf(j.study_uid, sizeof j.study_uid, "%s", old->study_uid);
 	snprintf(j.model_name, sizeof j.model_name, "%s", old->model_name);
 	snprintf(j.model_version, sizeof j.model_version, "%s", old->model_version);
 	snprintf(j.model_digest, sizeof j.model_digest, "%s", old->model_digest);
 	snprintf(j.priority, sizeof j.priority, "%s", old->priority);
-	if (jobs_create(n->db, &j, job, e) < 0 || queue_as(n, old, *job, e) < 0)
+	if (jobs_create(n->db, &j, job, e) < 0)
 		return -1;
 	bell_ring(&n->dispatch);
 	bell_ring(&n->work);
