@@ -6,6 +6,7 @@
 #include "config/log.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
+#include "service/flow/deliver.h"
 #include "service/flow/node.h"
 #include "service/flow/worker.h"
 
@@ -44,7 +45,7 @@ retry_failed(struct node *n, const struct job *j, struct err *e)
 		return -1;
 	free(deliveries);
 	if (n_deliveries > 0) {
-		if (deliveries_retry(n->db, j->id, e) < 0)
+		if (deliveries_retry(n->db, j->id, e) < 0 || deliver_refuse_orphans(n, j->id, e) < 0)
 			return -1;
 		bell_ring(&n->deliver);
 		return 0;

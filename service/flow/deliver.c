@@ -293,8 +293,8 @@ refuse_all_of(struct node *n, const char *destination, struct err *e)
 	return e->code == ERR_NOT_FOUND ? 0 : -1;
 }
 
-static int
-refuse_orphans_of(struct node *n, int64_t job, struct err *e)
+int
+deliver_refuse_orphans(struct node *n, int64_t job, struct err *e)
 {
 	struct delivery *list = NULL;
 	size_t count = 0;
@@ -307,7 +307,6 @@ refuse_orphans_of(struct node *n, int64_t job, struct err *e)
 	return rc;
 }
 
-/* A destination that the settings name no more has no lane: what waits for it would wait for ever, and its job with it. */
 static int
 refuse_orphans(struct node *n, struct err *e)
 {
@@ -321,7 +320,7 @@ refuse_orphans(struct node *n, struct err *e)
 			return -1;
 		for (size_t i = 0; i < count && rc == 0; i++) {
 			f.before_id = jobs[i].id;
-			rc = refuse_orphans_of(n, jobs[i].id, e);
+			rc = deliver_refuse_orphans(n, jobs[i].id, e);
 		}
 		jobs_free(jobs, count);
 	} while (rc == 0 && count > 0);

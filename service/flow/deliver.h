@@ -3,6 +3,7 @@
 #include "config/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct node;
 struct deliver;
@@ -10,3 +11,5 @@ struct deliver *deliver_start(struct node *n, struct err *e); /* borrows n; call
 /* Waits up to 3 s for transfers under way. False: a peer still holds a thread up, which uses the node: the process must end without node_close
  * (the delivery is taken up again at the next start). */
 bool deliver_stop(struct deliver *d);
+/* What waits for a destination that the settings name no more: no thread would ever send it, and the job would wait with it. Refused, with what helps. */
+int deliver_refuse_orphans(struct node *n, int64_t job, struct err *e);
