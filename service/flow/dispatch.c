@@ -7,6 +7,7 @@
 #include "config/clock.h"
 #include "config/log.h"
 #include "service/flow/cases.h"
+#include "service/flow/intake.h"
 #include "service/flow/node.h"
 #include "service/flow/settle.h"
 
@@ -105,7 +106,8 @@ look(struct dispatch *d)
 	int64_t next_ms = INT64_MAX, now_ms = clock_ms();
 	struct err e;
 
-	if (look_at_all_series(d, &next_ms, &e) != 0 || cases_receiving(d->node, d->rules, &d->job_seen, clock_ms(), &next_ms, &e) != 0) {
+	if (intake_close_again(d->node, &e) != 0 || look_at_all_series(d, &next_ms, &e) != 0 ||
+	    cases_receiving(d->node, d->rules, &d->job_seen, clock_ms(), &next_ms, &e) != 0) {
 		log_event(LOG_ERROR, "dispatch_failed", "retry_ms=%d text=\"%s\"", RETRY_MS, e.text);
 		earlier(&next_ms, now_ms + RETRY_MS);
 	}

@@ -14,6 +14,7 @@
 #include "service/flow/spool.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -192,12 +193,69 @@ intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *
 	return associations_open(n->db, peer_aet, address, clock_ms(), association, e);
 }
 
+/* ---- the end of an association ----
+ * Where the database cannot record it (a full disk) its series would be held open until the next start: it is kept here and tried again. */
+
+struct unclosed { int64_t association, closed_ms; bool released; struct unclosed *next; };
+
+static void
+keep(struct node *n, struct unclosed *u)
+{
+	pthread_mutex_lock(&n->unclosed_lock);
+	u->next = n->unclosed;
+	n->unclosed = u;
+	pthread_mutex_unlock(&n->unclosed_lock);
+}
+
+static struct unclosed *
+take_one(struct node *n)
+{
+	struct unclosed *u;
+
+	pthread_mutex_lock(&n->unclosed_lock);
+	u = n->unclosed;
+	if (u != NULL)
+		n->unclosed = u->next;
+	pthread_mutex_unlock(&n->unclosed_lock);
+	return u;
+}
+
 void
 intake_close(struct node *n, int64_t association, bool released)
 {
+	struct unclosed now = { .association = association, .closed_ms = clock_ms(), .released = released }, *later;
 	struct err e;
 
-	if (associations_close(n->db, association, released, clock_ms(), &e) != 0)
-		log_event(LOG_ERROR, "association_not_closed", "association=%lld text=\"%s\"", (long long)association, e.text); /* counts as aborted from the next start on */
+	if (associations_close(n->db, association, released, now.closed_ms, &e) != 0) {
+		log_event(LOG_ERROR, "association_not_closed", "association=%lld text=\"%s\"", (long long)association, e.text);
+		if (err_may_pass(e.code) && (later = malloc(sizeof *later)) != NULL) { /* without memory: the next start takes it for aborted */
+			*later = now;
+			keep(n, later);
+		}
+	}
 	bell_ring(&n->dispatch);
+}
+
+int
+intake_close_again(struct node *n, struct err *e)
+{
+	struct unclosed *u;
+
+	while ((u = take_one(n)) != NULL) {
+		if (associations_close(n->db, u->association, u->released, u->closed_ms, e) != 0 && err_may_pass(e->code)) {
+			keep(n, u);
+			return err_note(e, "recording the end of association %lld", (long long)u->association);
+		}
+		free(u);
+	}
+	return 0;
+}
+
+void
+intake_forget(struct node *n)
+{
+	struct unclosed *u;
+
+	while ((u = take_one(n)) != NULL)
+		free(u);
 }

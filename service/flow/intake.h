@@ -25,3 +25,6 @@ int intake_add(struct node *n, const struct intake_file *f, struct intake_answer
 
 int  intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *association, struct err *e); /* an association begins */
 void intake_close(struct node *n, int64_t association, bool released);      /* ... ends; rings dispatch */
+/* The ends that could not be recorded when they came (a full disk), once more. -1: what may pass; they are kept. On the dispatch thread. */
+int  intake_close_again(struct node *n, struct err *e);
+void intake_forget(struct node *n);                                         /* those that are left, when the node closes: the next start takes them for aborted */

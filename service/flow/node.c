@@ -7,6 +7,7 @@
 #include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
+#include "service/flow/intake.h"
 #include "service/flow/spool.h"
 
 #include <errno.h>
@@ -213,6 +214,7 @@ node_open(struct node *n, const struct settings *s, struct err *e)
 	bell_init(&n->deliver);
 	for (size_t i = 0; i < NODE_STRIPES; i++)
 		pthread_mutex_init(&n->intake[i], NULL);
+	pthread_mutex_init(&n->unclosed_lock, NULL);
 	if (open_parts(n, e) == 0)
 		return 0;
 	node_close(n);
@@ -222,6 +224,7 @@ node_open(struct node *n, const struct settings *s, struct err *e)
 void
 node_close(struct node *n)
 {
+	intake_forget(n);
 	if (n->catalog != NULL)
 		catalog_free(n->catalog);
 	if (n->db != NULL)
@@ -230,6 +233,7 @@ node_close(struct node *n)
 		close(n->lock_fd);
 	for (size_t i = 0; i < NODE_STRIPES; i++)
 		pthread_mutex_destroy(&n->intake[i]);
+	pthread_mutex_destroy(&n->unclosed_lock);
 	bell_destroy(&n->dispatch);
 	bell_destroy(&n->work);
 	bell_destroy(&n->deliver);

@@ -19,6 +19,8 @@ struct node {
 	atomic_long n_received, n_refused, n_duplicates; /* for /metrics */
 	int64_t started_ms;
 	pthread_mutex_t intake[NODE_STRIPES]; /* one instance at a time a SOP Instance UID, from look-up to commit (intake.c); nothing else is waited for under it but disk and db */
+	pthread_mutex_t unclosed_lock;       /* guards unclosed */
+	struct unclosed *unclosed;           /* associations whose end is not recorded yet (intake.c) */
 	int lock_fd;                         /* DATA/lock: one segand a data_dir */
 };
 

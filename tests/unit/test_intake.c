@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static struct settings *settings;
@@ -287,6 +289,51 @@ no_row_no_file(void **state)
 	assert_int_equal(spool_files(), 0);
 }
 
+/* ---- a full disk ---- */
+
+/* The database's next writes fail, as on a full disk, or work again. */
+static void
+let_it_write(bool may)
+{
+	struct rlimit limit = { may ? RLIM_INFINITY : 1, RLIM_INFINITY };
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* An end that could not be recorded would hold the series open until the next start. */
+static void
+the_end_of_an_association_is_recorded_later(void **state)
+{
+	static const enum association_state expected[] = { ASSOCIATION_RELEASED, ASSOCIATION_ABORTED };
+	struct series_row row;
+	int64_t association;
+	struct err e = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		unsigned long rings;
+		association = take_series(&node, "flair", 0);
+		rings = node.dispatch.rings;
+		let_it_write(false);
+		intake_close(&node, association, i == 0);
+		assert_int_equal(intake_close_again(&node, &e), -1);
+		assert_true(err_may_pass(e.code));
+		let_it_write(true);
+		assert_true(node.dispatch.rings > rings); /* who looks, tries again */
+		assert_int_equal(series_get(node.db, "2.25.10", &row, &e), 0);
+		assert_int_equal(row.association_state, ASSOCIATION_OPEN);
+		assert_int_equal(intake_close_again(&node, &e), 0);
+		assert_int_equal(series_get(node.db, "2.25.10", &row, &e), 0);
+		assert_int_equal(row.association_state, expected[i]);
+		assert_int_equal(intake_close_again(&node, &e), 0);
+	}
+	association = take_series(&node, "flair", 0);
+	let_it_write(false);
+	intake_close(&node, association, true);
+	let_it_write(true); /* what is left at the end is let go with the node */
+}
+
 /* ---- races ---- */
 
 enum { ROUNDS = 12 };
@@ -363,6 +410,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_no_dicom_is_refused, open_node, close_node),
 		cmocka_unit_test_setup_teardown(our_own_results_are_known_by_the_node_id, open_node, close_node),
 		cmocka_unit_test_setup_teardown(no_row_no_file, open_node, close_node),
+		cmocka_unit_test_setup_teardown(the_end_of_an_association_is_recorded_later, open_node, close_node),
 		cmocka_unit_test_setup_teardown(whoever_is_first_wins_whole, open_node, close_node),
 	};
 	struct err e = { 0 };
