@@ -286,7 +286,7 @@ install(const struct change *c, const char *dir, const struct manifest *source, 
 
 	snprintf(name_version, sizeof name_version, "%s@%s", source->name, source->version);
 	if (catalog_find(c->catalog, name_version, &absent) != NULL)
-		return err_set(e, ERR_STATE, "%s is installed already: a version never changes, give the new one another number", name_version);
+		return err_set(e, ERR_STATE, "%s is installed already: a version never changes, give the new one another number (\"version\" in its model.json, or in the recipe)", name_version);
 	if (path_of(to, e, "%s/%s/%s", c->root, source->name, source->version) != 0 || path_of(hidden, e, "%s/%s/.%s.part", c->root, source->name, source->version) != 0)
 		return -1;
 	if (file_exists(to))

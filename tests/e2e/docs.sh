@@ -5,6 +5,7 @@
 
 demo_study "$work/study"
 mkdir "$work/cwd"
+/usr/bin/python3 tests/tools/mkcases.py "$work/cases"
 
 # ---- make
 sed -n 's/^\.PHONY: //p' Makefile | tr ' ' '\n' > "$work/phony"
@@ -73,20 +74,24 @@ P
 write_config "$work/segand.json" '.series_complete_trigger = 1 '"$(limits)"
 start_node "$work/segand.json"
 B_absolute=$PWD/$B root=$PWD
-grep -E '^    (sudo |make|build/|dcmsend|curl|segand?|install|cp|export) ?' README.md | sed 's/ *#.*//; s/^ *//' > "$work/readme"
+grep -E '^    (sudo |make|build/|dcmsend|curl|segand?|install|cp|export|echo) ?' README.md | sed 's/ *#.*//; s/^ *//' > "$work/readme"
 [ "$(wc -l < "$work/readme")" -ge 8 ] || fail "the README's commands were not found"
 try() { # from a folder of its own, as a reader would in the clone
 	(cd "$work/cwd" && PATH=$work/usr/local/bin:$PATH && eval "$1") > "$work/out" 2>&1 < /dev/null || { cat "$work/out"; fail "the README's \"$line\" ($1)"; }
 	echo "ok: $line"
 }
 while IFS= read -r line; do
-	command=$(sed "s,sudo ,,g; s,/usr/local,$work/usr/local,g; s,/etc/segand,$work/etc/segand,g; s,build/segan,$B_absolute/segan,g; s,\bDIR\b,$work/study,g; s,\bmake\b,make -C $root B=$B,g" <<< "$line")
+	command=$(sed "s,sudo ,,g; s,/usr/local,$work/usr/local,g; s,/etc/segand,$work/etc/segand,g; s,build/segan,$B_absolute/segan,g; s,\bDIR\b,$work/study,g; s,\bCASES\b,$work/cases,g; s,--minutes 60,--steps 2,; s,\bmake\b,make -C $root B=$B,g" <<< "$line")
 	case $line in
 	make\ demo*|make\ test*|make\ lint*|make\ bench*) try "make -C '$root' -n ${line#make }" ;;   # too long here; they are run by whoever runs this
 	dcmsend*)
 		try "${command/ PORT / $dicom_port }"
 		wait_line "$node_log" 'job_(done|failed|rejected) job=1 ' 120 "$node_pid" > "$work/line"; holds "the README's study" "$(cat "$work/line")" job_done ;;
 	curl*|*segan\ jobs*) command=${command//127.0.0.1:PORT/$http}; try "${command/#curl/curl -fsS}" ;;
+	*segan\ model\ promote*) # two steps train nothing: the refusal is the truth
+		try "! $command --config $work/etc/segand/segand.json"
+		holds "the README's \"$line\"" "$(cat "$work/out")" 'not better than the model in service' ;;
+	*segan\ model\ add*|segan\ evaluate*) try "$command --config $work/etc/segand/segand.json" ;;
 	segand*--check) try "$command"; grep -q 'would not start' "$work/out" && fail "an installed segand does not find its models: $(cat "$work/out")" ;;
 	segand*)
 		sed -i 's,"/var/lib/segand","'"$work"'/var",; s,"port": 11112,"port": 0,; s,"port": 8080,"port": 0,' "$work/etc/segand/segand.json"
@@ -97,6 +102,10 @@ while IFS= read -r line; do
 	*) try "$command" ;;
 	esac
 done < "$work/readme"
+sed -n '/^{"channels": {/,/^```/p' README.md | grep -v '^```' > "$work/my-layout.json"
+"$B/segan" dataset create "$work/x" --channels flair,t1c --nifti "$work/cases" --layout "$work/my-layout.json" > "$work/out" 2>&1 && fail "other cases fit the README's layout"
+holds "the README's layout" "$(cat "$work/out")" 'does not match .pat'
+[ -s "$work/cwd/report.html" ] || fail "the README's segan evaluate made no report.html"
 [ -s "$work/cwd/seg.dcm" ] && [ -s "$work/cwd/seg.png" ] || fail "the README's segan segment made no seg.dcm and seg.png"
 stop_node
 

@@ -35,18 +35,7 @@ refused 1 'model.json' model add "$work" --models "$models"
 same "folders of versions" "$(cd "$models/$name" && ls -A | sort | tr '\n' ' ')" "$(printf '%s\n' "$old" 9.1.0 9.2.0 history.jsonl in-service | sort | tr '\n' ' ')"
 
 # ---- a set with held-back cases, of six slices each ----
-/usr/bin/python3 - "$work/nifti" <<'P'
-import os, sys, nibabel as nib, numpy as np
-for k in range(8):
-    case = sorted(c for c in os.listdir('tests/data/lgg') if c.startswith('TCGA'))[k % 2]
-    image, mask = (nib.load('tests/data/lgg/%s/%s.nii.gz' % (case, f)) for f in ('flair', 'mask'))
-    middle = int(np.argmax(mask.get_fdata().sum((0, 1))))
-    out = os.path.join(sys.argv[1], 'patient%d' % k)
-    os.makedirs(out)
-    pixels = np.asarray(image.dataobj)[:, :, middle - 3:middle + 3].astype(np.int16) * (k // 2 + 2)
-    nib.save(nib.Nifti1Image(pixels, image.affine), out + '/flair.nii.gz')
-    nib.save(nib.Nifti1Image((np.asarray(mask.dataobj)[:, :, middle - 3:middle + 3] > 0.5).astype(np.uint8), image.affine), out + '/mask.nii.gz')
-P
+/usr/bin/python3 tests/tools/mkcases.py "$work/nifti"
 must dataset create "$work/set" --channels flair --nifti "$work/nifti"
 for version in 9.1.0 9.2.0; do
 	must evaluate --model "$name@$version" --against "$name" --data "$work/set" --models "$models" --json --html "$work/$version.html"
