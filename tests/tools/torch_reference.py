@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """torch_reference.py MODEL_DIR FLAIR.nii.gz MASK.nii.gz: the shipped network and its preprocessing in PyTorch and numpy, written apart from the C program.
-Prints the Dice against the mask. Needs python3-torch, python3-nibabel. Axial volumes on the model's own spacing only (the LGG files)."""
+Prints the Dice against the mask. Needs python3-torch, python3-nibabel. Axial volumes only."""
 import json, struct, sys
-import nibabel as nib, numpy as np, torch, torch.nn.functional as F
+import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 
 
@@ -106,31 +106,44 @@ def pieces(mask):
     return found
 
 
-def masks(folder, flair, mask):
-    """Ours and the truth, (slice, row, column) in LPS."""
-    m, w = load(folder)
-    img = nib.as_closest_canonical(nib.load(flair))
-    lps = lambda a: a[::-1, ::-1].transpose(2, 1, 0)       # RAS (i, j, k) -> (slice, row, column) in LPS
-    v, air = prepare(lps(img.get_fdata(dtype=np.float32)).astype(np.float64), m['input']['normalisation'])
-    truth = lps(nib.as_closest_canonical(nib.load(mask)).get_fdata()) > 0.5
+def probability(m, w, v, mm):
+    """The first map over a volume (slice, row, column) in LPS whose pixels are mm (down, right) apart."""
+    v, air = prepare(v.astype(np.float64), m['input']['normalisation'])
     n, h, c = v.shape
-    pad = [(-c) % 16, (-h) % 16]
-    x = torch.from_numpy(np.pad(v, ((0, 0), (0, pad[1]), (0, pad[0])), constant_values=air).astype(np.float32))[:, None]
+    size = [int(np.floor(k * d / m['input']['spacing_mm'] + 0.5)) for k, d in zip((h, c), mm)]
+    x = torch.from_numpy(v.astype(np.float32))[:, None]
+    if size != [h, c]: x = F.interpolate(x, size=size, mode='bilinear', align_corners=False)
+    x = F.pad(x, (0, -size[1] % 16, 0, -size[0] % 16), value=air)
     k, reach = np.arange(n), m['input'].get('neighbours', 0)
     x = torch.cat([x[np.clip(k + d, 0, n - 1)] for d in range(-reach, reach + 1)], 1)    # slices beside, the last one again at the edge
     with torch.no_grad():
         net = network(m, w)
         p = net(x)
         if m['input'].get('mirror'): p = (p + net(x.flip(3)).flip(3)) / 2
-        p = p[:, 0, :h, :c].numpy()
-    ours = p >= m['segments'][0]['threshold']
-    peak = m['segments'][0].get('peak', 0)
-    if m['segments'][0]['minimum_ml'] > 0 or peak > 0:
-        voxel_ml = np.prod(img.header.get_zooms()[:3]) / 1000
+        p = p[:, :1, :size[0], :size[1]]
+        if size != [h, c]: p = F.interpolate(p, size=(h, c), mode='bilinear', align_corners=False)
+    return p[:, 0].numpy()
+
+
+def mask_of(m, p, voxel_ml):
+    segment, ours = m['segments'][0], p >= m['segments'][0]['threshold']
+    peak = segment.get('peak', 0)
+    if segment['minimum_ml'] > 0 or peak > 0:
         for piece in pieces(ours):
             at = tuple(np.array(piece).T)
-            if len(piece) * voxel_ml < m['segments'][0]['minimum_ml'] or p[at].max() < peak: ours[at] = False
-    return ours, truth
+            if len(piece) * voxel_ml < segment['minimum_ml'] or p[at].max() < peak: ours[at] = False
+    return ours
+
+
+def masks(folder, flair, mask):
+    """Ours and the truth, (slice, row, column) in LPS."""
+    import nibabel as nib
+    m, w = load(folder)
+    img = nib.as_closest_canonical(nib.load(flair))
+    lps = lambda a: a[::-1, ::-1].transpose(2, 1, 0)       # RAS (i, j, k) -> (slice, row, column) in LPS
+    mm = [float(d) for d in img.header.get_zooms()[:3]]
+    ours = mask_of(m, probability(m, w, lps(img.get_fdata(dtype=np.float32)), (mm[1], mm[0])), np.prod(mm) / 1000)
+    return ours, lps(nib.as_closest_canonical(nib.load(mask)).get_fdata()) > 0.5
 
 
 def main(folder, flair, mask):
