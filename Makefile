@@ -13,11 +13,12 @@ endif
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wno-format-nonliteral
 CWARN   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
 OPT     ?= -O2
+CPU     :=
 DEFS    := -D_GNU_SOURCE -DSEGAN_VERSION='"$(VERSION)"' -I.
 PKGS    := libmicrohttpd libcjson sqlite3 libcurl libpng libcrypto libseccomp openblas
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
-CFLAGS_ALL   = -std=c11 -g $(OPT) $(CWARN) $(DEFS) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS) -pthread -MMD -MP
+CFLAGS_ALL   = -std=c11 -g $(OPT) $(CPU) $(CWARN) $(DEFS) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS) -pthread -MMD -MP
 CXXFLAGS_ALL = -std=c++17 -g $(OPT) $(WARN) $(DEFS) $(SANITIZE) $(CXXFLAGS) -pthread -MMD -MP
 LIBS = -lniftiio -lznz -ldcmnet -ldcmimgle -ldcmdata -loflog -lofstd $(PKG_LIBS) -lz -lm -lstdc++ -pthread
 
@@ -50,7 +51,7 @@ $(B)/obj/%.o: %.cc
 # The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm. The other three change no value.
 $(B)/obj/model/nn/%.o $(B)/obj/model/critic.o: OPT += -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
 # Called on CPUs that have them only (f43_plan).
-$(B)/obj/model/nn/f43.o: OPT += -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -ffp-contract=fast
+$(B)/obj/model/nn/f43.o: CPU = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -ffp-contract=fast
 # Debian's libnifti includes its own headers without their folder and has no pkg-config file.
 $(B)/obj/service/commands/dataset_nifti.o: DEFS += -isystem /usr/include/nifti
 # The defaults are compiled in from the file that documents them.

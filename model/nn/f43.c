@@ -1,9 +1,8 @@
 /* Winograd F(4x4, 3x3). This file alone is compiled for AVX-512 as a whole, products and sums joined: f43_plan sends other CPUs another way.
  *
- * Sixteen neighbouring tiles are the lanes of a vector. The tiles of a band are numbered row after row, each row one longer than it is (a ghost at its
- * end), so that the number of a tile's right neighbour is one more, that of its lower neighbour `pitch` more, and vectors go on over the ends of rows.
- * Images come in by phases: phase (i, j) holds pixel (4 row + i, 4 column + j) of every tile; the 6x6 inputs of a tile are its own sixteen phases and some of
- * its right and lower neighbours'. */
+ * Sixteen neighbouring tiles are the lanes of a vector; the tiles of a band are numbered row after row, and vectors go on over the ends of rows. Images
+ * come in by phases: phase (i, j) holds pixel (4 row + i, 4 column + j) of every tile. Of the 6x6 inputs of a tile, columns 4 and 5 are phases of their own, the
+ * right neighbour's first two; rows 4 and 5 are read off the lower neighbour, `across` tiles further. */
 #include "model/nn/f43.h"
 #include "model/nn/arena.h"
 #include "model/nn/wide.h"
@@ -12,20 +11,14 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 16, TILE = 4, SIDE = 6, FREQUENCIES = SIDE * SIDE, PHASES = TILE * TILE };
-enum { ROWS = 8, COLUMNS = 3 };                      /* of the block of sums that a product holds in registers, columns in vectors */
-enum { BAND_FLOATS = 160 * 1024 };                   /* what a band's transforms may take of the L2 cache */
+enum { LANES = 16, TILE = 4, SIDE = 6, FREQUENCIES = SIDE * SIDE, IN_PHASES = TILE * SIDE, OUT_PHASES = TILE * TILE };
+enum { ROWS = 8, COLUMNS = 3 };                      /* most of the block of sums that a product holds in registers, columns in vectors */
+enum { BAND_FLOATS = 400 * 1024, SMALL_BAND_FLOATS = 64 * 1024 };   /* what a band's transforms may take of the cache, to fill vectors; if they are full anyway */
 /* Where the transforms of images, or of the weight for few tiles, cost more than they save. */
 enum { LEAST_C = 4, LEAST_TILES = 16, FEW_KERNELS = 64 * 64 };
 
 typedef float lanes __attribute__((vector_size(64), may_alias, aligned(4)));
 #define INLINE static inline __attribute__((always_inline))
-
-static size_t
-pitch(const struct f43 *p)
-{
-	return p->across + 1;
-}
 
 static size_t
 tiles(const struct f43 *p)
@@ -43,7 +36,7 @@ padded_c(const struct f43 *p)
 static size_t
 phase_step(const struct f43 *p)
 {
-	return arena_rounded((p->band + 1) * pitch(p) + 3 * LANES);
+	return arena_rounded((p->band + 1) * p->across + 2 * LANES);
 }
 
 /* From one frequency to the next; an odd number of cache lines, for the sets of the cache. */
@@ -58,23 +51,22 @@ frequency_step(size_t rows, size_t row)
 static size_t
 vectors_of(size_t across, size_t band)
 {
-	return (band * (across + 1) - 1 + LANES - 1) / LANES;
+	return (band * across + LANES - 1) / LANES;
 }
 
 bool
 f43_plan(size_t c, size_t maps, size_t h, size_t w, struct f43 *out)
 {
-	const size_t most = BAND_FLOATS / (FREQUENCIES * LANES * (c + maps));
 	size_t best = SIZE_MAX;
 
 	*out = (struct f43){ .c = c, .maps = maps, .h = h, .w = w, .across = (w + TILE - 1) / TILE, .down = (h + TILE - 1) / TILE };
 	if (!cpu_is_wide() || c < LEAST_C || (out->across * out->down < LEAST_TILES && c * maps > FEW_KERNELS))
 		return false;
 	for (size_t band = 1; band <= out->down; band++) {
-		size_t vectors = vectors_of(out->across, band), all = vectors * ((out->down + band - 1) / band);
-		if (band > 1 && vectors > most)
+		size_t vectors = vectors_of(out->across, band), all = vectors * ((out->down + band - 1) / band), floats = FREQUENCIES * LANES * vectors * (c + maps);
+		if (band > 1 && floats > BAND_FLOATS)
 			break;
-		if (all <= best) {
+		if (all < best || (all == best && floats <= SMALL_BAND_FLOATS)) {
 			best = all;
 			out->band = band;
 			out->vectors = vectors;
@@ -92,7 +84,7 @@ largest(size_t a, size_t b)
 size_t
 f43_scratch(const struct f43 *p)
 {
-	const size_t phases = PHASES * phase_step(p), x = FREQUENCIES * frequency_step(padded_c(p), tiles(p)), y = FREQUENCIES * frequency_step(p->maps, tiles(p));
+	const size_t phases = (IN_PHASES + OUT_PHASES) * phase_step(p), x = FREQUENCIES * frequency_step(padded_c(p), tiles(p)), y = FREQUENCIES * frequency_step(p->maps, tiles(p));
 
 	return phases + x + y + FREQUENCIES * frequency_step(padded_c(p), tiles(p)) + largest(TILE * TILE * tiles(p), LANES);
 }
@@ -115,24 +107,34 @@ f43_sums_size(const struct f43 *p)
 struct block { const float *a; size_t lda; const float *b; size_t ldb; size_t k; float *c; size_t ldc; bool add; };
 
 INLINE void
+put(float *to, lanes sum, bool add)
+{
+	if (add)
+		sum += *(lanes *)to;
+	*(lanes *)to = sum;
+}
+
+/* Written out row by row: compilers keep an array of sums in memory, or half of it. */
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+#define ZERO(i) lanes sum##i##0 = { 0 }, sum##i##1 = { 0 }, sum##i##2 = { 0 };
+#define ADD(i) if (i < rows) { sum##i##0 += a[i * lda] * b0; if (columns > 1) sum##i##1 += a[i * lda] * b1; if (columns > 2) sum##i##2 += a[i * lda] * b2; }
+#define PUT(i) if (i < rows) { put(c + i * ldc, sum##i##0, add); if (columns > 1) put(c + i * ldc + LANES, sum##i##1, add); \
+	if (columns > 2) put(c + i * ldc + 2 * LANES, sum##i##2, add); }
+
+INLINE void
 multiply_block(const struct block *p, size_t rows, size_t columns)
 {
-	lanes sum[ROWS][COLUMNS];
+	const float *a = p->a, *b = p->b;
+	const size_t lda = p->lda, ldb = p->ldb, ldc = p->ldc;
+	const bool add = p->add;
+	float *const c = p->c;
 
-	for (size_t i = 0; i < rows; i++)
-		for (size_t j = 0; j < columns; j++)
-			sum[i][j] = p->add ? *(const lanes *)(p->c + i * p->ldc + j * LANES) : (lanes){ 0 };
-	for (size_t k = 0; k < p->k; k++) {
-		lanes b[COLUMNS];
-		for (size_t j = 0; j < columns; j++)
-			b[j] = *(const lanes *)(p->b + k * p->ldb + j * LANES);
-		for (size_t i = 0; i < rows; i++)
-			for (size_t j = 0; j < columns; j++)
-				sum[i][j] += p->a[i * p->lda + k] * b[j];
+	EACH_ROW(ZERO)
+	for (size_t k = p->k; k > 0; k--, a++, b += ldb) {
+		const lanes b0 = *(const lanes *)b, b1 = *(const lanes *)(b + (columns > 1) * LANES), b2 = *(const lanes *)(b + (columns > 2) * 2 * LANES);
+		EACH_ROW(ADD)
 	}
-	for (size_t i = 0; i < rows; i++)
-		for (size_t j = 0; j < columns; j++)
-			*(lanes *)(p->c + i * p->ldc + j * LANES) = sum[i][j];
+	EACH_ROW(PUT)
 }
 
 typedef void block_fn(const struct block *p);
@@ -180,36 +182,77 @@ load_columns(const float *row, ptrdiff_t x, ptrdiff_t w, bool inside)
 #define LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
-/* Row y of an image (h, w) -> its four phases at `to`, `step` apart, from the tile whose first column is -shift; the ghost: one column more, or none. */
-static void
-split_row(const struct f43 *p, const float *image, ptrdiff_t y, ptrdiff_t shift, size_t step, float *to)
+/* 64 pixels -> the four phases of 16 tiles */
+INLINE void
+deal_phases(const lanes pixels[TILE], lanes phase[TILE])
+{
+	const lanes even0 = EVEN(pixels[0], pixels[1]), even1 = EVEN(pixels[2], pixels[3]), odd0 = ODD(pixels[0], pixels[1]), odd1 = ODD(pixels[2], pixels[3]);
+
+	phase[0] = EVEN(even0, even1);
+	phase[1] = EVEN(odd0, odd1);
+	phase[2] = ODD(even0, even1);
+	phase[3] = ODD(odd0, odd1);
+}
+
+/* Row y of an image (h, w), zero where it has none, from column `x` on: the four phases of 16 tiles. */
+INLINE void
+split_part(const struct f43 *p, const float *image, ptrdiff_t y, ptrdiff_t x, lanes phase[TILE])
 {
 	const ptrdiff_t w = (ptrdiff_t)p->w;
 	const bool inside = y >= 0 && y < (ptrdiff_t)p->h;
 	const float *row = image + (inside ? y * w : 0);
+	lanes pixels[TILE];
 
-	for (size_t tile = 0; tile < p->across; tile += LANES) {
-		const ptrdiff_t x = (ptrdiff_t)tile * TILE - shift;
-		const lanes a = load_columns(row, x, w, inside), b = load_columns(row, x + 16, w, inside), c = load_columns(row, x + 32, w, inside),
-			d = load_columns(row, x + 48, w, inside), even0 = EVEN(a, b), even1 = EVEN(c, d), odd0 = ODD(a, b), odd1 = ODD(c, d);
-		*(lanes *)(to + tile) = EVEN(even0, even1);
-		*(lanes *)(to + tile + step) = EVEN(odd0, odd1);
-		*(lanes *)(to + tile + 2 * step) = ODD(even0, even1);
-		*(lanes *)(to + tile + 3 * step) = ODD(odd0, odd1);
-	}
-	to[p->across] = inside && shift && p->w == p->across * TILE ? row[w - 1] : 0;
-	for (size_t j = 1; j < TILE; j++)
-		to[p->across + j * step] = 0;
+	if (inside && x >= 0 && x + TILE * LANES <= w)
+		for (ptrdiff_t i = 0; i < TILE; i++) {
+			pixels[i] = *(const lanes *)(row + x + i * LANES);
+			__builtin_prefetch(row + x + i * LANES + p->h * p->w);     /* the next map's */
+		}
+	else
+		for (ptrdiff_t i = 0; i < TILE; i++)
+			pixels[i] = load_columns(row, x + i * LANES, w, inside);
+	deal_phases(pixels, phase);
 }
 
-/* Rows from tile row `first` on of one map -> phases. shift 1: the inputs, whose tiles begin a pixel up and left, with two rows below; 0: the outputs. */
+/* Rows of the inputs from tile row `first` on -> phases; a tile begins a pixel up and left of its outputs. */
 static void
-split(const struct f43 *p, const float *map, size_t first, ptrdiff_t shift, float *phases)
+split_inputs(const struct f43 *p, const float *image, size_t first, float *phases)
 {
 	const size_t step = phase_step(p);
 
-	for (size_t r = 0; r < p->band * TILE + (shift ? 2 : 0); r++)
-		split_row(p, map, (ptrdiff_t)(first * TILE + r) - shift, shift, step, phases + r % TILE * TILE * step + r / TILE * pitch(p));
+	for (size_t r = 0; r < p->band * TILE + SIDE - TILE; r++) {
+		const ptrdiff_t y = (ptrdiff_t)(first * TILE + r) - 1;
+		float *to = phases + r % TILE * SIDE * step + r / TILE * p->across, *right = to + TILE * step - 1;    /* a tile's column 4 is the next one's 0 */
+		const float before0 = right[0], before1 = right[step];
+
+		for (size_t tile = 0; tile < p->across; tile += LANES) {
+			lanes phase[TILE];
+			split_part(p, image, y, (ptrdiff_t)(tile * TILE) - 1, phase);
+			for (size_t j = 0; j < TILE; j++)
+				*(lanes *)(to + j * step + tile) = phase[j];
+			*(lanes *)(right + tile) = phase[0];
+			*(lanes *)(right + step + tile) = phase[1];
+		}
+		right[0] = before0;                /* the row's before, which the first vectors reached */
+		right[step] = before1;
+		right[p->across] = y >= 0 && y < (ptrdiff_t)p->h && p->w == p->across * TILE ? image[((size_t)y + 1) * p->w - 1] : 0;
+		right[p->across + step] = 0;
+	}
+}
+
+/* The same of the outputs' gradients, which need no neighbours. */
+static void
+split_outputs(const struct f43 *p, const float *image, size_t first, float *phases)
+{
+	const size_t step = phase_step(p);
+
+	for (size_t r = 0; r < p->band * TILE; r++)
+		for (size_t tile = 0; tile < p->across; tile += LANES) {
+			lanes phase[TILE];
+			split_part(p, image, (ptrdiff_t)(first * TILE + r), (ptrdiff_t)(tile * TILE), phase);
+			for (size_t j = 0; j < TILE; j++)
+				*(lanes *)(phases + (r % TILE * TILE + j) * step + r / TILE * p->across + tile) = phase[j];
+		}
 }
 
 /* ---- transforms ---- */
@@ -264,7 +307,7 @@ transform_inputs(const struct f43 *p, const float *phases, size_t step, float *t
 	for (size_t x = 0; x < SIDE; x++) {
 		lanes d[SIDE];
 		for (size_t y = 0; y < SIDE; y++)
-			d[y] = *(const lanes *)(phases + (y % TILE * TILE + x % TILE) * phase + y / TILE * pitch(p) + x / TILE);
+			d[y] = *(const lanes *)(phases + (y % TILE * SIDE + x) * phase + y / TILE * p->across);
 		to_inputs(d, columns[x]);
 	}
 	for (size_t f = 0; f < SIDE; f++) {
@@ -363,7 +406,7 @@ take_inputs(const struct f43 *p, const float *x, size_t first, float *phases, fl
 	const size_t step = frequency_step(padded_c(p), tiles(p));
 
 	for (size_t c = 0; c < p->c; c++) {
-		split(p, x + c * p->h * p->w, first, 1, phases);
+		split_inputs(p, x + c * p->h * p->w, first, phases);
 		for (size_t v = 0; v < p->vectors; v++)
 			transform_inputs(p, phases + v * LANES, step, to + c * tiles(p) + v * LANES);
 	}
@@ -394,7 +437,7 @@ give_outputs(const struct f43 *p, const float *from, size_t first, struct f43_fi
 		for (size_t v = 0; v < p->vectors; v++)
 			transform_back(from + m * tiles(p) + v * LANES, step, row, rows + v * LANES * TILE);
 		for (size_t i = 0; i < p->band * TILE && first * TILE + i < p->h; i++)
-			finish_row(rows + i % TILE * row + i / TILE * pitch(p) * TILE, p->w, f, f.bias ? f.bias[m] : 0, y + (m * p->h + first * TILE + i) * p->w);
+			finish_row(rows + i % TILE * row + i / TILE * p->across * TILE, p->w, f, f.bias ? f.bias[m] : 0, y + (m * p->h + first * TILE + i) * p->w);
 	}
 }
 
@@ -402,9 +445,9 @@ void
 f43_forward(const struct f43 *p, const float *x, const float *weight, struct f43_finish f, float *scratch, float *y)
 {
 	const size_t in_step = frequency_step(padded_c(p), tiles(p)), out_step = frequency_step(p->maps, tiles(p)), u_step = frequency_step(p->maps, padded_c(p));
-	float *phases = scratch, *in = phases + PHASES * phase_step(p), *out = in + FREQUENCIES * in_step, *rows = out + FREQUENCIES * out_step;
+	float *phases = scratch, *in = phases + IN_PHASES * phase_step(p), *out = in + FREQUENCIES * in_step, *rows = out + FREQUENCIES * out_step;
 
-	memset(phases, 0, PHASES * phase_step(p) * sizeof *phases);
+	memset(phases, 0, IN_PHASES * phase_step(p) * sizeof *phases);
 	for (size_t first = 0; first < p->down; first += p->band) {
 		take_inputs(p, x, first, phases, in);
 		for (size_t i = 0; i < FREQUENCIES; i++)
@@ -460,7 +503,7 @@ take_gradients(const struct f43 *p, const float *dy, size_t first, float *phases
 	const size_t step = frequency_step(p->maps, tiles(p));
 
 	for (size_t m = 0; m < p->maps; m++) {
-		split(p, dy + m * p->h * p->w, first, 0, phases);
+		split_outputs(p, dy + m * p->h * p->w, first, phases);
 		for (size_t v = 0; v < p->vectors; v++)
 			transform_outputs(p, phases + v * LANES, step, to + m * tiles(p) + v * LANES);
 	}
@@ -471,16 +514,16 @@ f43_add(const struct f43 *p, const float *x, const float *dy, float *scratch, fl
 {
 	const size_t c = padded_c(p), n = tiles(p), x_step = frequency_step(c, n), y_step = frequency_step(p->maps, n), turned_step = frequency_step(n, c);
 	const size_t sum_step = frequency_step(p->maps, c);
-	float *phases = scratch, *in = phases + PHASES * phase_step(p), *out = in + FREQUENCIES * x_step, *turned = out + FREQUENCIES * y_step;
+	float *phases = scratch, *out_phases = phases + IN_PHASES * phase_step(p), *in = out_phases + OUT_PHASES * phase_step(p);
+	float *out = in + FREQUENCIES * x_step, *turned = out + FREQUENCIES * y_step;
 
+	memset(phases, 0, (IN_PHASES + OUT_PHASES) * phase_step(p) * sizeof *phases);    /* what is behind the last tile counts nothing */
 	for (size_t f = 0; f < FREQUENCIES; f++)
 		memset(in + f * x_step + p->c * n, 0, (c - p->c) * n * sizeof *in);
 	for (size_t first = 0; first < p->down; first += p->band) {
-		memset(phases, 0, PHASES * phase_step(p) * sizeof *phases);
 		take_inputs(p, x, first, phases, in);
 		transpose_inputs(p, in, turned);
-		memset(phases, 0, PHASES * phase_step(p) * sizeof *phases);    /* so that what is behind the last tile counts nothing */
-		take_gradients(p, dy, first, phases, out);
+		take_gradients(p, dy, first, out_phases, out);
 		for (size_t f = 0; f < FREQUENCIES; f++)
 			multiply(p->maps, c, (struct block){ out + f * y_step, n, turned + f * turned_step, c, n, sums + f * sum_step, c, true });
 	}
