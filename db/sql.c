@@ -385,6 +385,11 @@ sql_list(struct db *d, const struct sql_ask *ask, void *rows, size_t *n, struct 
 			r = sql_collect(q, ask->fill, ask->size, &found, n, e);
 		sql_read_end(s);
 	}
+	if (r < 0) {
+		free(found);
+		found = NULL;
+		*n = 0;
+	}
 	memcpy(rows, &found, sizeof found);
 	return r;
 }

@@ -82,7 +82,7 @@ struct sql_ask { sql_fill *fill; size_t size; const char *text; const struct sql
 #define SQL_ASK(fill, type, ...) (&(const struct sql_ask){ fill, sizeof(type), __VA_ARGS__ })
 /* The first row into *out: 1, 0 there is none, -1. */
 int sql_one(struct db *d, const struct sql_ask *ask, void *out, struct err *e);
-/* All rows; rows is the address of a pointer to their type, NULL with *n 0 where there are none; right after a failure too. caller: free. */
+/* All rows; rows is the address of a pointer to their type, NULL with *n 0 where there are none or it failed. Elements own nothing. caller: free. */
 int sql_list(struct db *d, const struct sql_ask *ask, void *rows, size_t *n, struct err *e);
 
 /* ---- columns ---- */

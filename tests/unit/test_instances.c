@@ -396,6 +396,26 @@ test_indices_are_used(void **state)
 	plan_uses("SELECT id FROM associations WHERE state = 'open' ORDER BY id", "associations_open");
 }
 
+static int
+fill_second_fails(sqlite3_stmt *q, void *element, struct err *why)
+{
+	*(int64_t *)element = sqlite3_column_int64(q, 0);
+	return *(int64_t *)element == 1 ? 0 : err_set(why, ERR_LIMIT, "enough");
+}
+
+/* Who asks frees what he got: nothing when it failed. */
+static void
+test_half_a_list_is_none(void **state)
+{
+	int64_t *rows = NULL;
+	size_t n = 7;
+
+	(void)state;
+	assert_int_equal(sql_list(d, SQL_ASK(fill_second_fails, int64_t, "SELECT 1 UNION SELECT 2", SQL_NONE), &rows, &n, &e), -1);
+	assert_null(rows);
+	assert_int_equal(n, 0);
+}
+
 int
 main(void)
 {
@@ -403,7 +423,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_new_same_conflict), TEST(test_no_content_digest_is_no_match), TEST(test_series_is_opened_again), TEST(test_association_states),
 		TEST(test_abort_then_next_try), TEST(test_abort_of_one_of_two), TEST(test_stalled_after_next_try), TEST(test_recover), TEST(test_lists_and_counts),
-		TEST(test_unknown_association), TEST(test_threads_share_commits), TEST(test_indices_are_used),
+		TEST(test_unknown_association), TEST(test_threads_share_commits), TEST(test_indices_are_used), TEST(test_half_a_list_is_none),
 	};
 
 	alarm(120);
