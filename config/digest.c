@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum { SHA256_BYTES = 32, SHA1_BYTES = 20, UUID_BYTES = 16, READ_BYTES = 1 << 16 };
@@ -31,9 +30,8 @@ put_hex(const unsigned char *bytes, size_t n, char *hex)
 	static const char digits[] = "0123456789abcdef";
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned char b = bytes[i]; /* read first: bytes may be the upper half of hex */
-		hex[2 * i] = digits[b >> 4];
-		hex[2 * i + 1] = digits[b & 15];
+		hex[2 * i] = digits[bytes[i] >> 4];
+		hex[2 * i + 1] = digits[bytes[i] & 15];
 	}
 	hex[2 * n] = 0;
 }
@@ -178,32 +176,4 @@ digest_uid(const char *name, char uid[DIGEST_UID])
 		decimal[--at] = (char)('0' + rest);
 	}
 	snprintf(uid, DIGEST_UID, "2.25.%s", decimal + at);
-}
-
-void
-digest_uuid(const char *name, char uuid[37])
-{
-	unsigned char bytes[UUID_BYTES];
-	char hex[2 * UUID_BYTES + 1];
-
-	name_to_uuid(name, bytes);
-	put_hex(bytes, sizeof bytes, hex);
-	snprintf(uuid, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
-}
-
-int
-digest_random_hex(size_t n_bytes, char *hex, struct err *e)
-{
-	char *raw = hex + n_bytes; /* the upper half holds the bytes until they are spelled out from the front */
-
-	for (size_t done = 0; done < n_bytes;) {
-		ssize_t n = getrandom(raw + done, n_bytes - done, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, "asking the system for random bytes");
-		done += (size_t)n;
-	}
-	put_hex((const unsigned char *)raw, n_bytes, hex);
-	return 0;
 }

@@ -22,8 +22,6 @@ int  digest_of_file(const char *path, size_t skip_bytes, char hex[DIGEST_HEX], s
 
 /* "2.25." + decimal of a version-5 UUID (RFC 4122, PS3.5 B.2) of name under a fixed namespace of this program: same name, same UID. */
 void digest_uid(const char *name, char uid[DIGEST_UID]);
-void digest_uuid(const char *name, char uuid[37]);  /* the same as a UUID string */
-int  digest_random_hex(size_t n_bytes, char *hex /* [2*n_bytes+1] */, struct err *e);
 
 #ifdef __cplusplus
 }

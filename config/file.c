@@ -84,6 +84,20 @@ file_read(const char *path, size_t max_bytes, size_t *n, struct err *e)
 	return bytes;
 }
 
+int
+file_read_at(int fd, uint64_t at, void *bytes, size_t n, struct err *e)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = pread(fd, (char *)bytes + done, n - done, (off_t)(at + done));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? err_errno(e, "reading the file") : err_set(e, ERR_INPUT, "the file became shorter while it was read");
+		done += (size_t)got;
+	}
+	return 0;
+}
+
 static int
 open_and_sync(const char *path, int flags, int (*sync)(int), struct err *e)
 {
@@ -95,12 +109,6 @@ open_and_sync(const char *path, int flags, int (*sync)(int), struct err *e)
 		result = err_errno(e, "making %s safe on disk", path);
 	close(fd);
 	return result;
-}
-
-int
-file_sync(const char *path, struct err *e)
-{
-	return open_and_sync(path, 0, fdatasync, e);
 }
 
 int

@@ -12,11 +12,12 @@ extern "C" {
 
 /* Whole file into memory with a terminating 0 behind n bytes. ERR_NOT_FOUND, ERR_LIMIT over max_bytes, ERR_IO. caller: free. */
 char *file_read(const char *path, size_t max_bytes, size_t *n, struct err *e);
+/* n bytes of an open file of known size. ERR_INPUT: it has become shorter. The caller says which file. */
+int file_read_at(int fd, uint64_t at, void *bytes, size_t n, struct err *e);
 /* path appears whole or not at all: temporary name beside it, fsync, rename, fsync of the folder. ERR_INPUT when path is a device, a pipe or a folder. */
 int file_write(const char *path, const void *bytes, size_t n, struct err *e);
 /* fsync of a written file, rename to its place, fsync of the folder it comes to. from and to in one file system. ERR_INPUT as file_write. */
 int file_commit(const char *from, const char *to, struct err *e);
-int file_sync(const char *path, struct err *e);                              /* fdatasync of a file */
 int file_sync_dir(const char *dir, struct err *e);                           /* fsync of a folder */
 int file_make_dirs(const char *dir, unsigned mode, struct err *e);           /* mkdir -p; a new folder's parent is synced */
 bool file_exists(const char *path);

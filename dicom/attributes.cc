@@ -4,8 +4,8 @@
 #include "dicom/attributes.h"
 #include "dicom/part10.hh"
 #include "dicom/text.hh"
+#include "config/file.h"
 
-#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
@@ -29,14 +29,12 @@ add_file_bytes(struct digest *d, int fd, uint64_t at, uint64_t n, struct err *e)
 	unsigned char bytes[65536];
 
 	while (n > 0) {
-		ssize_t got = pread(fd, bytes, n < sizeof bytes ? (size_t)n : sizeof bytes, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? err_errno(e, "reading the file") : err_set(e, ERR_INPUT, "the file became shorter while it was read");
-		digest_add(d, bytes, (size_t)got);
-		at += (uint64_t)got;
-		n -= (uint64_t)got;
+		size_t part = n < sizeof bytes ? (size_t)n : sizeof bytes;
+		if (file_read_at(fd, at, bytes, part, e) != 0)
+			return -1;
+		digest_add(d, bytes, part);
+		at += part;
+		n -= part;
 	}
 	return 0;
 }
@@ -213,18 +211,5 @@ attributes_text(struct attributes *a, const char *keyword)
 			return NULL;
 		a->reader.read(*element, a->text);
 		return a->text.c_str();
-	});
-}
-
-extern "C" int
-attributes_number(struct attributes *a, const char *keyword, double *value)
-{
-	const char *text = attributes_text(a, keyword);
-
-	if (text == NULL)
-		return -1;
-	return shim_value(-1, [&] {
-		OFString first(text, strcspn(text, "\\"));
-		return part10_number(first, value) ? 0 : -1;
 	});
 }

@@ -27,7 +27,6 @@ const struct instance_header *attributes_header(const struct attributes *a);   /
 /* The attribute's text by keyword or "GGGG,EEEE": values joined by '\', trailing spaces cut, in UTF-8. NULL: absent (an empty one is ""). Looked up in the
  * main data set, then in the shared and first per-frame functional groups. borrowed until the next call or free. */
 const char *attributes_text(struct attributes *a, const char *keyword);
-int attributes_number(struct attributes *a, const char *keyword, double *value); /* first value; -1: absent or no number */
 
 #ifdef __cplusplus
 }

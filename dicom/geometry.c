@@ -263,17 +263,3 @@ geometry_order(const struct slice *slices, size_t n, size_t *order, struct grid 
 	grid->spacing_mm[0] = (dot(slices[order[n - 1]].position_mm, sorting.normal) - dot(first->position_mm, sorting.normal)) / (double)(n - 1);
 	return verdict;
 }
-
-const char *
-geometry_plane(const struct grid *g)
-{
-	static const char *const names[] = { "sagittal", "coronal", "axial" }; /* by the patient axis that the normal is nearest to: x, y, z */
-	double normal[3];
-	int nearest = 2;
-
-	grid_normal(g, normal);
-	for (int i = 0; i < 3; i++)
-		if (fabs(normal[i]) > fabs(normal[nearest]))
-			nearest = i;
-	return names[nearest];
-}

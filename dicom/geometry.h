@@ -23,9 +23,6 @@ enum geometry_verdict {
  * On GAP and BAD reason says which slices (UIDs, positions) and which tag. */
 enum geometry_verdict geometry_order(const struct slice *slices, size_t n, size_t *order, struct grid *grid, struct err *reason);
 
-/* Plane nearest to the slices: "axial", "coronal", "sagittal" (normal within 45 degrees); static. */
-const char *geometry_plane(const struct grid *g);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,8 +1,8 @@
 // How the pixels of a segmentation are stored, and one frame of them: see seg_pixels.hh.
 #include "dicom/seg_pixels.hh"
 #include "dicom/rle.h"
+#include "config/file.h"
 
-#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
@@ -20,15 +20,7 @@ seg_descriptor::~seg_descriptor()
 static int
 read_at(const struct seg_pixels &s, int fd, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
 {
-	for (size_t done = 0; done < n;) {
-		ssize_t got = pread(fd, bytes + done, n - done, (off_t)(at + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? err_errno(e, "reading %s", s.path.c_str()) : err_set(e, ERR_INPUT, "%s became shorter while it was read", s.path.c_str());
-		done += (size_t)got;
-	}
-	return 0;
+	return file_read_at(fd, at, bytes, n, e) == 0 ? 0 : err_note(e, "%s", s.path.c_str());
 }
 
 // Encapsulated pixels (PS3.5 A.4): the offset table, which is not needed, then a fragment a frame.

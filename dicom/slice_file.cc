@@ -1,9 +1,9 @@
 // One file of a series: see slice_file.hh. Native pixels of 8 and 16 bits are unpacked here (PS3.5 8.1.1, PS3.3 C.7.6.3.1), since DCMTK gives them unmasked.
 #include "dicom/slice_file.hh"
+#include "config/file.h"
 #include "config/utf8.h"
 #include "dicom/text.hh"
 
-#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
@@ -179,21 +179,12 @@ static int
 read_bytes(const char *path, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t done = 0;
 
 	if (fd < 0)
-		return err_errno(e, "opening the file");
-	while (done < n) {
-		ssize_t got = pread(fd, bytes + done, n - done, (off_t)(at + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		done += (size_t)got;
-	}
-	int result = done == n ? 0 : err_errno(e, "reading the pixels");
+		return err_errno(e, "opening %s", path);
+	int result = file_read_at(fd, at, bytes, n, e);
 	close(fd);
-	return result;
+	return result == 0 ? 0 : err_note(e, "the pixels of %s", path);
 }
 
 int

@@ -181,28 +181,8 @@ expect_inputs(int64_t job, size_t expected)
 	assert_int_equal(n, expected);
 }
 
-/* The studies of all these programs. Gives main's status. */
-#define RUN_ON_STAGE(tests) (begin_stage() != 0 ? 1 : end_stage(cmocka_run_group_tests(tests, NULL, NULL)))
-
-static inline int
-begin_stage(void)
-{
-	static const char *const specs[] = { "flair:n=4", "gap:n=4,skip=2", "missing:first=2,n=1", "double:n=4,double=1", "late:first=4,n=1", "late-gap:first=5,n=1",
-		"flair-more:n=6,series=11,base=1100", "flair-more-gap:n=6,skip=3,series=11,base=1100", "localizer:n=3,series=12,base=1200,type=ORIGINAL/PRIMARY/LOCALIZER",
-		"ct:series=13,base=1300,modality=CT,text=flair", "mpr:series=14,base=1400,type=DERIVED/PRIMARY/MPR", "t1c:series=15,base=1500,text=T1+post+contrast",
-		"other-study:study=2,series=20,base=2000", NULL };
-	struct err e = { 0 };
-
-	log_set_level(LOG_ERROR);
-	if (dicom_start(&e) != 0)
-		return -1;
-	make_studies(specs);
-	return 0;
-}
-
-static inline int
-end_stage(int result)
-{
-	remove_studies();
-	return result;
-}
+/* The studies of all these programs. */
+static const char *const studies[] = { "flair:n=4", "gap:n=4,skip=2", "missing:first=2,n=1", "double:n=4,double=1", "late:first=4,n=1", "late-gap:first=5,n=1",
+	"flair-more:n=6,series=11,base=1100", "flair-more-gap:n=6,skip=3,series=11,base=1100", "localizer:n=3,series=12,base=1200,type=ORIGINAL/PRIMARY/LOCALIZER",
+	"ct:series=13,base=1300,modality=CT,text=flair", "mpr:series=14,base=1400,type=DERIVED/PRIMARY/MPR", "t1c:series=15,base=1500,text=T1+post+contrast",
+	"other-study:study=2,series=20,base=2000", NULL };

@@ -125,3 +125,25 @@ take_series(struct node *n, const char *name, int how)
 		intake_close(n, association, how > 0);
 	return association;
 }
+
+/* Studies, tests, and the studies away again. Gives main's status. */
+#define RUN_WITH_STUDIES(specs, tests) (begin_studies(specs) != 0 ? 1 : end_studies(cmocka_run_group_tests(tests, NULL, NULL)))
+
+static inline int
+begin_studies(const char *const *specs)
+{
+	struct err e = { 0 };
+
+	log_set_level(LOG_ERROR);
+	if (dicom_start(&e) != 0)
+		return -1;
+	make_studies(specs);
+	return 0;
+}
+
+static inline int
+end_studies(int result)
+{
+	remove_studies();
+	return result;
+}

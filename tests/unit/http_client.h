@@ -42,12 +42,15 @@ site_restart_server(void)
 	site_start_server();
 }
 
-static inline void
-site_open(void)
+/* For cmocka: set-up and tear-down of a group. */
+static int
+site_open(void **state)
 {
+	static struct destination_setting pacs = { .name = "pacs" };
 	const char *tmp = getenv("TMPDIR");
 	struct err e;
 
+	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	alarm(120);
 	memset(&site, 0, sizeof site);
@@ -61,19 +64,23 @@ site_open(void)
 	site.settings.http.idle_timeout = 3; /* s; what stays open waits for it */
 	site.settings.dicom.max_instance_mb = 1;
 	site.settings.max_attempts = 3;
+	site.settings.destinations = &pacs;
+	site.settings.n_destinations = 1;
 	if (dicom_start(&e) < 0 || node_open(&site.node, &site.settings, &e) < 0)
 		fail_msg("%s", e.text);
 	site_start_server();
+	return 0;
 }
 
-static inline void
-site_close(void)
+static int
+site_close(void **state)
 {
 	struct err e;
 
+	(void)state;
 	server_stop(site.server);
 	node_close(&site.node);
-	assert_int_equal(file_remove_tree(site.dir, &e), 0);
+	return file_remove_tree(site.dir, &e);
 }
 
 static inline int

@@ -256,7 +256,7 @@ other_series_open_nothing(void **state)
 static void
 our_results_open_nothing(void **state)
 {
-	char spec[120], studies[sizeof folder];
+	char spec[120], kept[sizeof folder];
 	const char *specs[2] = { spec, NULL };
 
 	(void)state;
@@ -264,11 +264,11 @@ our_results_open_nothing(void **state)
 	look(QUIET + 1);
 	run_job("2.25.1");
 	snprintf(spec, sizeof spec, "ours:base=5000,series=50,n=6,serial=%s", db_node_id(node.db));
-	memcpy(studies, folder, sizeof folder);
+	memcpy(kept, folder, sizeof folder);
 	make_studies(specs);
 	take_series(&node, "ours", 1);
 	remove_studies();
-	memcpy(folder, studies, sizeof folder);
+	memcpy(folder, kept, sizeof folder);
 	assert_int_equal(look(0), -1);
 	expect_series("2.25.50", SERIES_STATE_IGNORED, "", "made by this node");
 	expect_job("2.25.1", "done v1");
@@ -338,5 +338,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_study_is_not_waited_for_longer_than_said, open_node, close_node),
 	};
 
-	return RUN_ON_STAGE(tests);
+	return RUN_WITH_STUDIES(studies, tests);
 }

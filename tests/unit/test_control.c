@@ -186,5 +186,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_final_is_not_retried, open_node, close_node),
 	};
 
-	return RUN_ON_STAGE(tests);
+	return RUN_WITH_STUDIES(studies, tests);
 }

@@ -93,5 +93,5 @@ main(void)
 		cmocka_unit_test(the_thread_does_all_that),
 	};
 
-	return RUN_ON_STAGE(tests);
+	return RUN_WITH_STUDIES(studies, tests);
 }

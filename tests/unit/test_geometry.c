@@ -268,30 +268,13 @@ test_size_and_spacing(void **state)
 	}
 }
 
-static void
-test_plane(void **state)
-{
-	static const struct { double dirs[6]; const char *name; } cases[] = {
-		{ { 1, 0, 0, 0, 1, 0 }, "axial" }, { { -1, 0, 0, 0, 1, 0 }, "axial" }, { { 1, 0, 0, 0, 0, -1 }, "coronal" }, { { 0, 1, 0, 0, 0, -1 }, "sagittal" },
-		{ { 1, 0, 0, 0, 0.72, 0.69 }, "axial" }, { { 1, 0, 0, 0, 0.69, 0.72 }, "coronal" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct grid g = { 0 };
-		memcpy(g.row_dir, cases[i].dirs, sizeof g.row_dir);
-		memcpy(g.col_dir, cases[i].dirs + 3, sizeof g.col_dir);
-		assert_string_equal(geometry_plane(&g), cases[i].name);
-	}
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_distances), cmocka_unit_test(test_gap_names_the_neighbours), cmocka_unit_test(test_grid), cmocka_unit_test(test_reversed),
 		cmocka_unit_test(test_few_slices), cmocka_unit_test(test_tilt), cmocka_unit_test(test_orientation), cmocka_unit_test(test_cosines),
-		cmocka_unit_test(test_size_and_spacing), cmocka_unit_test(test_plane),
+		cmocka_unit_test(test_size_and_spacing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

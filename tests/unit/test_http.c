@@ -398,22 +398,6 @@ refuses_to_start(void **state)
 	site.settings.http.port = 0;
 }
 
-static int
-setup(void **state)
-{
-	(void)state;
-	site_open();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	site_close();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -431,5 +415,5 @@ main(void)
 		cmocka_unit_test(watched),
 		cmocka_unit_test(refuses_to_start),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, site_open, site_close);
 }

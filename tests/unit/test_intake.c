@@ -413,14 +413,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_end_of_an_association_is_recorded_later, open_node, close_node),
 		cmocka_unit_test_setup_teardown(whoever_is_first_wins_whole, open_node, close_node),
 	};
-	struct err e = { 0 };
-	int result;
 
-	log_set_level(LOG_ERROR);
-	if (dicom_start(&e) != 0)
-		return 1;
-	make_studies(specs);
-	result = cmocka_run_group_tests(tests, NULL, NULL);
-	remove_studies();
-	return result;
+	return RUN_WITH_STUDIES(specs, tests);
 }

@@ -217,13 +217,6 @@ main(void)
 		cmocka_unit_test(bad_rules_are_named),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error),
 	};
-	struct err e = { 0 };
-	int result;
 
-	if (dicom_start(&e) != 0)
-		return 1;
-	make_studies(specs);
-	result = cmocka_run_group_tests(tests, NULL, NULL);
-	remove_studies();
-	return result;
+	return RUN_WITH_STUDIES(specs, tests);
 }

@@ -1,53 +1,15 @@
 /* series: verdicts with their reasons, and voxels against what tests/tools/mkseries.py expects (and pydicom agrees with). */
 #include "dicom/series.h"
-#include "config/file.h"
+#include "tests/unit/series_stage.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <spawn.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 enum { MAX = 16 };
-extern char **environ;
-static char folder[256];
 
 struct files {
 	char *paths[MAX];
 	size_t n;
 };
-
-static int
-make_files(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-	char *args[] = { (char *)"/usr/bin/python3", (char *)"tests/tools/mkseries.py", folder, NULL };
-	struct err e;
-	pid_t pid;
-	int status;
-
-	(void)state;
-	snprintf(folder, sizeof folder, "%s/segan-series-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	if (mkdtemp(folder) == NULL || posix_spawn(&pid, args[0], NULL, NULL, args, environ) != 0 || waitpid(pid, &status, 0) != pid || status != 0)
-		return -1;
-	return dicom_start(&e);
-}
-
-static int
-remove_files(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(folder, &e);
-}
 
 static int
 add_file(void *arg, const char *path, struct err *e)

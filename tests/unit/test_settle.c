@@ -192,5 +192,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_lost_file_rejects_the_series_not_the_node, open_node, close_node),
 	};
 
-	return RUN_ON_STAGE(tests);
+	return RUN_WITH_STUDIES(studies, tests);
 }

@@ -396,22 +396,6 @@ cut(void **state)
 	assert_int_equal(row.association_state, ASSOCIATION_RELEASED);
 }
 
-static int
-setup(void **state)
-{
-	(void)state;
-	site_open();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	site_close();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -426,5 +410,5 @@ main(void)
 		cmocka_unit_test(no_room),
 		cmocka_unit_test(cut),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, site_open, site_close);
 }
