@@ -52,6 +52,8 @@ $(B)/obj/%.o: %.cc
 $(B)/obj/model/nn/%.o $(B)/obj/model/critic.o: OPT += -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
 # Called on CPUs that have them only (f43_plan).
 $(B)/obj/model/nn/f43.o: CPU = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -ffp-contract=fast
+# Sums and products may be joined where the CPU can: tolerances, not bits, are what the serving network is held to.
+$(B)/obj/model/nn/winograd.o: CPU = -ffp-contract=fast
 # Debian's libnifti includes its own headers without their folder and has no pkg-config file.
 $(B)/obj/service/commands/dataset_nifti.o: DEFS += -isystem /usr/include/nifti
 # The defaults are compiled in from the file that documents them.

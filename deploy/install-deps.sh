@@ -11,6 +11,8 @@ build='build-essential pkg-config libdcmtk-dev libmicrohttpd-dev libopenblas-pth
 demo='dcmtk curl xz-utils jq'
 test='libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags procps'
 bench='orthanc python3-torch bc'
+# Node comes from many places; any will do.
+command -v node >/dev/null && command -v npm >/dev/null || bench="$bench nodejs npm"
 viewer='orthanc orthanc-dicomweb chromium iproute2 util-linux'
 
 want="$build $demo"

@@ -57,7 +57,7 @@ game_probability(struct game *g, const float *x, size_t n, size_t h, size_t w, f
 			return -1;
 		}
 	}
-	if (network_fold(g->segmentor, g->serving, g->settings.network.bn_eps, e) != 0 || plan_lanes(g, h, w, e) != 0)
+	if (network_fold(g->segmentor, g->serving, &g->settings.network, e) != 0 || plan_lanes(g, h, w, e) != 0)
 		return -1;
 	team_run(g->team, n, run_slice, &work);
 	return 0;

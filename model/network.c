@@ -1,7 +1,7 @@
 /* Builders of the two segmentors, `segan` (the paper's) and `unet` (Ronneberger et al. 2015), layer by layer as SEGAN.md "Networks" has them,
- * and the folding of BatchNorm. Which form is built decides only what conv_norm makes; names and shapes are the same for all. */
+ * and the folding of BatchNorm. The form decides which operations a layer is made of; names and shapes are the same for all. */
 #include "model/network.h"
-#include "model/nn/ops.h"
+#include "model/nn/packed.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,33 +21,67 @@ name(const char *level, const char *leaf)
 	return n;
 }
 
+/* What goes into a convolution: the maps of a node, or of two side by side. */
+struct maps { struct node *x, *beside; };
+
+/* The maps of a, then those of b. Packed maps stay where they are. */
+static struct maps
+beside(const struct builder *b, struct node *first, struct node *second)
+{
+	return b->form == NETWORK_SERVING ? (struct maps){ first, second } : (struct maps){ node_concat(b->g, first, second), NULL };
+}
+
 /* Convolution without bias, BatchNorm, LeakyReLU: three nodes, two in training, or one when serving. suffix tells two of a level apart: "" or "1", "2". */
 static struct node *
-conv_norm(const struct builder *b, struct node *x, struct conv s, float slope, const char *level, const char *suffix)
+conv_norm(const struct builder *b, struct maps in, struct conv s, float slope, const char *level, const char *suffix)
 {
 	char conv[16], bn[16];
+	struct node *x;
 
 	snprintf(conv, sizeof conv, "conv%s", suffix);
 	snprintf(bn, sizeof bn, "bn%s", suffix);
-	if (b->form == NETWORK_SERVING) {
-		s.bias = true;
-		return node_fused_conv(b->g, x, s, slope, name(level, conv).text);
-	}
-	x = node_conv(b->g, x, s, name(level, conv).text);
+	if (b->form == NETWORK_SERVING)
+		return node_packed_conv(b->g, &(struct packed_conv){ .s = s, .slope = slope, .x = in.x, .beside = in.beside }, name(level, conv).text);
+	x = node_conv(b->g, in.x, s, name(level, conv).text);
 	if (b->form == NETWORK_TRAINING)
 		return node_norm_groups(b->g, x, (struct norm_groups){ 1, slope }, b->network->bn_eps, name(level, bn).text);
 	return node_leaky(b->g, node_norm(b->g, x, b->network->bn_eps, name(level, bn).text), slope);
 }
 
-/* Convolution with bias, no BatchNorm. slope 1: no activation. */
+/* Resize x2, convolution, BatchNorm, ReLU, join with the encoder's map of that size. */
+static struct maps
+decode(const struct builder *b, struct maps in, struct conv s, struct node *skip, const char *level)
+{
+	const bool is_sum = b->network->skip == SKIP_SUM;
+	struct node *x;
+
+	if (b->form == NETWORK_SERVING) {
+		x = node_packed_conv(b->g, &(struct packed_conv){ .s = s, .resized = true, .x = in.x, .beside = in.beside, .add = is_sum ? skip : NULL },
+			name(level, "conv").text);
+		return is_sum ? (struct maps){ x, NULL } : beside(b, skip, x);
+	}
+	x = conv_norm(b, (struct maps){ node_resize2(b->g, in.x), NULL }, s, 0, level, "");
+	return is_sum ? (struct maps){ node_sum(b->g, x, skip), NULL } : beside(b, skip, x);
+}
+
+/* The first convolution of the paper's segmentor: with bias, no BatchNorm. */
 static struct node *
-conv_bias(const struct builder *b, struct node *x, struct conv s, float slope, const char *level)
+first_conv(const struct builder *b, struct node *x, struct conv s, float slope, const char *level)
 {
 	s.bias = true;
 	if (b->form == NETWORK_SERVING)
-		return node_fused_conv(b->g, x, s, slope, name(level, "conv").text);
-	x = node_conv(b->g, x, s, name(level, "conv").text);
-	return slope == 1 ? x : node_leaky(b->g, x, slope);
+		return node_packed_conv(b->g, &(struct packed_conv){ .s = s, .slope = slope, .x = x }, name(level, "conv").text);
+	return node_leaky(b->g, node_conv(b->g, x, s, name(level, "conv").text), slope);
+}
+
+/* The last one: with bias, neither BatchNorm nor activation. resized: of the maps resized x2. */
+static struct node *
+last_conv(const struct builder *b, struct maps in, struct conv s, bool resized)
+{
+	s.bias = true;
+	if (b->form == NETWORK_SERVING)
+		return node_packed_out(b->g, &(struct packed_conv){ .s = s, .resized = resized, .x = in.x, .beside = in.beside }, name("out", "conv").text);
+	return node_conv(b->g, resized ? node_resize2(b->g, in.x) : in.x, s, name("out", "conv").text);
 }
 
 static struct node *
@@ -57,46 +91,47 @@ segan(const struct builder *b, struct node *x)
 	const size_t w = b->network->width;
 	const float slope = (float)b->network->leaky_slope;
 	struct node *level[4];                 /* w, 2w, 4w, 8w maps at 1/2, 1/4, 1/8, 1/16 of the size */
+	struct maps in;
 
 	for (size_t i = 0; i < 4; i++) {
 		struct conv s = { .maps = w << i, .kernel = 4, .stride = 2, .pad = 1 };
-		x = level[i] = i == 0 ? conv_bias(b, x, s, slope, encoder[i]) : conv_norm(b, x, s, slope, encoder[i], "");
+		x = level[i] = i == 0 ? first_conv(b, x, s, slope, encoder[i]) : conv_norm(b, (struct maps){ x, NULL }, s, slope, encoder[i], "");
 	}
-	for (size_t i = 3; i-- > 0;) {
-		struct conv s = { .maps = w << i, .kernel = 3, .stride = 1, .pad = 1 };
-		x = conv_norm(b, node_resize2(b->g, x), s, 0, decoder[i], "");
-		x = b->network->skip == SKIP_SUM ? node_sum(b->g, x, level[i]) : node_concat(b->g, level[i], x);
-	}
-	return conv_bias(b, node_resize2(b->g, x), (struct conv){ .maps = b->network->labels, .kernel = 3, .stride = 1, .pad = 1 }, 1, "out");
+	in = (struct maps){ x, NULL };
+	for (size_t i = 3; i-- > 0;)
+		in = decode(b, in, (struct conv){ .maps = w << i, .kernel = 3, .stride = 1, .pad = 1 }, level[i], decoder[i]);
+	return last_conv(b, in, (struct conv){ .maps = b->network->labels, .kernel = 3, .stride = 1, .pad = 1 }, true);
 }
 
 /* [conv 3x3, BatchNorm, ReLU] x 2 */
 static struct node *
-unet_level(const struct builder *b, struct node *x, size_t maps, const char *level)
+unet_level(const struct builder *b, struct maps in, size_t maps, const char *level)
 {
 	struct conv s = { .maps = maps, .kernel = 3, .stride = 1, .pad = 1 };
+	struct node *x = conv_norm(b, in, s, 0, level, "1");
 
-	x = conv_norm(b, x, s, 0, level, "1");
-	return conv_norm(b, x, s, 0, level, "2");
+	return conv_norm(b, (struct maps){ x, NULL }, s, 0, level, "2");
 }
 
 static struct node *
 unet(const struct builder *b, struct node *x)
 {
 	static const char *const down[] = { "down1", "down2", "down3", "down4" }, *const up[] = { "up1", "up2", "up3", "up4" };
+	const bool serves = b->form == NETWORK_SERVING;
 	const size_t w = b->network->width;
 	struct node *level[4];                 /* w, 2w, 4w, 8w maps at 1, 1/2, 1/4, 1/8 of the size */
 
 	for (size_t i = 0; i < 4; i++) {
-		level[i] = unet_level(b, x, w << i, down[i]);
-		x = node_max_pool2(b->g, level[i]);
+		level[i] = unet_level(b, (struct maps){ x, NULL }, w << i, down[i]);
+		x = serves ? node_packed_pool(b->g, level[i]) : node_max_pool2(b->g, level[i]);
 	}
-	x = unet_level(b, x, w << 4, "middle");
+	x = unet_level(b, (struct maps){ x, NULL }, w << 4, "middle");
 	for (size_t i = 4; i-- > 0;) {
-		x = node_up_conv(b->g, x, w << i, name(up[i], "conv").text);
-		x = unet_level(b, node_concat(b->g, x, level[i]), w << i, up[i]);
+		const struct name conv = name(up[i], "conv");
+		x = serves ? node_packed_up(b->g, x, w << i, conv.text) : node_up_conv(b->g, x, w << i, conv.text);
+		x = unet_level(b, beside(b, x, level[i]), w << i, up[i]);
 	}
-	return conv_bias(b, x, (struct conv){ .maps = b->network->labels, .kernel = 1, .stride = 1, .pad = 0 }, 1, "out");
+	return last_conv(b, (struct maps){ x, NULL }, (struct conv){ .maps = b->network->labels, .kernel = 1, .stride = 1, .pad = 0 }, false);
 }
 
 struct node *
@@ -105,6 +140,8 @@ network_segmentor(struct graph *g, const struct network *network, enum network_f
 	static struct node *(*const builders[])(const struct builder *, struct node *) = { [NETWORK_SEGAN] = segan, [NETWORK_UNET] = unet };
 	const struct builder b = { g, network, form };
 
+	if (form == NETWORK_SERVING)
+		x = node_pack(g, x);
 	return builders[network->kind](&b, x);
 }
 
@@ -180,14 +217,14 @@ bias_of(const struct parameters *p, const char *weight)
 	return parameters_find(p, text);
 }
 
-int
-network_fold(const struct parameters *plain, struct parameters *serving, double bn_eps, struct err *e)
+static int
+fold_all(const struct parameters *plain, struct parameters *serving, double bn_eps, struct err *e)
 {
 	for (size_t i = 0; i < parameters_size(serving); i++) {
 		struct parameter *weight = parameters_at(serving, i), *bias = bias_of(serving, weight->name);
 		const struct parameter *from = parameters_find(plain, weight->name), *from_bias = bias_of(plain, weight->name);
 
-		if (bias == weight)
+		if (bias == weight || weight->kind == PARAMETER_DERIVED)
 			continue;              /* done together with its weight */
 		if (!from || !bias)
 			return err_set(e, ERR_BUG, "%s has no origin", weight->name);
@@ -203,6 +240,19 @@ network_fold(const struct parameters *plain, struct parameters *serving, double 
 }
 
 int
+network_fold(const struct parameters *plain, struct parameters *serving, const struct network *network, struct err *e)
+{
+	const struct shape x = { 1, network->channels, NETWORK_MULTIPLE, NETWORK_MULTIPLE };
+	struct network_pass pass;
+
+	if (fold_all(plain, serving, network->bn_eps, e) != 0 || network_pass_open(&pass, serving, network, NETWORK_SERVING, x, e) != 0)
+		return -1;
+	packed_prepare(pass.graph);
+	network_pass_close(&pass);
+	return 0;
+}
+
+int
 network_pass_open(struct network_pass *out, struct parameters *p, const struct network *network, enum network_form form, struct shape x, struct err *e)
 {
 	*out = (struct network_pass){ .graph = graph_new(p, e) };
@@ -210,7 +260,7 @@ network_pass_open(struct network_pass *out, struct parameters *p, const struct n
 		return -1;
 	out->x = graph_input(out->graph, x);
 	out->logits = network_segmentor(out->graph, network, form, out->x);
-	out->probability = node_sigmoid(out->graph, out->logits);
+	out->probability = form == NETWORK_SERVING ? node_packed_sigmoid(out->graph, out->logits) : node_sigmoid(out->graph, out->logits);
 	if (out->probability)
 		out->logits->keep = out->probability->keep = true;
 	if (graph_plan(out->graph, form == NETWORK_SERVING ? PLAN_REUSE : PLAN_EACH, e) == 0)

@@ -9,7 +9,7 @@ enum { NETWORK_MULTIPLE = 16 };                /* sides of an input are multiple
 enum network_form {
 	NETWORK_PLAIN,                         /* every operation by itself, BatchNorm by its running statistics: the reference */
 	NETWORK_TRAINING,                      /* BatchNorm by the batch */
-	NETWORK_SERVING                        /* BatchNorm folded into the convolutions, activations fused; parameters by network_fold */
+	NETWORK_SERVING                        /* packed maps, BatchNorm folded into the convolutions, activations fused; parameters by network_fold */
 };
 
 /* Adds the segmentor over the image x (n, channels, h, w); the logits (n, labels, h, w). borrowed from g. */
@@ -19,8 +19,8 @@ int network_define(struct parameters *p, const struct network *network, enum net
 /* Copies every tensor of p from where find gets it. ERR_INPUT names what is missing or has another shape. */
 typedef const struct tensor *(*tensor_find_fn)(const void *source, const char *name);
 int network_fill(struct parameters *p, tensor_find_fn find, const void *source, struct err *e);
-/* Plain parameters -> serving ones (both planned): weight * g / sqrt(var + eps) and beta - mean * g / sqrt(var + eps). */
-int network_fold(const struct parameters *plain, struct parameters *serving, double bn_eps, struct err *e);
+/* Plain parameters -> serving ones (both planned): weight * g / sqrt(var + eps) and beta - mean * g / sqrt(var + eps), arranged for the operations that serve. */
+int network_fold(const struct parameters *plain, struct parameters *serving, const struct network *network, struct err *e);
 
 /* The segmentor planned for one input size: write x->value, run graph_forward, read logits->value, probability->value. */
 struct network_pass { struct graph *graph; struct node *x, *logits, *probability; };

@@ -75,7 +75,7 @@ load_parameters(const struct manifest *m, struct parameters *serving, struct err
 		goto out;
 	if (network_define(plain, &m->network, NETWORK_PLAIN, e) != 0 || network_define(serving, &m->network, NETWORK_SERVING, e) != 0)
 		goto out;
-	if (check_foreign(w, plain, e) != 0 || network_fill(plain, find_weight, w, e) != 0 || network_fold(plain, serving, m->network.bn_eps, e) != 0) {
+	if (check_foreign(w, plain, e) != 0 || network_fill(plain, find_weight, w, e) != 0 || network_fold(plain, serving, &m->network, e) != 0) {
 		err_note(e, "%s", path);
 		goto out;
 	}

@@ -106,7 +106,7 @@ run(const struct reference *r, struct listener *to, struct err *e)
 		goto out;
 	if (network_define(plain, &r->network, NETWORK_PLAIN, e) != 0 || network_fill(plain, reference_find, r, e) != 0)
 		goto out;
-	if (network_define(serving, &r->network, NETWORK_SERVING, e) != 0 || network_fold(plain, serving, r->network.bn_eps, e) != 0)
+	if (network_define(serving, &r->network, NETWORK_SERVING, e) != 0 || network_fold(plain, serving, &r->network, e) != 0)
 		goto out;
 	if (run_form(r, NETWORK_PLAIN, plain, to, e) == 0)
 		result = run_form(r, NETWORK_SERVING, serving, to, e);

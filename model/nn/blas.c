@@ -26,12 +26,6 @@ size(size_t n)
 	return (blasint)n;
 }
 
-void
-blas_multiply(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc)
-{
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size(m), size(n), size(k), 1.0f, a, size(k), b, size(n), beta, c, size(ldc));
-}
-
 /* c[first, first + n) of one row */
 static void
 exact_row(const struct product *p, size_t row, size_t first, size_t n)

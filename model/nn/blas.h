@@ -11,6 +11,3 @@ const char *blas_core(void);               /* name of the kernels in use, "Skyla
  * stored row to the next. exact: every sum in double, rounded once, and slow: what the fast products are measured by. */
 struct product { size_t m, n, k; const float *a; bool a_turned; size_t lda; const float *b; bool b_turned; size_t ldb; float beta, *c; size_t ldc; bool exact; };
 void blas_product(const struct product *p);
-
-/* c (m, n) = a (m, k) * b (k, n) + beta * c, row-major; ldc: floats from one row of c to the next, b and a are dense. */
-void blas_multiply(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc);

@@ -1,4 +1,4 @@
-/* Convolution, the straightforward way: patches, product, bias; and its gradients. fused.c is the one that serves.
+/* Convolution, the straightforward way: patches, product, bias; and its gradients. packed_conv.c has those that serve.
  *
  * Backward has two ways. Where the output is as large as the input (stride 1, kernel = 2 pad + 1) the input's gradient is itself a convolution of the
  * output's gradient dY, with the kernel turned around and maps and channels changed over; its patches also give the weight's gradient, as

@@ -1,5 +1,5 @@
 /* Nodes, and the memory they live in. Knows no operation: shapes and arithmetic are the op's (conv.c, norm.c, pointwise.c, resize.c, pool.c,
- * fused.c). One graph belongs to one thread; graphs over the same parameters may run at the same time. */
+ * packed.c). One graph belongs to one thread; graphs over the same parameters may run at the same time. */
 #include "model/nn/graph.h"
 #include "model/nn/arena.h"
 

@@ -1,12 +1,10 @@
-/* The operations. Each builder adds one node to a graph; its parameters are "NAME.weight" and so on (SEGAN.md "Networks"). */
+/* The operations, but for those that serve (packed.h). Each builder adds one node to a graph; its parameters are "NAME.weight" and so on (SEGAN.md "Networks"). */
 #pragma once
 #include "model/nn/graph.h"
 
 /* ---- conv.c: cross-correlation, zero padding; weight (maps, c, kernel, kernel), bias (maps) ---- */
 struct conv { size_t maps, kernel, stride, pad; bool bias; };
 struct node *node_conv(struct graph *g, struct node *x, struct conv s, const char *name);
-/* fused.c: the same with bias and LeakyReLU in one pass (slope 1: none, 0: ReLU). Serves only. */
-struct node *node_fused_conv(struct graph *g, struct node *x, struct conv s, float slope, const char *name);
 /* up.c: transposed convolution 2x2 stride 2: weight (c, maps, 2, 2), bias (maps); (2h, 2w) out. */
 struct node *node_up_conv(struct graph *g, struct node *x, size_t maps, const char *name);
 

@@ -7,8 +7,8 @@
 
 enum { PARAMETER_MAX_DIMS = 4, PARAMETER_NAME = 96, PARAMETERS_MAX = 1024 };
 
-/* What an optimiser moves, and what the forward pass itself moves (running statistics). */
-enum parameter_kind { PARAMETER_TRAINED, PARAMETER_STATISTIC };
+/* What an optimiser moves, what the forward pass itself moves (running statistics), and what is made of others for an operation that serves. */
+enum parameter_kind { PARAMETER_TRAINED, PARAMETER_STATISTIC, PARAMETER_DERIVED };
 
 struct parameter {
 	char name[PARAMETER_NAME];
