@@ -252,6 +252,37 @@ network_fold(const struct parameters *plain, struct parameters *serving, const s
 	return 0;
 }
 
+/* Of a convolution: every weight once an output pixel; of a transposed one, whose kernel is 2x2, an input pixel. */
+static double
+node_flops(const struct node *node)
+{
+	const struct parameter *weight = node->parameter[0];
+
+	if (!node->op || !weight || weight->n_dims != 4)
+		return 0;
+	return 2.0 * (double)weight->size * (double)shape_plane(weight->dims[2] == 2 ? node->in[0]->shape : node->shape);
+}
+
+int
+network_flops(const struct network *network, size_t h, size_t w, double *out, struct err *e)
+{
+	struct parameters *p = parameters_new(e);
+	struct graph *g = p ? graph_new(p, e) : NULL;      /* never planned: shapes are all that is asked for */
+	int rc = -1;
+
+	if (g && !network_segmentor(g, network, NETWORK_PLAIN, graph_input(g, (struct shape){ 1, network->channels, h, w })))
+		err_set(e, ERR_INPUT, "the network does not fit %zu x %zu", h, w);
+	else if (g) {
+		*out = 0;
+		for (size_t i = 0; i < graph_size(g); i++)
+			*out += node_flops(graph_at(g, i));
+		rc = 0;
+	}
+	graph_free(g);
+	parameters_free(p);
+	return rc;
+}
+
 int
 network_pass_open(struct network_pass *out, struct parameters *p, const struct network *network, enum network_form form, struct shape x, struct err *e)
 {

@@ -22,6 +22,9 @@ int network_fill(struct parameters *p, tensor_find_fn find, const void *source, 
 /* Plain parameters -> serving ones (both planned): weight * g / sqrt(var + eps) and beta - mean * g / sqrt(var + eps), arranged for the operations that serve. */
 int network_fold(const struct parameters *plain, struct parameters *serving, const struct network *network, struct err *e);
 
+/* Products and sums, each counted, of the convolutions for one image (channels, h, w). */
+int network_flops(const struct network *network, size_t h, size_t w, double *out, struct err *e);
+
 /* The segmentor planned for one input size: write x->value, run graph_forward, read logits->value, probability->value. */
 struct network_pass { struct graph *graph; struct node *x, *logits, *probability; };
 /* borrows p. caller: network_pass_close */

@@ -22,6 +22,7 @@ static const struct command {
 	{ "jobs", "list, show, retry, cancel the jobs of a node", command_jobs, false },
 	{ "send", "DESTINATION FILE...: store files at a peer", command_send, false },
 	{ "echo", "DESTINATION: does the peer answer?", command_echo, false },
+	{ "bench", "how fast the models are on this machine: ms a slice, GFLOPS, memory", command_bench, true },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

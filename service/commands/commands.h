@@ -11,3 +11,4 @@ int command_model(int argc, char **argv);
 int command_jobs(int argc, char **argv);
 int command_send(int argc, char **argv);
 int command_echo(int argc, char **argv);
+int command_bench(int argc, char **argv);

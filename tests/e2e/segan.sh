@@ -64,12 +64,21 @@ sed 's/"eps": 1e-08/"eps": 1e-08, "width": 99999/' tests/golden/s1_1c_sum_layer.
 status=0; "$B/segan" model verify "$work/bad.json" > /dev/null 2>&1 || status=$?
 same "exit status of verify for a bad file" $status 1
 
+# bench
+"$B/segan" bench --threads 1 --json > "$work/bench.json"
+jq -e '.core_type != "" and (.models | all(.ms_a_slice > 0 and .sgemm_gflops > 0 and .peak_mb > 1 and .threads == 1))' "$work/bench.json" > /dev/null || fail "bench says $(cat "$work/bench.json")"
+"$B/segan" bench --model glioma-flair@0.1.0 --threads 1 --models model/shipped --json > "$work/bench.json"
+same "GFLOP a slice, counted by hand" "$(jq '.models[0].gflop_a_slice' "$work/bench.json")" 0.59904
+"$B/segan" bench --model glioma-flair | grep -q "of sgemm's" || fail "bench in words"
+status=0; "$B/segan" bench --model nobody > /dev/null 2>&1 || status=$?
+same "exit status of bench for no model" $status 1
+
 # usage
-for words in '' 'nonsense' 'segment' "segment $work" "segment $work -o $work/x.dcm --format labelmap" "segment $work -o $work/x.dcm --report $work/r.dcm" 'jobs' 'send' 'echo'; do
+for words in '' 'nonsense' 'segment' "segment $work" "segment $work -o $work/x.dcm --format labelmap" "segment $work -o $work/x.dcm --report $work/r.dcm" 'jobs' 'send' 'echo' 'bench x' 'bench --threads x'; do
 	status=0; "$B/segan" $words > /dev/null 2>&1 || status=$?
 	same "exit status of segan $words" $status 2
 done
-for command in segment inspect model jobs send echo; do
+for command in segment inspect model jobs send echo bench; do
 	"$B/segan" $command --help | grep -q '^usage: segan '$command || fail "segan $command --help"
 done
 status=0; "$B/segan" echo NOBODY@127.0.0.1:1 > "$work/echo" 2>&1 || status=$?
