@@ -280,8 +280,8 @@ read_model(const struct json_doc *d, const struct json *v, struct settings *s, s
 	if (read_table(d, v, TABLE_MODEL, where, m, e) != 0 || read_model_name(d, json_get(v, "name"), where, m, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < s->n_models; i++)
-		if (strcmp(s->models[i].name, m->name) == 0 && strcmp(s->models[i].version, m->version) == 0)
-			return settings_refuse(e, d, json_get(v, "name"), "%s: the model '%s' is there twice", where, json_text(json_get(v, "name")));
+		if (strcmp(s->models[i].name, m->name) == 0) /* a study has one job a model's name */
+			return settings_refuse(e, d, json_get(v, "name"), "%s: the model '%s' is there twice: one version of a model runs", where, m->name);
 	return destinations == NULL ? 0 : read_model_destinations(d, destinations, where, m, e);
 }
 

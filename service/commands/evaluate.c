@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,13 +37,13 @@ struct options {
 	bool json;
 };
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted; /* the handler may run on a thread of the network */
 
 static void
 on_interrupt(int signal_number)
 {
 	(void)signal_number;
-	interrupted = 1;
+	atomic_store(&interrupted, true);
 }
 
 /* ---- which model, which cases ---- */
@@ -152,7 +153,7 @@ run_cases(const struct options *o, struct evaluation *v, struct err *e)
 			fflush(stdout);
 		}
 		show_progress(o, i + 1, v->n_rows, began_ms);
-		if (interrupted)
+		if (atomic_load(&interrupted))
 			return err_set(e, ERR_STATE, "interrupted after %zu of %zu cases; nothing was written", i + 1, v->n_rows);
 	}
 	return evaluation_sum_up(v, e);

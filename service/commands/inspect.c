@@ -3,6 +3,7 @@
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/scan.h"
+#include "service/flow/node.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -82,7 +83,7 @@ report(const struct inspect *in)
 			continue;
 		for (size_t k = 0; k < in->settings->n_models; k++) {
 			struct err unused;
-			const struct catalog_entry *m = catalog_find(in->catalog, in->settings->models[k].name, &unused);
+			const struct catalog_entry *m = node_find_model(in->catalog, &in->settings->models[k], &unused);
 			if (m != NULL)
 				add_case(in, study, &m->manifest, cases);
 		}
@@ -148,7 +149,7 @@ inspect(struct inspect *in, char *const *dirs, size_t n)
 	for (size_t i = 0; scan_problem(in->scan, i) != NULL; i++)
 		print_problem(scan_problem(in->scan, i));
 	for (size_t i = 0; i < in->settings->n_models; i++) /* a model that is not there has no cases */
-		if (catalog_find(in->catalog, in->settings->models[i].name, &e) == NULL)
+		if (node_find_model(in->catalog, &in->settings->models[i], &e) == NULL)
 			command_fail(&e);
 	v = report(in);
 	if (in->json)

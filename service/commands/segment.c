@@ -5,10 +5,12 @@
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/scan.h"
+#include "service/flow/node.h"
 #include "service/flow/segment.h"
 
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,13 +48,13 @@ struct segment {
 	struct segment_result result;
 };
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted; /* the handler may run on a thread of the network */
 
 static void
 on_interrupt(int signal_number)
 {
 	(void)signal_number;
-	interrupted = 1;
+	atomic_store(&interrupted, true);
 }
 
 enum { PLAIN_EVERY_MS = 5000 }; /* between lines where there is no terminal */
@@ -71,7 +73,7 @@ show_progress(void *arg, size_t done, size_t total)
 		fprintf(stderr, "%ssegmenting: %zu of %zu slices, %.0f a second, %.0f s left%s", is_terminal ? "\r" : "", done, total, rate,
 		    rate > 0 ? (double)(total - done) / rate : 0, is_terminal && done < total ? " " : "\n");
 	}
-	return interrupted;
+	return atomic_load(&interrupted);
 }
 
 /* ---- which study ---- */
@@ -111,6 +113,7 @@ choose_study(struct segment *s, struct err *e)
 			why = this_one;
 		}
 	}
+	s->study_uid[0] = '\0'; /* of the last that fits: perhaps not the one */
 	if (fitting == 0) {
 		*e = why;
 		return -1;
@@ -225,6 +228,14 @@ print_result(const struct segment *s)
 	printf("read %lld, prepare %lld, segment %lld, write %lld ms\n", (long long)r->read_ms, (long long)r->prepare_ms, (long long)r->segment_ms, (long long)r->write_ms);
 }
 
+static const struct catalog_entry *
+choose_model(const struct segment *s, struct err *e)
+{
+	if (s->model == NULL && s->settings->n_models > 0)
+		return node_find_model(s->catalog, &s->settings->models[0], e);
+	return catalog_find(s->catalog, s->model != NULL ? s->model : "glioma-flair", e);
+}
+
 static int
 segment(struct segment *s, char *const *dirs, size_t n)
 {
@@ -232,8 +243,7 @@ segment(struct segment *s, char *const *dirs, size_t n)
 	struct err e;
 
 	if ((s->settings = command_settings(s->config, &e)) == NULL || (s->catalog = command_models(s->models_dir, &e)) == NULL ||
-	    (model = catalog_find(s->catalog, s->model != NULL ? s->model : s->settings->n_models > 0 ? s->settings->models[0].name : "glioma-flair", &e)) == NULL ||
-	    dicom_start(&e) != 0 || (s->rules = rules_compile(s->settings, &e)) == NULL)
+	    (model = choose_model(s, &e)) == NULL || dicom_start(&e) != 0 || (s->rules = rules_compile(s->settings, &e)) == NULL)
 		return command_config(&e);
 	s->manifest = &model->manifest;
 	if ((s->scan = scan_open(dirs, n, s->rules, &e)) == NULL || choose_study(s, &e) != 0 || run(s, &e) != 0) {

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +38,13 @@ struct options {
 	bool is_resumed;
 };
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted; /* the handler may run on a thread of the network */
 
 static void
 on_signal(int number)
 {
 	(void)number;
-	interrupted = 1;
+	atomic_store(&interrupted, true);
 }
 
 /* ---- words on the screen ---- */
@@ -113,7 +114,7 @@ show(void *arg, const struct trainer_progress *p)
 		print_line(s, p);
 		s->last_ms = now_ms;
 	}
-	return interrupted;
+	return atomic_load(&interrupted);
 }
 
 /* ---- the run ---- */

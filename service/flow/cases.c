@@ -211,7 +211,7 @@ say_missing(const struct study *s, const char *channel, char *text, size_t size)
 
 	text[0] = 0;
 	for (size_t i = 0; i < settings->n_models; i++) {
-		const struct catalog_entry *model = node_model(s->node, &settings->models[i], &e);
+		const struct catalog_entry *model = node_find_model(s->node->catalog, &settings->models[i], &e);
 		if (model == NULL || !model_takes(&model->manifest, channel))
 			continue;
 		is_taken = true;

@@ -305,7 +305,7 @@ follow(struct team *t, const struct study *s, bool found, struct job *j, struct 
 int
 study_follow(struct study *s, const struct model_setting *setting, struct err *e)
 {
-	const struct catalog_entry *entry = node_model(s->node, setting, e);
+	const struct catalog_entry *entry = node_find_model(s->node->catalog, setting, e);
 	struct team t;
 	struct job j = { 0 };
 	bool found;

@@ -117,19 +117,13 @@ open_catalog(const struct settings *s, struct err *e)
 	return catalog_open(roots, s->models_dir[0] != 0 ? 2 : 1, e);
 }
 
-static const struct catalog_entry *
-find_model(const struct catalog *c, const struct model_setting *m, struct err *e)
+const struct catalog_entry *
+node_find_model(const struct catalog *c, const struct model_setting *m, struct err *e)
 {
 	char name[2 * SETTINGS_NAME];
 
 	snprintf(name, sizeof name, "%s%s%s", m->name, m->version[0] != 0 ? "@" : "", m->version);
 	return catalog_find(c, name, e);
-}
-
-const struct catalog_entry *
-node_model(const struct node *n, const struct model_setting *m, struct err *e)
-{
-	return find_model(n->catalog, m, e);
 }
 
 int
@@ -141,7 +135,7 @@ node_check_models(const struct settings *s, struct err *e)
 	if (c == NULL)
 		return -1;
 	for (size_t i = 0; i < s->n_models && result == 0; i++) {
-		const struct catalog_entry *m = find_model(c, &s->models[i], e);
+		const struct catalog_entry *m = node_find_model(c, &s->models[i], e);
 		result = m != NULL ? catalog_check(&m->manifest, e) : -1;
 		if (result != 0) {
 			err_note(e, "%s: model \"%s\" of \"models\"", s->file[0] != 0 ? s->file : "the default settings", s->models[i].name);

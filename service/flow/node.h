@@ -26,8 +26,8 @@ struct node {
 
 int  node_open(struct node *n, const struct settings *s, struct err *e);  /* folders (data_dir 0700), database, catalog, recovery; borrows s */
 void node_close(struct node *n);
-/* The installed model that an entry of settings "models" means. NULL: ERR_NOT_FOUND. borrowed from the catalog. */
-const struct catalog_entry *node_model(const struct node *n, const struct model_setting *m, struct err *e);
+/* The installed model that an entry of settings "models" means, with its version where it names one. NULL: ERR_NOT_FOUND. borrowed from the catalog. */
+const struct catalog_entry *node_find_model(const struct catalog *c, const struct model_setting *m, struct err *e);
 /* Every model of the settings is installed and its weights are whole, without a node: for `segand --check` and the start. ERR_INPUT names file and model. */
 int  node_check_models(const struct settings *s, struct err *e);
 

@@ -62,13 +62,9 @@ cases_json(struct node *n, const struct study *s, struct err *e)
 	struct json *list = json_new_array();
 
 	for (size_t i = 0; i < n->settings->n_models; i++) {
-		const struct model_setting *wanted = &n->settings->models[i];
-		char name[sizeof wanted->name + sizeof wanted->version];
-		const struct catalog_entry *entry;
-		struct json *o;
 		struct err ignored;                                     /* a model that is not installed is told at start and by /api/v1/models */
-		snprintf(name, sizeof name, "%s%s%s", wanted->name, wanted->version[0] ? "@" : "", wanted->version);
-		entry = catalog_find(n->catalog, name, &ignored);
+		const struct catalog_entry *entry = node_find_model(n->catalog, &n->settings->models[i], &ignored);
+		struct json *o;
 		if (!entry)
 			continue;
 		o = case_json(n, s, &entry->manifest, e);

@@ -98,7 +98,7 @@ models_are_checked_by_name(void **state)
 	if (node_check_models(s, &e) != 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(node_open(&node, s, &e), 0);
-	assert_string_equal(node_model(&node, &s->models[0], &e)->manifest.name, "glioma-flair");
+	assert_string_equal(node_find_model(node.catalog, &s->models[0], &e)->manifest.name, "glioma-flair");
 	node_close(&node);
 	settings_free(s);
 	s = make_settings("\"models\": [{\"name\": \"glioma-flair@9.9.9\"}],");

@@ -133,7 +133,7 @@ static const char full[] =
 	"\"series_complete_trigger\": 1, \"series_interrupted_trigger\": 2, \"study_forcecomplete_trigger\": 3,\n"
 	"\"rules\": [{\"name\": \"r\", \"channel\": \"flair\", \"where\": {\"Modality\": \"MR\", \"EchoTime\": [80, null], \"NumberOfSlices\": [null, 99.5], \"0018,0080\": 5},\n"
 	"  \"not\": {\"ImageType\": \"<loc&>\\\\\\\\\"}, \"fallback\": true}],\n"
-	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"]}, {\"name\": \"a\"}],\n"
+	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"]}, {\"name\": \"b\"}],\n"
 	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9},\n"
 	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\"}, \"back\": {\"type\": \"sender\"}},\n"
 	"\"archives\": {\"w\": {\"type\": \"dicomweb\", \"url\": \"http://h/w\"}, \"d\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1}, \"f\": {\"type\": \"folder\", \"path\": \"/p\"}},\n"
@@ -272,6 +272,7 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ "{\"models\": [{\"name\": \"x@\"}]}", "models[0]: the name ''" },
 		{ "{\"models\": [{\"name\": \"x@1@2\"}]}", "models[0]: the name '1@2'" },
 		{ "{\"models\": [{\"name\": \"x\"},\n{\"name\": \"x\"}]}", "line 2: models[1]: the model 'x' is there twice" },
+		{ "{\"models\": [{\"name\": \"x@1\"},\n{\"name\": \"x@2\"}]}", "line 2: models[1]: the model 'x' is there twice: one version of a model runs" },
 		{ "{\"models\": [{\"name\": \"x\", \"destinations\": \"d\"}]}", "models[0].destinations must be an array" },
 		{ "{\"models\": [{\"name\": \"x\"}, {\"name\": \"y\", \"destinations\": [\n\"d\"]}]}", "line 2: models[1].destinations: there is no destination 'd'" },
 		{ "{\"destinations\": {\"d\": {\"type\": \"sender\"}}, \"models\": [{\"name\": \"x\", \"destinations\": [\"d\",\n\"d\"]}]}", "line 2: models[0].destinations names 'd' twice" },
