@@ -36,7 +36,7 @@ incoming::open(const char *dir, struct err *e)
 	fd = mkostemp(name, O_CLOEXEC);
 	if (fd < 0) {
 		name[0] = '\0';
-		return err_errno(e, "a file for the instance");
+		return err_errno(e, "making a file in %s for the instance", dir);
 	}
 	return 0;
 }

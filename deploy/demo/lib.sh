@@ -58,17 +58,17 @@ start_node() {
 	"$B/segand" --config "$1" >> "$node_log" 2>&1 &
 	node_pid=$!
 	started+=("$node_pid")
-	line=$(timeout 30 tail -n "+$((skip + 1))" -F --pid="$node_pid" "$node_log" 2>/dev/null | grep -m 1 '^ready ') || true # tail is cut off by grep's end
+	line=$(timeout 120 tail -n "+$((skip + 1))" -F --pid="$node_pid" "$node_log" 2>/dev/null | grep -m 1 '^ready ') || true # tail is cut off by grep's end
 	[ -n "$line" ] || { echo "segand did not become ready:" >&2; tail -n 20 "$node_log" >&2; return 1; }
 	http=${line#*http=}; http=${http%% *}
 	dicom_port=${line##*dicom=}; dicom_port=${dicom_port%% *}
 }
 
-stop_node() { # in good order; fails when it takes over 5 s or its status is not 0
+stop_node() { # in good order; fails when it takes over 5 s (STOP_SECONDS) or its status is not 0
 	local status=0 began=$SECONDS
 	kill -TERM "$node_pid"
 	wait "$node_pid" || status=$?
-	[ "$status" = 0 ] && [ $((SECONDS - began)) -le 5 ] || { echo "segand stopped with status $status after $((SECONDS - began)) s" >&2; return 1; }
+	[ "$status" = 0 ] && [ $((SECONDS - began)) -le "${STOP_SECONDS:-5}" ] || { echo "segand stopped with status $status after $((SECONDS - began)) s" >&2; return 1; }
 }
 
 # stow_body OUT FILE...: a multipart/related body with boundary "segan-demo".

@@ -65,7 +65,7 @@ metrics_answer(struct request *q, struct reply *r)
 	out = open_memstream(&text, &n);
 	if (out)
 		print(out, q, &f);
-	if (!out || ferror(out) || fclose(out) != 0) {
+	if (!out || fclose(out) != 0) { /* tells of every failure before it, too */
 		err_errno(&e, "metrics");
 		free(text);
 		problem_error(r, &e);

@@ -16,7 +16,7 @@ while read -r kind words; do
 	n=$((n + 1))
 	make_series "$kind" "$kind" "7$n"
 	sent "$kind"
-	line=$(wait_line "$node_log" "job_(done|rejected|failed) job=$n " 30 "$node_pid")
+	line=$(wait_line "$node_log" "job_(done|rejected|failed) job=$n " 120 "$node_pid")
 	job $n > "$work/job"
 	same "state of $kind" "$(jq -r .state "$work/job")" rejected
 	holds "reason of $kind" "$(jq -r .reason "$work/job")" "$words"
@@ -32,7 +32,7 @@ T
 # ---- CT where the rule says MR: acknowledged, no job, the decision says which rule and value
 make_series ct ct 79
 sent ct
-wait_line "$node_log" "series_.*series=$(uid_of ct SeriesInstanceUID)( |$)" 30 "$node_pid" > /dev/null
+wait_line "$node_log" "series_.*series=$(uid_of ct SeriesInstanceUID)( |$)" 120 "$node_pid" > /dev/null
 decision ct > "$work/decision"
 same "channel of the CT" "$(jq -r .channel "$work/decision")" null
 holds "decision of the CT" "$(jq -r .reason "$work/decision")" 'Modality.*CT'

@@ -8,7 +8,7 @@ echo "seed $seed"
 
 demo_study "$work/study"
 start_archive archive
-write_config "$work/segand.json" '.series_complete_trigger = 1 | .series_interrupted_trigger = 3 | .retry_delay = 1 | .retry_max = 2 | .max_attempts = 10 | .log_level = "debug"
+write_config "$work/segand.json" '.series_complete_trigger = 1 | .series_interrupted_trigger = 30 | .retry_delay = 1 | .retry_max = 2 | .max_attempts = 10 | .log_level = "debug"
 	| .models = [{"name": "glioma-flair", "destinations": ["archive"]}]
 	| .destinations = {"archive": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port, "timeout": 10}} '"$(limits)" --argjson port "$archive_port"
 : > "$work/acknowledged"
@@ -40,7 +40,7 @@ for i in $(seq "$points"); do
 	wait "$striker"
 	if [ $who = daemon ]; then wait "$node_pid" 2>/dev/null || true; start_node "$work/segand.json"; fi
 	if [ "$sent" != 0 ] || [ "$(grep -c 0x0000 "$work/report" 2>/dev/null || echo 0)" != 26 ]; then send "$work/s$i" || fail "point $i: sending again"; fi
-	wait_line "$node_log" "job_(done|failed|rejected) job=[0-9]+ study=$uid" 60 "$node_pid" > "$work/line" || { echo "point $i: $who after $ms ms"; fail "no end of study $i"; }
+	wait_line "$node_log" "job_(done|failed|rejected) job=[0-9]+ study=$uid" 180 "$node_pid" > "$work/line" || { echo "point $i: $who after $ms ms"; fail "no end of study $i"; }
 	grep -q job_done "$work/line" || fail "point $i ($who after $ms ms): $(cat "$work/line")"
 	stop_node
 	rm -rf "$work/s$i"

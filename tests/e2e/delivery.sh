@@ -8,7 +8,7 @@ away_port=$(free_port)
 mkdir "$work/web" "$work/no"
 /usr/bin/python3 tests/tools/stow_receiver.py "$work/web" --status 503,0,200 > "$work/web.log" 2>&1 & started+=($!)
 /usr/bin/python3 tests/tools/stow_receiver.py "$work/no" --status 409,200 > "$work/no.log" 2>&1 & started+=($!)
-web=$(wait_line "$work/web.log" '^port ' 20); no=$(wait_line "$work/no.log" '^port ' 20)
+web=$(wait_line "$work/web.log" '^port ' 60); no=$(wait_line "$work/no.log" '^port ' 60)
 start_archive scanner
 write_config "$work/segand.json" '.series_complete_trigger = 1 | .retry_delay = 1 | .retry_max = 2 | .models = [{"name": "glioma-flair", "destinations": ["away", "web", "no", "back"]}]
 	| .dicom.peers = {"scanner": {"aet": "SCANNER", "host": "127.0.0.1", "port": $scanner}}

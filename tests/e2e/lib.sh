@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 B=${B:-build}
+case $B in *tsan*|*asan*) STOP_SECONDS=10 ;; esac # a sanitizer's own end of the process takes a second or more of the 5
 unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that called us
 [ -d "$B/../model/shipped" ] || export SEGAN_MODELS=$PWD/model/shipped # build/asan, build/tsan
 work=$(mktemp -d)

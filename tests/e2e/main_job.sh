@@ -9,7 +9,7 @@ start_archive archive
 mkdir "$work/stow"
 /usr/bin/python3 tests/tools/stow_receiver.py "$work/stow" > "$work/receiver.log" 2>&1 &
 receiver=$!; started+=("$receiver")
-stow_port=$(wait_line "$work/receiver.log" '^port ' 20 "$receiver"); stow_port=${stow_port#port }
+stow_port=$(wait_line "$work/receiver.log" '^port ' 60 "$receiver"); stow_port=${stow_port#port }
 write_config "$work/segand.json" '.series_complete_trigger = 1 | .models = [{"name": "glioma-flair", "destinations": ["archive", "web"]}]
 	| .destinations = {"archive": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port},
 		"web": {"type": "stow", "url": "http://127.0.0.1:\($stow)/dicom-web"}} '"$(limits)" --argjson port "$archive_port" --argjson stow "$stow_port"

@@ -11,10 +11,10 @@ send() { dcmsend -v -aet "$1" -aec SEGAN 127.0.0.1 "$dicom_port" +sd "$work/stud
 send STRANGER && fail "an unknown AE title may send"
 echoscu -v -aet STRANGER -aec SEGAN 127.0.0.1 "$dicom_port" > "$work/dcmsend.log" 2>&1 && fail "C-ECHO of a stranger"
 holds "what the stranger is told" "$(cat "$work/dcmsend.log")" 'Calling AE Title Not Recognized'
-line=$(wait_line "$node_log" 'STRANGER' 20 "$node_pid")
+line=$(wait_line "$node_log" 'STRANGER' 60 "$node_pid")
 holds "the line for a stranger" "$line" ' warn .*STRANGER.*dicom\.peers'
 send MR2 && fail "a known AE title from another address may send"
-line=$(wait_line "$node_log" 'MR2' 20 "$node_pid")
+line=$(wait_line "$node_log" 'MR2' 60 "$node_pid")
 holds "the line for the wrong address" "$line" ' warn .*MR2.*(127\.0\.0\.1|address|host)'
 same "instances of strangers" "$(sqlite3 -readonly "$work/data/segand.db" 'select count(*) from instances')" 0
 send MR1 || { cat "$work/dcmsend.log"; fail "a configured AE title may not send"; }

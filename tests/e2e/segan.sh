@@ -42,6 +42,14 @@ for file in "$work"/models/glioma-flair/*/model.json; do jq '.segments[0].thresh
 same "finding" "$(jq -r .finding "$work/none.json")" none
 same "output" "$(jq -r .output "$work/none.json")" null
 [ ! -e "$work/none.dcm" ] || fail "a SEG with nothing in it was written"
+# the version that the configuration names is taken, not the highest
+shipped=$("$B/segan" model show glioma-flair --json | jq -r .version)
+cp -r "model/shipped/glioma-flair/$shipped" "$work/models/glioma-flair/99.0.0"
+jq '.version = "99.0.0"' "model/shipped/glioma-flair/$shipped/model.json" > "$work/models/glioma-flair/99.0.0/model.json"
+echo "{\"models\": [{\"name\": \"glioma-flair@$shipped\"}]}" > "$work/pinned.json"
+same "model that the configuration names" "$("$B/segan" inspect "$work/$case" --config "$work/pinned.json" --models "$work/models" --json | jq -r '.cases[0].model')" "glioma-flair@$shipped"
+"$B/segan" segment "$work/$case" -o "$work/pinned.dcm" --config "$work/pinned.json" --models "$work/models" --json > "$work/pinned" 2> /dev/null
+same "model that segments" "$(jq -r .model "$work/pinned")" "glioma-flair@$shipped"
 
 # inspect
 "$B/segan" inspect "$work/$case" --json > "$work/inspect.json"

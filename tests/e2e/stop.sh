@@ -14,7 +14,7 @@ while True:
     print('came', len(kept), flush=True)
 P
 for name in dimse web; do /usr/bin/python3 "$work/silent.py" > "$work/$name.log" 2>&1 & started+=($!); done
-dimse=$(wait_line "$work/dimse.log" '^port ' 20); web=$(wait_line "$work/web.log" '^port ' 20)
+dimse=$(wait_line "$work/dimse.log" '^port ' 60); web=$(wait_line "$work/web.log" '^port ' 60)
 start_archive archive
 write_config "$work/segand.json" '.series_complete_trigger = 1 | .models = [{"name": "glioma-flair", "destinations": ["archive", "dimse", "web"]}] | .log_level = "debug"
 	| .destinations = {"dimse": {"type": "dimse", "aet": "SILENT", "host": "127.0.0.1", "port": $dimse}, "web": {"type": "stow", "url": "http://127.0.0.1:\($web)/web"},

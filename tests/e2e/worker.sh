@@ -16,7 +16,8 @@ started_worker() {
 ended() { wait_line "$node_log" "job_$1 job=$n " 60 "$node_pid" > /dev/null; job $n > "$work/job"; }
 works() { next_study; send; wait_line "$node_log" "job_(done|failed|rejected) job=$n " 120 "$node_pid" > "$work/line"; grep -q job_done "$work/line" || fail "the next study: $(cat "$work/line")"; }
 
-write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 20 '"$(limits)"
+slow='.threads = 1 | .core_type = "Prescott"' # a job lasts longer than the shell needs to strike in the middle of it, on a busy machine too
+write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 120 | '"$slow $(limits)"
 start_node "$work/segand.json"
 
 # ---- what a worker is: a process with no way out
@@ -48,7 +49,7 @@ n=$((n + 1))
 stop_node
 
 # ---- stopped: the time of the job is over, at every attempt
-write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 3 '"$(limits)"
+write_config "$work/segand.json" '.series_complete_trigger = 1 | .max_attempts = 2 | .job_timeout = 3 | '"$slow $(limits)"
 start_node "$work/segand.json"
 next_study; send
 for attempt in 1 2; do started_worker $attempt; kill -STOP "$worker"; done
