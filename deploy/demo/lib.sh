@@ -19,10 +19,10 @@ wait_line() {
 	echo "$found"
 }
 
-free_port() { # a port that nothing listens on now
+free_port() { # a port that nothing listens on now, below those that the kernel gives to connections of its own choice
 	local port
 	while :; do
-		port=$((20000 + RANDOM % 40000))
+		port=$((20000 + RANDOM % 12768))
 		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
 	done
 }

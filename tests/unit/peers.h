@@ -238,11 +238,11 @@ free_port(void)
 	return ntohs(a.sin_port);
 }
 
-/* Until a process that was just started listens: tries again every 10 ms, 20 s at most. */
+/* Until a process that was just started listens: tries again every 10 ms, 60 s at most. */
 UNUSED_IS_FINE void
 wait_for_port(unsigned port)
 {
-	int64_t until = clock_monotonic_ms() + 20000;
+	int64_t until = clock_monotonic_ms() + 60000;
 	int fd = -1;
 
 	while (fd < 0 && clock_monotonic_ms() < until) {
@@ -267,7 +267,7 @@ is_closed_by_peer(int fd)
 	char byte[512];
 	struct pollfd p = { fd, POLLIN, 0 };
 
-	while (poll(&p, 1, 10000) == 1)
+	while (poll(&p, 1, 30000) == 1)
 		if (recv(fd, byte, sizeof byte, 0) <= 0)
 			return true;
 	return false;

@@ -304,7 +304,7 @@ a_study_is_not_waited_for_longer_than_said(void **state)
 	look(0);
 	look(FORCE - 100);
 	expect_job("2.25.1", "receiving v1");
-	assert_in_range(look(100), FORCE - 3, FORCE);
+	assert_in_range(look(100), FORCE - 15, FORCE);
 	{
 		int64_t seen = 1, next_ms = INT64_MAX;
 		struct err e = { 0 };

@@ -112,11 +112,11 @@ the_received_file_is_dicom_to_others(void **state)
 	assert_int_equal(end_of(start_peer(argv, t->out)), 0);
 }
 
-/* Nagle at our end or a late acknowledgement costs a sender 40 ms an instance (PERFORMANCE.md 3): the sum would be 2.4 s. */
+/* Nagle at our end or a late acknowledgement costs a sender 40 ms an instance (PERFORMANCE.md 3): the sum would be 8 s. */
 static void
 no_sender_is_stalled(void **state)
 {
-	enum { N = 60 };
+	enum { N = 200 };
 	struct stage *t = *state;
 	char path[512];
 
@@ -133,7 +133,7 @@ no_sender_is_stalled(void **state)
 	snprintf(path, sizeof path, "%s/in", t->dir);
 	int64_t begin = clock_monotonic_ms();
 	assert_int_equal(run(t, "dcmsend", "--scan-directories", NULL, path), 0);
-	assert_true(clock_monotonic_ms() - begin < 1500);
+	assert_true(clock_monotonic_ms() - begin < 7000);
 	wait_closed(t, 1);
 	assert_int_equal(t->seen.n_received, N);
 }

@@ -37,7 +37,7 @@ silence_holds_up_nobody_and_ends(void **state)
 	struct stage *t = *state;
 	int fd[3];
 
-	t->config.idle_timeout_s = 2;
+	t->config.idle_timeout_s = 5;
 	start(t);
 	for (size_t i = 0; i < 3; i++) {
 		fd[i] = try_connect("127.0.0.1", scp_port(t->scp));
@@ -46,12 +46,12 @@ silence_holds_up_nobody_and_ends(void **state)
 	send_all(fd[1], "\1\0\0\0", 4);              /* and half a request */
 	int64_t begin = clock_monotonic_ms();
 	still_serves(t);
-	assert_true(clock_monotonic_ms() - begin < 1000);
+	assert_true(clock_monotonic_ms() - begin < 4000); /* before the first of them is cut */
 	for (size_t i = 0; i < 3; i++) {
 		assert_true(is_closed_by_peer(fd[i]));
 		close(fd[i]);
 	}
-	assert_true(clock_monotonic_ms() - begin < 8000);
+	assert_true(clock_monotonic_ms() - begin < 30000);
 	still_serves(t);
 }
 
@@ -89,7 +89,7 @@ a_trickle_is_cut(void **state)
 	send_all(p.fd, "\4\0\0\1\0\0", 6);           /* P-DATA of 65536 bytes */
 	int64_t begin = clock_monotonic_ms();
 	while (poll(&p, 1, 100) == 0) {
-		assert_true(clock_monotonic_ms() - begin < 10000);
+		assert_true(clock_monotonic_ms() - begin < 30000);
 		send(p.fd, "x", 1, MSG_NOSIGNAL);
 	}
 	close(p.fd);
@@ -240,7 +240,7 @@ stop_is_quick_whatever_is_open(void **state)
 	send_all(fd[3], "\4\0\0\1", 4);
 	int64_t begin = clock_monotonic_ms();
 	scp_stop(t->scp);
-	assert_true(clock_monotonic_ms() - begin < 2000);
+	assert_true(clock_monotonic_ms() - begin < 10000); /* 2 s where nothing else runs */
 	t->scp = NULL;
 	assert_int_equal(t->seen.n_closed, 3);
 	assert_int_equal(t->seen.n_released, 0);

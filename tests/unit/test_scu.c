@@ -125,7 +125,7 @@ a_mute_peer_is_left_in_time(void **state)
 	write_dicom(t->file, SEG, "1.2.3", false, 100);
 	int64_t begin = clock_monotonic_ms();
 	expect_failure(&p, t->file, ERR_PEER, SCU_NOT_SENT, "did not answer in time");
-	assert_in_range(clock_monotonic_ms() - begin, 1900, 6000);
+	assert_in_range(clock_monotonic_ms() - begin, 1900, 30000);
 	close(fd);
 }
 
@@ -233,7 +233,7 @@ a_slow_response_leaves_doubt_in_time(void **state)
 	const char *paths[] = { t->file, t->file };
 	int64_t begin = clock_monotonic_ms();
 	assert_int_equal(scu_store(&p, paths, 2, r, &e), 0);
-	assert_in_range(clock_monotonic_ms() - begin, 900, 8000);
+	assert_in_range(clock_monotonic_ms() - begin, 900, 15000);
 	assert_int_equal(r[0].outcome, SCU_IN_DOUBT);
 	assert_non_null(strstr(r[0].text, "in time"));
 	assert_int_equal(r[1].outcome, SCU_NOT_SENT);
