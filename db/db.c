@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define WHAT_HELPS \
-	"put a backup back with `segan restore DIR`, or move the file away and rebuild it from the spool with `segan spool reindex`; nothing was changed"
+	"put a backup back with `segan restore DIR`, or move the file away and rebuild it from the spool with `segan spool reindex`; nothing was changed. " \
+	"(This version has neither command yet: put your own copy of the file back.)"
 
 /* ---- a new file ---- */
 

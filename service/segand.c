@@ -166,12 +166,14 @@ stop(struct daemon *d, int status)
 static sem_t end_asked;
 static atomic_int end_signal; /* two signals may come on two threads at once */
 
+/* The time that stopping may take runs from here: a signal during a long start counts too. */
 static void
 ask_end(int signal_number)
 {
 	int kept = errno;
 
-	atomic_store(&end_signal, signal_number);
+	if (atomic_exchange(&end_signal, signal_number) == 0)
+		alarm(STOP_S);
 	sem_post(&end_asked);
 	errno = kept;
 }
@@ -244,7 +246,6 @@ run(struct daemon *d, const sigset_t *ends)
 	}
 	wait_for_end(ends);
 	log_event(LOG_INFO, "stopping", "signal=%d", atomic_load(&end_signal));
-	alarm(STOP_S);
 	return GOOD;
 }
 

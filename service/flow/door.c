@@ -134,7 +134,7 @@ door_start(struct node *n, struct err *e)
 	c.tmp_dir = d->tmp_dir;
 	d->scp = scp_start(&c, &d->handler, e);
 	if (d->scp == NULL) {
-		err_note(e, "listening for DICOM on %s port %u", c.bind, c.port);
+		err_note(e, "dicom.bind, dicom.port");
 		free(d);
 		return NULL;
 	}

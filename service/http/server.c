@@ -400,7 +400,7 @@ bind_and_start(struct server *s, struct err *e)
 		return err_set(e, ERR_INPUT, "http.bind \"%s\": %s", set->http.bind, gai_strerror(rc));
 	s->on_loopback = is_loopback(found->ai_addr);
 	s->daemon = start_daemon(s, found->ai_addr);
-	rc = s->daemon ? 0 : err_errno(e, "http: listening on %s port %s", set->http.bind, port);
+	rc = s->daemon ? 0 : err_errno(e, "http.bind, http.port: listening on %s port %s", set->http.bind, port);
 	freeaddrinfo(found);
 	if (rc == 0) {
 		s->port = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
