@@ -1,10 +1,11 @@
-/* The three forms of the kernel: AVX-512 (up to 12 rows x 32 columns in registers), AVX2 with FMA (6 x 16), any other CPU. Which one runs is asked of the CPU. */
+/* The forms of the kernel: AVX-512 (up to 12 rows x 32 columns in registers), AVX2 with FMA (6 x 16), both for 8 columns (12 x 8), and for any other CPU. Which one
+ * runs is asked of the CPU. */
 #include "model/nn/kernel.h"
 #include "model/nn/wide.h"
 
 #include <immintrin.h>
 
-enum { WIDE_ROWS = 12, NARROW_ROWS = 6, PLAIN_ROWS = 2 };
+enum { WIDE_ROWS = 12, NARROW_ROWS = 6, EIGHT_ROWS = 12, PLAIN_COLS = 8 };
 
 size_t
 kernel_place(size_t k, size_t n, size_t row, size_t col)
@@ -37,8 +38,8 @@ block_wide(const struct kernel *k, const float *b, size_t row, size_t col, const
 	for (size_t part = 0; part < k->n_parts; part++) {
 		const size_t lda = k->parts[part].lda, n = k->parts[part].k;
 		const float *a0 = k->parts[part].a + row * lda, *a3 = a0 + 3 * lda, *a6 = a3 + 3 * lda, *a9 = a6 + 3 * lda;
-		for (size_t i = 0; i < n; i++, b += KERNEL_COLS * vectors) {
-			const __m512 left = _mm512_loadu_ps(b), right = vectors == 2 ? _mm512_loadu_ps(b + KERNEL_COLS) : left;
+		for (size_t i = 0; i < n; i++, b += 16 * vectors) {
+			const __m512 left = _mm512_loadu_ps(b), right = vectors == 2 ? _mm512_loadu_ps(b + 16) : left;
 			for (size_t r = 0; r < rows; r++) {
 				const float *a = r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : a9;
 				const __m512 value = _mm512_set1_ps(a[r % 3 * lda + i]);
@@ -50,7 +51,7 @@ block_wide(const struct kernel *k, const float *b, size_t row, size_t col, const
 	}
 	if (k->bias)
 		for (size_t v = 0; v < vectors; v++) {
-			const __m512 bias = _mm512_loadu_ps(k->bias + col + v * KERNEL_COLS), slope = _mm512_set1_ps(k->slope), zero = _mm512_setzero_ps();
+			const __m512 bias = _mm512_loadu_ps(k->bias + col + v * 16), slope = _mm512_set1_ps(k->slope), zero = _mm512_setzero_ps();
 			for (size_t r = 0; r < rows; r++) {
 				const __m512 y = _mm512_add_ps(sum[r][v], bias);
 				sum[r][v] = _mm512_mask_mul_ps(y, _mm512_cmp_ps_mask(y, zero, _CMP_NGT_US), y, slope);
@@ -59,7 +60,7 @@ block_wide(const struct kernel *k, const float *b, size_t row, size_t col, const
 	for (size_t r = 0; r < rows; r++, c += k->ldc) {
 		_mm512_storeu_ps(c, sum[r][0]);
 		if (vectors == 2)
-			_mm512_storeu_ps(c + KERNEL_COLS, sum[r][1]);
+			_mm512_storeu_ps(c + 16, sum[r][1]);
 	}
 }
 
@@ -95,21 +96,51 @@ block_narrow(const struct kernel *k, const float *b, size_t step, size_t row, si
 		}
 }
 
-static inline void
-block_plain(const struct kernel *k, const float *b, size_t step, size_t row, size_t col, const size_t rows)
+/* 8 columns, all that there are. */
+NARROW_INLINE void
+block_eight(const struct kernel *k, size_t row, const size_t rows)
 {
-	float sum[PLAIN_ROWS][KERNEL_COLS] = { { 0 } };
+	const float *b = k->b;
+	float *c = k->c + row * k->ldc;
+	__m256 sum[EIGHT_ROWS];
+
+	for (size_t r = 0; r < rows; r++)
+		sum[r] = _mm256_setzero_ps();
+	for (size_t part = 0; part < k->n_parts; part++) {
+		const size_t lda = k->parts[part].lda, n = k->parts[part].k;
+		const float *a0 = k->parts[part].a + row * lda, *a3 = a0 + 3 * lda, *a6 = a3 + 3 * lda, *a9 = a6 + 3 * lda;
+		for (size_t i = 0; i < n; i++, b += 8) {
+			const __m256 right = _mm256_loadu_ps(b);
+			for (size_t r = 0; r < rows; r++) {
+				const float *a = r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : a9;
+				sum[r] = _mm256_fmadd_ps(_mm256_set1_ps(a[r % 3 * lda + i]), right, sum[r]);
+			}
+		}
+	}
+	for (size_t r = 0; r < rows; r++, c += k->ldc) {
+		__m256 y = sum[r];
+		if (k->bias) {
+			y = _mm256_add_ps(y, _mm256_loadu_ps(k->bias));
+			y = _mm256_blendv_ps(y, _mm256_mul_ps(y, _mm256_set1_ps(k->slope)), _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_NGT_US));
+		}
+		_mm256_storeu_ps(c, y);
+	}
+}
+
+/* One row x 8 columns. */
+static inline void
+block_plain(const struct kernel *k, const float *b, size_t step, size_t row, size_t col)
+{
+	float sum[PLAIN_COLS] = { 0 };
 
 	for (size_t part = 0; part < k->n_parts; part++)
 		for (size_t i = 0; i < k->parts[part].k; i++, b += step)
-			for (size_t r = 0; r < rows; r++)
-				for (size_t j = 0; j < KERNEL_COLS; j++)
-					sum[r][j] += k->parts[part].a[(row + r) * k->parts[part].lda + i] * b[j];
-	for (size_t r = 0; r < rows; r++)
-		for (size_t j = 0; j < KERNEL_COLS; j++) {
-			float y = k->bias ? sum[r][j] + k->bias[col + j] : sum[r][j];
-			k->c[(row + r) * k->ldc + col + j] = !k->bias || y > 0 ? y : k->slope * y;
-		}
+			for (size_t j = 0; j < PLAIN_COLS; j++)
+				sum[j] += k->parts[part].a[row * k->parts[part].lda + i] * b[j];
+	for (size_t j = 0; j < PLAIN_COLS; j++) {
+		float y = k->bias ? sum[j] + k->bias[col + j] : sum[j];
+		k->c[row * k->ldc + col + j] = !k->bias || y > 0 ? y : k->slope * y;
+	}
 }
 
 /* rows is 1 to 12; each case is compiled for its number, so that the sums stay in registers. */
@@ -131,6 +162,18 @@ rows_narrow(const struct kernel *k, const float *b, size_t step, size_t row, siz
 {
 	switch (rows) {
 	NARROW_CASE(1) NARROW_CASE(2) NARROW_CASE(3) NARROW_CASE(4) NARROW_CASE(5) NARROW_CASE(6)
+	default: break;
+	}
+}
+
+#define EIGHT_CASE(n) case n: block_eight(k, row, n); break;
+
+NARROW_INLINE void
+rows_eight(const struct kernel *k, size_t row, size_t rows)
+{
+	switch (rows) {
+	EIGHT_CASE(1) EIGHT_CASE(2) EIGHT_CASE(3) EIGHT_CASE(4) EIGHT_CASE(5) EIGHT_CASE(6) EIGHT_CASE(7) EIGHT_CASE(8) EIGHT_CASE(9) EIGHT_CASE(10) EIGHT_CASE(11)
+	EIGHT_CASE(12)
 	default: break;
 	}
 }
@@ -157,17 +200,35 @@ run_wide(const struct kernel *k)
 		}
 }
 
+/* Floats from one row of the panel that holds column col to the next. */
+static inline size_t
+panel_step(const struct kernel *k, size_t col)
+{
+	const size_t behind = k->n - col / KERNEL_PANEL * KERNEL_PANEL;
+
+	return behind < KERNEL_PANEL ? behind : KERNEL_PANEL;
+}
+
 NARROW static void
 run_narrow(const struct kernel *k)
 {
 	const size_t sum = total_k(k), blocks = (k->m + NARROW_ROWS - 1) / NARROW_ROWS;
 
-	for (size_t col = 0; col < k->n; col += KERNEL_COLS) {
-		const size_t step = k->n - col / KERNEL_PANEL * KERNEL_PANEL < KERNEL_PANEL ? KERNEL_COLS : KERNEL_PANEL;
+	for (size_t col = 0; col < k->n; col += 16)
 		for (size_t i = 0; i < blocks; i++) {
 			const size_t row = cut(k->m, blocks, i);
-			rows_narrow(k, k->b + kernel_place(sum, k->n, 0, col), step, row, col, cut(k->m, blocks, i + 1) - row);
+			rows_narrow(k, k->b + kernel_place(sum, k->n, 0, col), panel_step(k, col), row, col, cut(k->m, blocks, i + 1) - row);
 		}
+}
+
+NARROW static void
+run_eight(const struct kernel *k)
+{
+	const size_t blocks = (k->m + EIGHT_ROWS - 1) / EIGHT_ROWS;
+
+	for (size_t i = 0; i < blocks; i++) {
+		const size_t row = cut(k->m, blocks, i);
+		rows_eight(k, row, cut(k->m, blocks, i + 1) - row);
 	}
 }
 
@@ -176,17 +237,17 @@ run_plain(const struct kernel *k)
 {
 	const size_t sum = total_k(k);
 
-	for (size_t col = 0; col < k->n; col += KERNEL_COLS) {
-		const size_t step = k->n - col / KERNEL_PANEL * KERNEL_PANEL < KERNEL_PANEL ? KERNEL_COLS : KERNEL_PANEL;
-		for (size_t row = 0; row < k->m; row += PLAIN_ROWS)
-			block_plain(k, k->b + kernel_place(sum, k->n, 0, col), step, row, col, k->m - row < PLAIN_ROWS ? 1 : PLAIN_ROWS);
-	}
+	for (size_t col = 0; col < k->n; col += PLAIN_COLS)
+		for (size_t row = 0; row < k->m; row++)
+			block_plain(k, k->b + kernel_place(sum, k->n, 0, col), panel_step(k, col), row, col);
 }
 
 void
 kernel_run(const struct kernel *k)
 {
-	if (cpu_is_wide())
+	if (cpu_is_narrow() && k->n == 8)
+		run_eight(k);
+	else if (cpu_is_wide())
 		run_wide(k);
 	else if (cpu_is_narrow())
 		run_narrow(k);

@@ -4,14 +4,14 @@
 #pragma once
 #include <stddef.h>
 
-enum { KERNEL_COLS = 16, KERNEL_PANEL = 2 * KERNEL_COLS, KERNEL_MAX_PARTS = 8 };
+enum { KERNEL_PANEL = 32, KERNEL_MAX_PARTS = 8 };
 
 /* Rows of a: row r begins at a + r * lda and has k values. */
 struct kernel_part { const float *a; size_t lda, k; };
 
 struct kernel {
 	const struct kernel_part *parts;       /* side by side they are the m rows of the left matrix */
-	size_t n_parts, m, n;                  /* n: columns, a multiple of KERNEL_COLS */
+	size_t n_parts, m, n;                  /* n: columns, 8 or a multiple of 16 */
 	const float *b;                        /* (sum of k, n), placed by kernel_place */
 	const float *bias;                     /* (n), and then LeakyReLU with slope; NULL: the sums alone */
 	float slope, *c;                       /* c (m, n), rows ldc apart */
@@ -20,5 +20,5 @@ struct kernel {
 
 /* c = [parts] * b, or LeakyReLU([parts] * b + bias). */
 void kernel_run(const struct kernel *k);
-/* Where value (row, col) of b (k, n) is: panels of KERNEL_PANEL columns (the last may have KERNEL_COLS), each row by row. */
+/* Where value (row, col) of b (k, n) is: panels of KERNEL_PANEL columns (the last may have 16 or 8), each row by row. */
 size_t kernel_place(size_t k, size_t n, size_t row, size_t col);

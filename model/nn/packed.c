@@ -13,9 +13,9 @@ packed_of(const struct node *x)
 }
 
 size_t
-packed_round(size_t n, size_t multiple)
+packed_stored(size_t maps)
 {
-	return (n + multiple - 1) / multiple * multiple;
+	return maps <= 8 ? 8 : (maps + 15) / 16 * 16;
 }
 
 void

@@ -8,7 +8,7 @@
 /* The settings of every node of this family begin with it. value: (n, h + 2, row): border, pixels of `stored` values, border. */
 struct packed {
 	size_t h, w, c;                /* what is meant: (c, h, w) */
-	size_t stored;                 /* values a pixel: c, or up to a multiple of 8 or 16 with zeros behind */
+	size_t stored;                 /* values a pixel: c, or packed_stored(c) with zeros behind */
 	size_t row;                    /* values from one row to the next */
 	void (*prepare)(const struct node *self);  /* weight, bias -> packed; NULL: it has no weights */
 };
@@ -38,4 +38,4 @@ const struct packed *packed_of(const struct node *x);
 void packed_layout(struct node *self, size_t n, size_t h, size_t w, size_t maps, size_t stored);
 size_t packed_slice(const struct packed *p);                                 /* floats of a slice */
 void packed_border(const struct packed *p, float *slice);                    /* makes the border zero */
-size_t packed_round(size_t n, size_t multiple);
+size_t packed_stored(size_t maps);                                           /* 8, or the next multiple of 16 */

@@ -1,6 +1,6 @@
-/* The convolutions over packed maps: by Winograd's way where there are maps enough, else straight: row by row of the output, one product of the maps with
- * the weights, the rows of the left matrix being the patches where they lie. At most 8 maps: two pixels at a time, as one of 16 whose kernel is one
- * pixel wider. */
+/* The convolutions over packed maps: by Winograd's way, but for the image itself, whose few channels go straight: row by row of the output, one product of the
+ * maps with the weights, the rows of the left matrix being the patches where they lie; to at most 8 maps two pixels at a time, as one of 16 whose kernel is
+ * one pixel wider. */
 #include "model/nn/arena.h"
 #include "model/nn/kernel.h"
 #include "model/nn/winograd.h"
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { PAIRED_MAPS = 8 };
+enum { PAIRED_MAPS = 8, LANES = 8 };           /* LANES: what Winograd's transforms take at a time */
 
 enum way { BY_ROWS, BY_PAIRS, BY_WINOGRAD };
 
@@ -34,11 +34,10 @@ stored_in(const struct node *self, size_t sources)
 	return packed_of(self->in[0])->stored + (sources == 2 ? packed_of(self->in[1])->stored : 0);
 }
 
-/* Winograd's transforms take 16 maps at a time. */
 static bool
-come_in_sixteens(const struct node *self, size_t sources)
+come_in_lanes(const struct node *self, size_t sources)
 {
-	return packed_of(self->in[0])->stored % 16 == 0 && (sources == 1 || packed_of(self->in[1])->stored % 16 == 0);
+	return packed_of(self->in[0])->stored % LANES == 0 && (sources == 1 || packed_of(self->in[1])->stored % LANES == 0);
 }
 
 /* The map of the weights that value i of a pixel of input `source` is; SIZE_MAX: none, it is there to fill. */
@@ -62,12 +61,12 @@ check_sources(const struct node *self, size_t n_in, struct err *e)
 }
 
 static void
-plan_winograd(struct node *self, size_t rows, size_t cols, size_t stored)
+plan_winograd(struct node *self, size_t rows, size_t cols)
 {
 	struct conv_node *own = self->settings;
 	const enum winograd_form form = own->s.stride == 2 ? WINOGRAD_HALVING : own->resized ? WINOGRAD_RESIZED : WINOGRAD_SAME;
 
-	own->winograd = winograd_plan(form, rows, cols, stored_in(self, n_sources(own)), stored);
+	own->winograd = winograd_plan(form, rows, cols, stored_in(self, n_sources(own)), own->out.stored);
 	self->scratch = winograd_scratch(&own->winograd);
 }
 
@@ -77,26 +76,23 @@ conv_shape(struct node *self, struct err *e)
 	struct conv_node *own = self->settings;
 	const struct packed *in = packed_of(self->in[0]);
 	const bool halving = own->s.kernel == 4 && own->s.stride == 2 && own->s.pad == 1, same = own->s.kernel == 3 && own->s.stride == 1 && own->s.pad == 1;
-	size_t h, w, stored;
+	size_t h, w;
 
 	if (own->s.maps == 0 || !(halving || same) || (halving && (own->resized || in->h < 2 || in->w < 2)) || (own->has_add && !own->resized))
 		return err_set(e, ERR_INPUT, "not a convolution that serves: kernel %zu, stride %zu, padding %zu", own->s.kernel, own->s.stride, own->s.pad);
 	if (check_sources(self, n_sources(own), e) != 0)
 		return -1;
-	own->way = come_in_sixteens(self, n_sources(own)) ? BY_WINOGRAD : BY_ROWS;
+	own->way = come_in_lanes(self, n_sources(own)) ? BY_WINOGRAD : same && own->s.maps <= PAIRED_MAPS ? BY_PAIRS : BY_ROWS;
 	if (own->resized && own->way != BY_WINOGRAD)
-		return err_set(e, ERR_INPUT, "maps that are resized come in sixteens");
-	if (same && !own->resized && own->s.maps <= PAIRED_MAPS)
-		own->way = BY_PAIRS;
-	stored = own->way == BY_PAIRS ? PAIRED_MAPS : packed_round(own->s.maps, KERNEL_COLS);
+		return err_set(e, ERR_INPUT, "maps that are resized come in multiples of %d", LANES);
 	h = halving ? in->h / 2 : own->resized ? 2 * in->h : in->h;
 	w = halving ? in->w / 2 : own->resized ? 2 * in->w : in->w;
-	packed_layout(self, self->in[0]->shape.n, h, w, own->s.maps, stored);
+	packed_layout(self, self->in[0]->shape.n, h, w, own->s.maps, packed_stored(own->s.maps));
 	if (own->way == BY_WINOGRAD)
-		plan_winograd(self, h, w, stored);
+		plan_winograd(self, h, w);
 	if (own->has_add) {
 		const struct packed *add = packed_of(self->in[self->n_in - 1]);
-		if (add->h != h || add->w != w || add->stored != stored || self->in[self->n_in - 1]->shape.n != self->shape.n)
+		if (add->h != h || add->w != w || add->stored != own->out.stored || self->in[self->n_in - 1]->shape.n != self->shape.n)
 			return err_set(e, ERR_INPUT, "what is added has another size");
 	}
 	return 0;

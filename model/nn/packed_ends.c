@@ -17,7 +17,7 @@ up_shape(struct node *self, struct err *e)
 
 	if (maps == 0)
 		return err_set(e, ERR_INPUT, "nothing to convolve");
-	packed_layout(self, self->in[0]->shape.n, 2 * in->h, 2 * in->w, maps, maps <= 8 ? 8 : packed_round(maps, KERNEL_COLS));
+	packed_layout(self, self->in[0]->shape.n, 2 * in->h, 2 * in->w, maps, packed_stored(maps));
 	return 0;
 }
 
@@ -95,7 +95,7 @@ out_sources(const struct out_node *own)
 static size_t
 out_columns(const struct out_node *own)
 {
-	return packed_round(own->s.maps * (own->resized ? 4 : 1), KERNEL_COLS);
+	return packed_stored(own->s.maps * (own->resized ? 4 : 1));
 }
 
 /* Rows of the right matrix. */

@@ -1,5 +1,5 @@
 /* Transforms and products of winograd.h. A band of tile rows at a time: v (points, tiles, k), products, m (points, tiles, maps), and the way back with bias,
- * activation and sum. v is made for some tiles and 16 maps at a time: the transform down the columns into lines, then along them. Sides of v and m are
+ * activation and sum. v is made for some tiles and 8 maps at a time: the transform down the columns into lines, then along them. Sides of v and m are
  * a cache line longer than their values, so that the points do not share the sets of a cache. */
 #include "model/nn/winograd.h"
 #include "model/nn/arena.h"
@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* 16 maps; compilers cut it to the CPU's registers. */
-enum { LANES = 16 };
+/* Maps that are transformed at once. Wider registers gain nothing: it is stores that take the time, and bytes that count there. */
+enum { LANES = 8 };
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 typedef int bits __attribute__((vector_size(LANES * sizeof(int))));
 #define AT(p) (*(vec *)(p))                    /* no function: how a vector is passed depends on the CPU it is compiled for */
@@ -172,8 +172,6 @@ struct strip {
 	const float *rows[8];          /* the source's rows that the tiles come from, at the block of maps */
 	size_t stored, width;          /* of the source: values a pixel, pixels a row with its border */
 	float down[RESIZE];            /* resize matrix of the row */
-	const float *along;            /* resize matrices of the tiles */
-	float *v;                      /* of the row's first tile and the block of maps */
 };
 
 /* The points down the columns: pixels [first, first + n) of the rows, zeros behind their end -> lines. */
@@ -222,36 +220,32 @@ fill_tile(const struct strip *s, const float *in, const float *matrix, float *v)
 		}
 }
 
-/* All tiles of a row, for one block of maps. */
+/* Tile row t of one source, the first of whose tiles is tile `first` of the band: its values from `at` of k on. Some tiles at a time, whose pixels stay
+ * in the cache while their maps are gone through. */
 static inline void
-fill_strip(const struct strip *s)
+fill_tiles(const struct winograd *plan, const struct winograd_source *source, size_t t, size_t first, size_t at, const float *matrices, float *v)
 {
-	const struct form *f = &forms[s->p->form];
-	const size_t at_once = (LINE_PIXELS - f->span) / f->step + 1;
+	const struct winograd p = *plan;       /* a copy that no store can mean */
+	const struct form f = forms[p.form];
+	const size_t at_once = (LINE_PIXELS - f.span) / f.step + 1;
+	struct strip s = { .p = &p, .stored = source->layout->stored, .width = source->layout->w + 2 };
+	const float *rows[8];
 	float lines[LINES][LINE_PIXELS * LANES];
 
-	for (size_t x = 0; x < s->p->across; x += at_once) {
-		const size_t n = s->p->across - x < at_once ? s->p->across - x : at_once;
-		fill_lines(s, x * f->step, (n - 1) * f->step + f->span, lines);
-		for (size_t i = 0; i < n; i++)
-			fill_tile(s, lines[0] + i * f->step * LANES, s->along + (x + i) * RESIZE, s->v + (x + i) * s->p->k);
-	}
-}
-
-/* Tile row t of one source, the first of whose tiles is tile `first` of the band: its values from `at` of k on. */
-static inline void
-fill_tiles(const struct winograd *p, const struct winograd_source *source, size_t t, size_t first, size_t at, const float *matrices, float *v)
-{
-	const struct form *f = &forms[p->form];
-	struct strip s = { .p = p, .stored = source->layout->stored, .width = source->layout->w + 2, .along = matrices };
-
-	if (p->form == WINOGRAD_RESIZED)
+	if (p.form == WINOGRAD_RESIZED)
 		resize_matrix(source->layout->h, t, s.down);
-	for (size_t block = 0; block < s.stored; block += LANES) {
-		for (size_t i = 0; i < f->span; i++)
-			s.rows[i] = source_row(source, f->step * t + i) + block;
-		s.v = v + first * p->k + at * f->phases * f->phases + block;
-		fill_strip(&s);
+	for (size_t i = 0; i < f.span; i++)
+		rows[i] = source_row(source, f.step * t + i);
+	for (size_t x = 0; x < p.across; x += at_once) {
+		const size_t n = p.across - x < at_once ? p.across - x : at_once;
+		for (size_t block = 0; block < s.stored; block += LANES) {
+			for (size_t i = 0; i < f.span; i++)
+				s.rows[i] = rows[i] + block;
+			fill_lines(&s, x * f.step, (n - 1) * f.step + f.span, lines);
+			for (size_t i = 0; i < n; i++)
+				fill_tile(&s, lines[0] + i * f.step * LANES, matrices + (x + i) * RESIZE,
+					v + (first + x + i) * p.k + at * f.phases * f.phases + block);
+		}
 	}
 }
 
@@ -300,34 +294,40 @@ tile_3(const float *m, size_t step, vec out[4][4])
 	}
 }
 
+/* A pixel's sums at y, its bias at b; add: NULL or what is added. */
 static inline void
-finish(const vec *sum, const struct winograd_target *to, size_t map, size_t at)
+finish(const vec *sum, const float *b, float slope, const float *add, float *y)
 {
-	const vec v = *sum + AT(to->bias + map), small = to->slope * v;
-	const bits positive = v > 0, y = ((bits)v & positive) | ((bits)small & ~positive);
+	const vec v = *sum + AT(b), small = slope * v;
+	const bits positive = v > 0, either = ((bits)v & positive) | ((bits)small & ~positive);
 
-	AT(to->values + at + map) = (vec)y;
-	if (to->add)
-		AT(to->values + at + map) += AT(to->add + at + map);
+	AT(y) = (vec)either;
+	if (add)
+		AT(y) += AT(add);
 }
 
 /* Tile row t of the output, the first of whose tiles is tile `first` of the band. */
 static inline void
-put_tiles(const struct winograd *p, const float *m, size_t t, size_t first, const struct winograd_target *to)
+put_tiles(const struct winograd *plan, const float *m, size_t t, size_t first, const struct winograd_target *target)
 {
-	const size_t step = side(p, p->maps), rows = p->rows - t * p->tile < p->tile ? p->rows - t * p->tile : p->tile;
+	const struct winograd p = *plan;       /* copies that no store can mean */
+	const struct winograd_target to = *target;
+	const size_t step = side(&p, p.maps), rows = p.rows - t * p.tile < p.tile ? p.rows - t * p.tile : p.tile;
+	const size_t row = to.layout->row, stored = to.layout->stored;
 	vec out[4][4];
 
-	for (size_t x = 0; x < p->across; x++) {
-		const size_t cols = p->cols - x * p->tile < p->tile ? p->cols - x * p->tile : p->tile;
-		for (size_t map = 0; map < p->maps; map += LANES) {
-			if (p->tile == 4)
-				tile_4(m + (first + x) * p->maps + map, step, out);
+	for (size_t x = 0; x < p.across; x++) {
+		const size_t cols = p.cols - x * p.tile < p.tile ? p.cols - x * p.tile : p.tile, corner = (t * p.tile + 1) * row + (x * p.tile + 1) * stored;
+		for (size_t map = 0; map < p.maps; map += LANES) {
+			if (p.tile == 4)
+				tile_4(m + (first + x) * p.maps + map, step, out);
 			else
-				tile_3(m + (first + x) * p->maps + map, step, out);
+				tile_3(m + (first + x) * p.maps + map, step, out);
 			for (size_t i = 0; i < rows; i++)
-				for (size_t j = 0; j < cols; j++)
-					finish(&out[i][j], to, map, (t * p->tile + i + 1) * to->layout->row + (x * p->tile + j + 1) * to->layout->stored);
+				for (size_t j = 0; j < cols; j++) {
+					const size_t at = corner + i * row + j * stored + map;
+					finish(&out[i][j], to.bias + map, to.slope, to.add ? to.add + at : NULL, to.values + at);
+				}
 		}
 	}
 }

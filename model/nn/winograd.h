@@ -10,13 +10,13 @@ enum { WINOGRAD_MAX_POINTS = 36 };
 
 struct winograd {
 	enum winograd_form form;
-	size_t rows, cols, maps;       /* of the output; maps as stored: a multiple of 16 */
+	size_t rows, cols, maps;       /* of the output; maps as stored: a multiple of 8 */
 	size_t k;                      /* values of a tile at a point: all stored maps in, HALVING four times */
 	size_t points, tile;           /* along a side: 6 and 4, or 4 and 3 */
 	size_t down, across, band;     /* tiles; rows of tiles that are worked on at once */
 };
 
-/* An input's maps of one slice; `stored` is a multiple of 16. */
+/* An input's maps of one slice; `stored` is a multiple of 8. */
 struct winograd_source { const struct packed *layout; const float *values; };
 /* What becomes of the sums: + bias (maps), LeakyReLU, + add (laid out like to; NULL: nothing). */
 struct winograd_target { const struct packed *layout; float *values; const float *bias, *add; float slope; };
