@@ -1,6 +1,6 @@
 // The header of one instance as values, and the two digests that tell a repeated instance from another one (DESIGN.md, "Same instance").
-// The content digest covers SOP class, the UIDs, the pixel layout, every position, orientation and spacing of the data set, and the pixel bytes as stored: little
-// endian words are the same in implicit and explicit VR. Encapsulated pixels are taken as they are, together with their transfer syntax: they equal only themselves.
+// The content digest covers SOP class, the UIDs, whose images they are, the pixel layout, every position, orientation, spacing and scale of the data set, and the
+// pixel bytes as stored: little endian words are the same in implicit and explicit VR. Encapsulated pixels are taken as they are, together with their transfer syntax: they equal only themselves.
 #include "dicom/attributes.h"
 #include "dicom/part10.hh"
 #include "dicom/text.hh"
@@ -61,7 +61,7 @@ add_line(struct digest *d, const char *name, const char *value)
 static void
 add_geometry(struct digest *d, DcmItem &item)
 {
-	static const DcmTagKey tags[] = { DCM_ImagePositionPatient, DCM_ImageOrientationPatient, DCM_PixelSpacing };
+	static const DcmTagKey tags[] = { DCM_ImagePositionPatient, DCM_ImageOrientationPatient, DCM_PixelSpacing, DCM_RescaleSlope, DCM_RescaleIntercept };
 
 	for (const DcmTagKey &tag : tags) {
 		DcmStack found;
@@ -80,17 +80,21 @@ static int
 content_digest(int fd, DcmItem &item, const struct scan *scan, const struct pixel_layout *p, struct instance_header *h, struct err *e)
 {
 	char layout[160];
-	OFString photometric;
+	OFString photometric, patient, issuer;
 	digest_owner d(digest_new(e));
 
 	if (!d)
 		return -1;
+	part10_text(item, DCM_PatientID, patient);
+	part10_text(item, DCM_IssuerOfPatientID, issuer);
 	part10_text(item, DCM_PhotometricInterpretation, photometric);
 	snprintf(layout, sizeof layout, "%zu %zu %zu %zu %u %u %u %d", p->rows, p->cols, p->samples, p->frames, p->bits_allocated, p->bits_stored, p->high_bit, p->is_signed);
 	add_line(d.get(), "class", h->sop_class);
 	add_line(d.get(), "instance", h->sop_uid);
 	add_line(d.get(), "study", h->study_uid);
 	add_line(d.get(), "series", h->series_uid);
+	add_line(d.get(), "patient", patient.c_str());
+	add_line(d.get(), "issuer", issuer.c_str());
 	add_line(d.get(), "layout", layout);
 	add_line(d.get(), "photometric", photometric.c_str());
 	add_line(d.get(), "syntax", scan->is_encapsulated ? scan->transfer_syntax : "native");

@@ -2,7 +2,8 @@
 # Studies of tiny MR slices for the unit tests of service/flow:  mkstudy.py OUT_DIR SPEC...
 # SPEC is NAME:key=value,...  and makes OUT_DIR/NAME/NNN.dcm. Keys: study series base (numbers of UIDs 2.25.N; instances are base, base+1, ...), n (slices),
 # first (index of the first slice), skip (index left out), double (index of a slice given twice, as another instance), text (SeriesDescription; + is a space), type (ImageType, / for \), add (to every
-# pixel: other content), syntax (implicit), serial (DeviceSerialNumber, and written by segan), modality.
+# pixel: other content), syntax (implicit), serial (DeviceSerialNumber, and written by segan), modality, patient (PatientID),
+# slope (RescaleSlope).
 import os, sys, warnings
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -10,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 warnings.simplefilter('ignore')  # values too long for their VR are made on purpose
 MR = '1.2.840.10008.5.1.4.1.1.4'
-DEFAULT = dict(study='1', series='10', base='1000', n='4', first='0', skip='-1', double='-1', text='FLAIR', type='ORIGINAL/PRIMARY/M', add='0', syntax='explicit', serial='', modality='MR')
+DEFAULT = dict(study='1', series='10', base='1000', n='4', first='0', skip='-1', double='-1', text='FLAIR', type='ORIGINAL/PRIMARY/M', add='0', syntax='explicit', serial='', modality='MR', patient='CANARYID', slope='')
 
 
 def slice_of(o, i, uid):
@@ -20,7 +21,7 @@ def slice_of(o, i, uid):
     d.SOPClassUID, d.SOPInstanceUID = MR, '2.25.%d' % uid
     d.StudyDate, d.StudyTime, d.AccessionNumber, d.Modality = '20240311', '101500', 'CANARYACC', o['modality']
     d.SeriesDescription, d.ReferringPhysicianName = o['text'].replace('+', ' '), ''
-    d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = 'CANARY^Name', 'CANARYID', '19600203', 'F'
+    d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = 'CANARY^Name', o['patient'], '19600203', 'F'
     d.SliceThickness, d.SpacingBetweenSlices = '4', '4'
     if o['serial']:
         d.DeviceSerialNumber, d.SoftwareVersions = o['serial'], 'segan 0.1.0'
@@ -31,6 +32,8 @@ def slice_of(o, i, uid):
     d.FrameOfReferenceUID, d.PositionReferenceIndicator = '2.25.3', ''
     d.SamplesPerPixel, d.PhotometricInterpretation, d.Rows, d.Columns, d.PixelSpacing = 1, 'MONOCHROME2', 6, 8, ['1', '1']
     d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12, 11, 0
+    if o['slope']:
+        d.RescaleSlope, d.RescaleIntercept = o['slope'], '0'
     d.PixelData = (np.arange(48) * 7 + i * 31 + int(o['add'])).astype('<u2').tobytes()
     d['PixelData'].VR = 'OW'
     m.MediaStorageSOPClassUID, m.MediaStorageSOPInstanceUID = d.SOPClassUID, d.SOPInstanceUID

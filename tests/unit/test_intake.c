@@ -144,6 +144,22 @@ other_content_is_refused_and_the_first_stays(void **state)
 	assert_int_equal(atomic_load(&node.n_refused), 1);
 }
 
+/* The same pixels in the same place, but of somebody else, or meaning other values. */
+static void
+another_patient_or_scale_is_other_content(void **state)
+{
+	struct intake_answer a;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(take("flair", 0, &a, &e), 0);
+	assert_int_equal(take("patient", 0, &a, &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
+	assert_int_equal(take("scaled", 0, &a, &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
+	assert_same_file("flair", 0, "2.25.1000");
+}
+
 static void
 a_lost_spool_file_comes_back(void **state)
 {
@@ -398,12 +414,13 @@ whoever_is_first_wins_whole(void **state)
 int
 main(void)
 {
-	static const char *const specs[] = { "flair:n=4", "implicit:n=1,syntax=implicit", "other:n=2,add=5", "foreign:n=1,base=6000,series=60,serial=another-node",
+	static const char *const specs[] = { "flair:n=4", "implicit:n=1,syntax=implicit", "other:n=2,add=5", "patient:n=1,patient=OTHER", "scaled:n=1,slope=2", "foreign:n=1,base=6000,series=60,serial=another-node",
 		"many:n=12,base=3000,series=30", "many-other:n=12,base=3000,series=30,add=9", NULL };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_new_instance_is_file_and_row, open_node, close_node),
 		cmocka_unit_test_setup_teardown(the_same_again_changes_nothing, open_node, close_node),
 		cmocka_unit_test_setup_teardown(other_content_is_refused_and_the_first_stays, open_node, close_node),
+		cmocka_unit_test_setup_teardown(another_patient_or_scale_is_other_content, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_lost_spool_file_comes_back, open_node, close_node),
 		cmocka_unit_test_setup_teardown(an_orphan_is_healed_or_replaced, open_node, close_node),
 		cmocka_unit_test_setup_teardown(requests_are_compared, open_node, close_node),
