@@ -1,5 +1,5 @@
 // The header of one instance as values, and the two digests that tell a repeated instance from another one (DESIGN.md, "Same instance").
-// The content digest covers SOP class, the UIDs, whose images they are, the pixel layout, every position, orientation, spacing and scale of the data set, and the
+// The content digest covers SOP class, the UIDs, whose images they are, the pixel layout, every position, orientation, spacing, frame of reference and scale, and the
 // pixel bytes as stored: little endian words are the same in implicit and explicit VR. Encapsulated pixels are taken as they are, together with their transfer syntax: they equal only themselves.
 #include "dicom/attributes.h"
 #include "dicom/part10.hh"
@@ -61,7 +61,7 @@ add_line(struct digest *d, const char *name, const char *value)
 static void
 add_geometry(struct digest *d, DcmItem &item)
 {
-	static const DcmTagKey tags[] = { DCM_ImagePositionPatient, DCM_ImageOrientationPatient, DCM_PixelSpacing, DCM_RescaleSlope, DCM_RescaleIntercept };
+	static const DcmTagKey tags[] = { DCM_ImagePositionPatient, DCM_ImageOrientationPatient, DCM_PixelSpacing, DCM_FrameOfReferenceUID, DCM_RescaleSlope, DCM_RescaleIntercept };
 
 	for (const DcmTagKey &tag : tags) {
 		DcmStack found;

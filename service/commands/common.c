@@ -5,6 +5,7 @@
 #include "config/utf8.h"
 #include "model/segan.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,65 @@ command_usage(const char *usage, const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "\n%s", usage);
 	return EXIT_USAGE;
+}
+
+enum { FIRST_LONG = 256 /* getopt's value of the first option of the table: beyond every letter */ };
+
+static const struct command_option *
+option_of(int value, const struct command_option *table, size_t n)
+{
+	if (value >= FIRST_LONG)
+		return &table[value - FIRST_LONG];
+	for (size_t i = 0; i < n; i++)
+		if (table[i].letter != 0 && table[i].letter == value)
+			return &table[i];
+	return NULL;
+}
+
+int
+command_options(int argc, char **argv, const struct command_option *table, size_t n, const char *usage, void *out)
+{
+	struct option known[COMMAND_MAX_OPTIONS + 2] = { { .name = "help", .val = 'h' } };
+	char letters[2 * COMMAND_MAX_OPTIONS + 2] = "h";
+	size_t n_known = 1;
+	int value;
+
+	assert(n <= COMMAND_MAX_OPTIONS);
+	for (size_t i = 0; i < n; i++) {
+		if (table[i].name != NULL)
+			known[n_known++] = (struct option) { table[i].name, table[i].has_argument, NULL, FIRST_LONG + (int)i };
+		if (table[i].letter != 0)
+			snprintf(letters + strlen(letters), sizeof letters - strlen(letters), "%c%s", table[i].letter, table[i].has_argument ? ":" : "");
+	}
+	while ((value = getopt_long(argc, argv, letters, known, NULL)) != -1) {
+		const struct command_option *o = option_of(value, table, n);
+		if (o == NULL) {
+			fputs(usage, value == 'h' ? stdout : stderr);
+			return value == 'h' ? -1 : EXIT_USAGE;
+		}
+		if (o->has_argument == required_argument)
+			*(const char **)(void *)((char *)out + o->offset) = optarg;
+		else
+			*(bool *)((char *)out + o->offset) = true;
+	}
+	return 0;
+}
+
+int
+command_threads(const char *text, const char *usage, unsigned *threads)
+{
+	enum { MOST = 1024 };
+	unsigned long n = 0;
+	char *end = NULL;
+
+	if (text != NULL)
+		n = strtoul(text, &end, 10);
+	if (text != NULL && (*text < '0' || *text > '9' || *end != '\0' || n > MOST)) {
+		command_usage(usage, "--threads takes a number from 0 to %d", MOST);
+		return -1;
+	}
+	*threads = (unsigned)n;
+	return 0;
 }
 
 int

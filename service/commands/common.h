@@ -5,6 +5,7 @@
 #include "config/settings.h"
 #include "model/catalog.h"
 
+#include <getopt.h>
 #include <stdio.h>
 
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -16,6 +17,14 @@ void command_print_plain(FILE *to, const char *text);
 int command_fail(const struct err *e);
 int command_config(const struct err *e);
 int command_usage(const char *usage, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The options of a subcommand: required_argument puts its text at the offset of *out, no_argument sets a bool there. */
+struct command_option { const char *name /* --NAME; NULL = none */; int has_argument; size_t offset; char letter /* -o; 0 = none */; };
+enum { COMMAND_MAX_OPTIONS = 16 };
+/* 0: go on with the words from optind; -1: --help was asked for and given; EXIT_USAGE: told. */
+int command_options(int argc, char **argv, const struct command_option *table, size_t n, const char *usage, void *out);
+/* --threads N. -1: told. */
+int command_threads(const char *text /* NULL: as many as cores */, const char *usage, unsigned *threads);
 
 /* Prints v as one JSON document on stdout and frees it. Returns an exit status. */
 int command_print_json(struct json *v);

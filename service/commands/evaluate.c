@@ -6,9 +6,9 @@
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ static const char usage[] =
     "of the distances between the outlines. Intervals: percentile bootstrap over cases, 10000 samples, one seed: the same cases give the same interval.\n";
 
 struct options {
-	const char *model, *run, *data, *split, *against, *csv, *html, *models, *config;
+	const char *model, *run, *data, *split, *against, *csv, *html, *models, *config, *threads_text;
 	unsigned threads;
 	bool json;
 };
@@ -198,7 +198,7 @@ evaluate(const struct options *o, struct evaluation *v)
 }
 
 static int
-check_options(const struct options *o, bool threads_wrong)
+check_options(const struct options *o)
 {
 	static const char *const splits[] = { "test", "validation", "train", "all" };
 	size_t i = 0;
@@ -211,8 +211,6 @@ check_options(const struct options *o, bool threads_wrong)
 		return command_usage(usage, "which model? --model NAME[@VERSION] or --run RUN");
 	if (o->data == NULL)
 		return command_usage(usage, "which data? --data SET");
-	if (threads_wrong || o->threads > 1024)
-		return command_usage(usage, "--threads takes a number from 0 to 1024");
 	return 0;
 }
 
@@ -220,34 +218,21 @@ check_options(const struct options *o, bool threads_wrong)
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
-	static const struct option known[] = { { "model", required_argument, NULL, 'm' }, { "run", required_argument, NULL, 'r' }, { "data", required_argument, NULL, 'd' },
-		{ "split", required_argument, NULL, 's' }, { "against", required_argument, NULL, 'a' }, { "csv", required_argument, NULL, 'c' },
-		{ "html", required_argument, NULL, 'H' }, { "models", required_argument, NULL, 'M' }, { "config", required_argument, NULL, 'C' },
-		{ "threads", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	const char *threads = "0";
-	char *end;
-	int c;
+	static const struct command_option options[] = {
+		{ "model", required_argument, offsetof(struct options, model), 0 }, { "run", required_argument, offsetof(struct options, run), 0 },
+		{ "data", required_argument, offsetof(struct options, data), 0 }, { "split", required_argument, offsetof(struct options, split), 0 },
+		{ "against", required_argument, offsetof(struct options, against), 0 }, { "csv", required_argument, offsetof(struct options, csv), 0 },
+		{ "html", required_argument, offsetof(struct options, html), 0 }, { "models", required_argument, offsetof(struct options, models), 0 },
+		{ "config", required_argument, offsetof(struct options, config), 0 }, { "threads", required_argument, offsetof(struct options, threads_text), 0 },
+		{ "json", no_argument, offsetof(struct options, json), 0 },
+	};
+	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, usage, o);
 
-	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1)
-		switch (c) {
-		case 'm': o->model = optarg; break;
-		case 'r': o->run = optarg; break;
-		case 'd': o->data = optarg; break;
-		case 's': o->split = optarg; break;
-		case 'a': o->against = optarg; break;
-		case 'c': o->csv = optarg; break;
-		case 'H': o->html = optarg; break;
-		case 'M': o->models = optarg; break;
-		case 'C': o->config = optarg; break;
-		case 't': threads = optarg; break;
-		case 'j': o->json = true; break;
-		case 'h': fputs(usage, stdout); return -1;
-		default: fputs(usage, stderr); return EXIT_USAGE;
-		}
+	if (rc != 0)
+		return rc;
 	if (optind < argc)
 		return command_usage(usage, "%s: not understood", argv[optind]);
-	o->threads = (unsigned)strtoul(threads, &end, 10);
-	return check_options(o, *end != '\0' || *threads < '0' || *threads > '9');
+	return command_threads(o->threads_text, usage, &o->threads) != 0 ? EXIT_USAGE : check_options(o);
 }
 
 int

@@ -5,7 +5,7 @@
 #include "service/commands/scan.h"
 #include "service/flow/node.h"
 
-#include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -162,19 +162,13 @@ inspect(struct inspect *in, char *const *dirs, size_t n)
 int
 command_inspect(int argc, char **argv)
 {
-	static const struct option known[] = { { "config", required_argument, NULL, 'c' }, { "models", required_argument, NULL, 'm' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	static const struct command_option options[] = { { "config", required_argument, offsetof(struct inspect, config), 0 },
+		{ "models", required_argument, offsetof(struct inspect, models_dir), 0 }, { "json", no_argument, offsetof(struct inspect, json), 0 } };
 	struct inspect in = { 0 };
-	int c, rc;
+	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, usage, &in);
 
-	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1)
-		switch (c) {
-		case 'c': in.config = optarg; break;
-		case 'm': in.models_dir = optarg; break;
-		case 'j': in.json = true; break;
-		case 'h': fputs(usage, stdout); return EXIT_GOOD;
-		default: fputs(usage, stderr); return EXIT_USAGE;
-		}
+	if (rc != 0)
+		return rc < 0 ? EXIT_GOOD : rc;
 	if (optind >= argc)
 		return command_usage(usage, "which folder?");
 	rc = inspect(&in, argv + optind, (size_t)(argc - optind));

@@ -3,7 +3,7 @@
 #include "service/commands/common.h"
 #include "service/http/client.h"
 
-#include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,28 +18,12 @@ static const char usage[] =
 
 struct options { const char *url, *config, *state, *study, *model, *limit; bool json; };
 
-static int
-parse_options(int argc, char **argv, struct options *o)
-{
-	static const struct option known[] = { { "url", required_argument, NULL, 'u' }, { "config", required_argument, NULL, 'c' }, { "state", required_argument, NULL, 's' },
-		{ "study", required_argument, NULL, 't' }, { "model", required_argument, NULL, 'm' }, { "limit", required_argument, NULL, 'l' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	int c;
-
-	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1)
-		switch (c) {
-		case 'u': o->url = optarg; break;
-		case 'c': o->config = optarg; break;
-		case 's': o->state = optarg; break;
-		case 't': o->study = optarg; break;
-		case 'm': o->model = optarg; break;
-		case 'l': o->limit = optarg; break;
-		case 'j': o->json = true; break;
-		case 'h': fputs(usage, stdout); return -1;
-		default: fputs(usage, stderr); return EXIT_USAGE;
-		}
-	return 0;
-}
+static const struct command_option options[] = {
+	{ "url", required_argument, offsetof(struct options, url), 0 }, { "config", required_argument, offsetof(struct options, config), 0 },
+	{ "state", required_argument, offsetof(struct options, state), 0 }, { "study", required_argument, offsetof(struct options, study), 0 },
+	{ "model", required_argument, offsetof(struct options, model), 0 }, { "limit", required_argument, offsetof(struct options, limit), 0 },
+	{ "json", no_argument, offsetof(struct options, json), 0 },
+};
 
 /* Where the node answers: --url, else from its configuration. */
 static int
@@ -175,7 +159,7 @@ command_jobs(int argc, char **argv)
 	char base[1024];
 	const char *verb;
 	struct err e;
-	int rc = parse_options(argc, argv, &o);
+	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, usage, &o);
 
 	if (rc != 0)
 		return rc < 0 ? EXIT_GOOD : rc;

@@ -4,7 +4,7 @@
 #include "service/commands/commands.h"
 #include "service/commands/model_parts.h"
 
-#include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -222,34 +222,17 @@ static const struct verb {
 	{ "verify", 1, verify }, { "promote", 1, model_promote }, { "rollback", 1, model_rollback },
 };
 
-/* 0: go on; -1: help was asked for and given; else the exit status. */
-static int
-parse_options(int argc, char **argv, struct model_options *o)
-{
-	static const struct option known[] = { { "models", required_argument, NULL, 'm' }, { "config", required_argument, NULL, 'c' }, { "evaluation", required_argument, NULL, 'e' },
-		{ "reason", required_argument, NULL, 'r' }, { "force", no_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 } };
-	int c;
-
-	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1)
-		switch (c) {
-		case 'm': o->models = optarg; break;
-		case 'c': o->config = optarg; break;
-		case 'e': o->evaluation = optarg; break;
-		case 'r': o->reason = optarg; break;
-		case 'f': o->force = true; break;
-		case 'j': o->json = true; break;
-		case 'h': fputs(model_usage, stdout); return -1;
-		default: fputs(model_usage, stderr); return EXIT_USAGE;
-		}
-	return 0;
-}
+static const struct command_option options[] = {
+	{ "models", required_argument, offsetof(struct model_options, models), 0 }, { "config", required_argument, offsetof(struct model_options, config), 0 },
+	{ "evaluation", required_argument, offsetof(struct model_options, evaluation), 0 }, { "reason", required_argument, offsetof(struct model_options, reason), 0 },
+	{ "force", no_argument, offsetof(struct model_options, force), 0 }, { "json", no_argument, offsetof(struct model_options, json), 0 },
+};
 
 int
 command_model(int argc, char **argv)
 {
 	struct model_options o = { 0 };
-	int rc = parse_options(argc, argv, &o);
+	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, model_usage, &o);
 
 	if (rc != 0)
 		return rc < 0 ? EXIT_GOOD : rc;

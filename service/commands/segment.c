@@ -8,9 +8,9 @@
 #include "service/flow/node.h"
 #include "service/flow/segment.h"
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static const char usage[] =
     "Research use only, not a medical device.\n";
 
 struct segment {
-	const char *out, *model, *models_dir, *config, *format, *report, *preview, *probability;
+	const char *out, *model, *models_dir, *config, *format, *report, *preview, *probability, *threads_text;
 	unsigned threads;
 	bool json;
 	struct settings *settings;
@@ -260,30 +260,19 @@ segment(struct segment *s, char *const *dirs, size_t n)
 static int
 parse_options(int argc, char **argv, struct segment *s)
 {
-	static const struct option known[] = { { "model", required_argument, NULL, 'm' }, { "models", required_argument, NULL, 'M' }, { "config", required_argument, NULL, 'c' },
-		{ "format", required_argument, NULL, 'f' }, { "report", required_argument, NULL, 'r' }, { "preview", required_argument, NULL, 'p' },
-		{ "probability", required_argument, NULL, 'P' }, { "threads", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	char *end = "";
-	int c;
+	static const struct command_option options[] = {
+		{ NULL, required_argument, offsetof(struct segment, out), 'o' }, { "model", required_argument, offsetof(struct segment, model), 0 },
+		{ "models", required_argument, offsetof(struct segment, models_dir), 0 }, { "config", required_argument, offsetof(struct segment, config), 0 },
+		{ "format", required_argument, offsetof(struct segment, format), 0 }, { "report", required_argument, offsetof(struct segment, report), 0 },
+		{ "preview", required_argument, offsetof(struct segment, preview), 0 }, { "probability", required_argument, offsetof(struct segment, probability), 0 },
+		{ "threads", required_argument, offsetof(struct segment, threads_text), 0 }, { "json", no_argument, offsetof(struct segment, json), 0 },
+	};
+	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, usage, s);
 
-	while ((c = getopt_long(argc, argv, "o:h", known, NULL)) != -1)
-		switch (c) {
-		case 'o': s->out = optarg; break;
-		case 'm': s->model = optarg; break;
-		case 'M': s->models_dir = optarg; break;
-		case 'c': s->config = optarg; break;
-		case 'f': s->format = optarg; break;
-		case 'r': s->report = optarg; break;
-		case 'p': s->preview = optarg; break;
-		case 'P': s->probability = optarg; break;
-		case 't': s->threads = (unsigned)strtoul(optarg, &end, 10); break;
-		case 'j': s->json = true; break;
-		case 'h': fputs(usage, stdout); return -1;
-		default: fputs(usage, stderr); return EXIT_USAGE;
-		}
-	if (*end != '\0' || s->threads > 1024)
-		return command_usage(usage, "--threads takes a number from 0 to 1024");
+	if (rc != 0)
+		return rc;
+	if (command_threads(s->threads_text, usage, &s->threads) != 0)
+		return EXIT_USAGE;
 	if (strcmp(s->format, "labelmap") == 0 || strcmp(s->format, "fractional") == 0 || strcmp(s->format, "rtstruct") == 0)
 		return command_usage(usage, "--format %s: not yet; binary is what this version writes", s->format);
 	if (strcmp(s->format, "binary") != 0)

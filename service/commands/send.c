@@ -5,7 +5,6 @@
 #include "service/commands/destination.h"
 #include "service/flow/deliver_stow.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,22 +23,13 @@ static const char echo_usage[] =
 static int
 start(int argc, char **argv, const char *usage, struct settings **s, struct destination_setting *d)
 {
-	static const struct option known[] = { { "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	static const struct command_option options[] = { { "config", required_argument, 0, 0 } };
 	const char *config = NULL;
+	int rc = command_options(argc, argv, options, 1, usage, &config);
 	struct err e;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return -1;
-		}
-		if (c != 'c') {
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-		config = optarg;
-	}
+	if (rc != 0)
+		return rc;
 	if (optind >= argc)
 		return command_usage(usage, "a destination is missing");
 	if ((*s = command_settings(config, &e)) == NULL || destination_find(*s, argv[optind], d, &e) != 0 || dicom_start(&e) != 0)
