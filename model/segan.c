@@ -151,6 +151,21 @@ plan_lanes(struct segmentor *s, size_t n, size_t h, size_t w, struct err *e)
 struct work { const float *x; float *probability; size_t n; atomic_size_t next; };
 struct lane { struct work *work; const struct network_pass *pass; };
 
+/* Slices that are the same as the one before them, as the empty ones above and below a head are, are not computed again. */
+static bool
+is_repeated(const struct work *w, size_t k, size_t size)
+{
+	return k > 0 && memcmp(w->x + k * size, w->x + (k - 1) * size, size * sizeof *w->x) == 0;
+}
+
+static void
+copy_repeated(const struct work *w, size_t in, size_t out)
+{
+	for (size_t k = 1; k < w->n; k++)
+		if (is_repeated(w, k, in))
+			memcpy(w->probability + k * out, w->probability + (k - 1) * out, out * sizeof *w->probability);
+}
+
 static void *
 lane_main(void *arg)
 {
@@ -159,6 +174,8 @@ lane_main(void *arg)
 	size_t k;
 
 	while ((k = atomic_fetch_add(&lane->work->next, 1)) < lane->work->n) {
+		if (is_repeated(lane->work, k, in))
+			continue;
 		memcpy(lane->pass->x->value, lane->work->x + k * in, in * sizeof(float));
 		graph_forward(lane->pass->graph);
 		memcpy(lane->work->probability + k * out, lane->pass->probability->value, out * sizeof(float));
@@ -186,6 +203,7 @@ segmentor_run(struct segmentor *s, const float *x, size_t n, size_t h, size_t w,
 		lane_main(&lanes[0]);
 	while (n_helpers > 0)
 		pthread_join(helpers[--n_helpers], NULL);
+	copy_repeated(&work, s->network.channels * h * w, s->network.labels * h * w);
 	return 0;
 }
 
