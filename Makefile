@@ -51,7 +51,7 @@ $(B)/obj/%.o: %.cc
 # The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm. The other three change no value.
 $(B)/obj/model/nn/%.o $(B)/obj/model/critic.o: OPT += -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
 # Called on CPUs that have them only (f43_plan).
-$(B)/obj/model/nn/f43.o: CPU = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -ffp-contract=fast
+$(B)/obj/model/nn/f43.o $(B)/obj/model/nn/f43_tiles.o $(B)/obj/model/nn/f43_product.o: CPU = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -ffp-contract=fast
 # Sums and products may be joined where the CPU can: tolerances, not bits, are what the serving network is held to.
 $(B)/obj/model/nn/winograd.o: CPU = -ffp-contract=fast
 # Debian's libnifti includes its own headers without their folder and has no pkg-config file.

@@ -47,6 +47,12 @@ larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Floats of a part's sums for the weight; those for the bias follow. */
 static size_t
 sums_size(const struct conv_node *own)
@@ -86,9 +92,9 @@ plan_fast(struct node *self)
 
 	if (own->s.kernel != 3 || own->s.stride != 1 || own->s.pad != 1)
 		return;
-	if (f43_plan(in.c, own->s.maps, in.h, in.w, &own->fast))
+	if (f43_plan(in.c, own->s.maps, in.n, in.h, in.w, &own->fast))
 		self->scratch = larger(self->scratch, f43_scratch(&own->fast));
-	if (f43_plan(own->s.maps, in.c, in.h, in.w, &own->fast_back))
+	if (f43_plan(own->s.maps, in.c, in.n, in.h, in.w, &own->fast_back))
 		self->scratch = larger(self->scratch, f43_scratch(&own->fast_back));
 }
 
@@ -140,11 +146,6 @@ forward_slice(void *arg, size_t i, unsigned lane)
 	float *y = w->self->value + i * maps * plane;                           /* (maps, rows, cols) */
 	float *matrix = run_scratch(w->run, lane);
 
-	if (own->fast.vectors && w->run->fast) {
-		f43_forward(&own->fast, x, turned_weight(w->self, w->run), (struct f43_finish){ .bias = own->s.bias ? w->self->parameter[1]->value : NULL, .slope = 1 },
-			matrix, y);
-		return;
-	}
 	if (own->s.bias)
 		fill_bias(w->self->parameter[1]->value, maps, plane, y);
 	for (size_t row = 0; row < p->rows; row += p->band) {
@@ -155,15 +156,30 @@ forward_slice(void *arg, size_t i, unsigned lane)
 	}
 }
 
+/* Some slices by Winograd. */
+static void
+forward_stack(void *arg, size_t i, unsigned lane)
+{
+	const struct work *w = arg;
+	const struct f43 *fast = &((const struct conv_node *)w->self->settings)->fast;
+	const size_t first = i * fast->stack, plane = fast->h * fast->w;
+	const float *bias = w->self->n_parameters > 1 ? w->self->parameter[1]->value : NULL;
+
+	f43_forward(fast, w->self->in[0]->value + first * fast->c * plane, smaller(fast->stack, w->self->shape.n - first), turned_weight(w->self, w->run),
+		(struct f43_finish){ .bias = bias, .slope = 1 }, run_scratch(w->run, lane), w->self->value + first * fast->maps * plane);
+}
+
 static void
 conv_forward(const struct node *self, const struct run *r)
 {
 	const struct conv_node *own = self->settings;
 	struct work w = { .self = self, .run = r };
 
-	if (own->fast.vectors && r->fast)
+	if (own->fast.vectors && r->fast) {
 		f43_weight(&own->fast, self->parameter[0]->value, false, turned_weight(self, r));
-	team_run(r->team, self->shape.n, forward_slice, &w);
+		team_run(r->team, (self->shape.n + own->fast.stack - 1) / own->fast.stack, forward_stack, &w);
+	} else
+		team_run(r->team, self->shape.n, forward_slice, &w);
 }
 
 /* weight (maps, c, kernel*kernel) -> turned (c, maps, kernel*kernel), the kernels from back to front */
@@ -219,19 +235,28 @@ backward_any(const struct work *w, size_t i, float *matrix, float *sum, float *d
 	}
 }
 
-/* One slice by Winograd: what of its gradients goes that way. */
+/* Slices [begin, end) by Winograd: what of their gradients goes that way. */
 static void
-backward_fast(const struct work *w, size_t i, float *scratch, float *sum)
+backward_fast(const struct work *w, size_t begin, size_t end, float *scratch, float *sum)
 {
 	const struct conv_node *own = w->self->settings;
-	const size_t plane = own->patches.rows * own->patches.cols, c = own->patches.c;
-	const float *x = w->self->in[0]->value + i * c * plane, *dy = w->self->gradient + i * own->s.maps * plane;
+	const size_t plane = own->patches.rows * own->patches.cols, in = own->patches.c * plane, out = own->s.maps * plane;
+	const float *x = w->self->in[0]->value, *dy = w->self->gradient;
 
-	if (w->fast_x)
-		f43_forward(&own->fast_back, dy, turned_weight(w->self, w->run), (struct f43_finish){ .add = !w->self->first[0] }, scratch,
-			node_gradient(w->self, 0, w->run) + i * c * plane);
-	if (w->fast_sums)
-		f43_add(&own->fast, x, dy, scratch, sum);
+	for (size_t i = begin; w->fast_x && i < end; i += own->fast_back.stack)
+		f43_forward(&own->fast_back, dy + i * out, smaller(own->fast_back.stack, end - i), turned_weight(w->self, w->run),
+			(struct f43_finish){ .add = !w->self->first[0] }, scratch, node_gradient(w->self, 0, w->run) + i * in);
+	for (size_t i = begin; w->fast_sums && i < end; i += own->fast.stack)
+		f43_add(&own->fast, x + i * in, dy + i * out, smaller(own->fast.stack, end - i), scratch, sum);
+}
+
+/* As many parts as parts.h says, or as there are stacks. */
+static size_t
+n_parts(const struct work *w)
+{
+	const size_t stack = w->fast_sums ? ((const struct conv_node *)w->self->settings)->fast.stack : 1;
+
+	return parts_of((w->run->slices + stack - 1) / stack);
 }
 
 /* The slices of one part. */
@@ -241,13 +266,14 @@ backward_part(void *arg, size_t part, unsigned lane)
 	const struct work *w = arg;
 	const struct conv_node *own = w->self->settings;
 	const size_t in = own->patches.c * own->patches.h * own->patches.w, plane = own->patches.rows * own->patches.cols;
+	const size_t begin = part * w->run->slices / n_parts(w), end = (part + 1) * w->run->slices / n_parts(w);
 	float *sum = w->run->parameters ? w->run->shared + part * part_size(own) : NULL, *dx = node_gradient(w->self, 0, w->run);
 	float *matrix = run_scratch(w->run, lane), *plain_sum = w->fast_sums ? NULL : sum, *plain_dx = w->fast_x ? NULL : dx;
 
 	if (sum)
 		memset(sum, 0, part_size(own) * sizeof *sum);
-	for (size_t i = part_begin(w->run->slices, part); i < part_begin(w->run->slices, part + 1); i++) {
-		backward_fast(w, i, matrix, sum);
+	backward_fast(w, begin, end, matrix, sum);
+	for (size_t i = begin; i < end; i++) {
 		if (plain_dx && own->turned.rows > 0)
 			backward_same(w, i, matrix, turned_weight(w->self, w->run), plain_sum);
 		else if (plain_dx || plain_sum)
@@ -264,7 +290,7 @@ parts_total(const struct work *w, size_t at)
 	const struct conv_node *own = w->self->settings;
 	float sum = w->run->shared[at];
 
-	for (size_t part = 1; part < parts_of(w->run->slices); part++)
+	for (size_t part = 1; part < n_parts(w); part++)
 		sum += w->run->shared[part * part_size(own) + at];
 	return sum;
 }
@@ -305,7 +331,7 @@ add_fast(void *arg, size_t m, unsigned lane)
 	const struct conv_node *own = w->self->settings;
 
 	(void)lane;
-	f43_gradient(&own->fast, w->run->shared, parts_of(w->run->slices), part_size(own), m, w->self->parameter[0]->gradient);
+	f43_gradient(&own->fast, w->run->shared, n_parts(w), part_size(own), m, w->self->parameter[0]->gradient);
 }
 
 static void
@@ -320,12 +346,12 @@ conv_backward(const struct node *self, const struct run *r)
 		f43_weight(&own->fast_back, self->parameter[0]->value, true, turned_weight(self, r));
 	else if (w.same)
 		turn_weight(self->parameter[0]->value, own->s.maps, own->patches.c, kernel_size(own), turned_weight(self, r));
-	team_run(r->team, parts_of(r->slices), backward_part, &w);
+	team_run(r->team, n_parts(&w), backward_part, &w);
 	if (!r->parameters)
 		return;
 	team_run(r->team, own->s.maps, w.fast_sums ? add_fast : w.same ? add_turned : add_plain, &w);
 	if (own->s.bias)
-		parts_add(r->shared + sums_size(own), parts_of(r->slices), part_size(own), own->s.maps, self->parameter[1]->gradient);
+		parts_add(r->shared + sums_size(own), n_parts(&w), part_size(own), own->s.maps, self->parameter[1]->gradient);
 }
 
 static const struct op conv_op = { "convolution", conv_shape, conv_forward, conv_backward };

@@ -13,11 +13,11 @@
 
 static const double tolerance = 3e-5;                 /* of the largest value */
 
-static const struct { size_t c, maps, h, w; } shapes[] = {
+static const struct { size_t c, maps, h, w; } shapes[] = {      /* small ones are stacked */
 	{ 8, 8, 1, 1 }, { 4, 1, 1, 37 }, { 5, 3, 23, 1 }, { 16, 9, 5, 7 }, { 17, 12, 19, 66 }, { 24, 5, 8, 64 }, { 8, 16, 64, 63 }, { 33, 20, 12, 12 }, { 6, 8, 16, 65 },
 	{ 8, 4, 40, 20 },
 };
-enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+enum { N_SHAPES = sizeof shapes / sizeof *shapes, BATCH = 13 };
 
 static float *
 noise(size_t n, uint32_t random)
@@ -61,20 +61,20 @@ sum_at(const struct f43 *p, const float *x, const float *weight, bool turned, si
 	return sum;
 }
 
-/* What forward makes of `before` in y, against the definition. */
+/* What forward makes of `before` in y, against the definition; of one slice less than a stack takes, or of one. */
 static void
 check_forward(const struct f43 *p, bool turned, struct f43_finish f)
 {
-	const size_t n = p->maps * p->h * p->w;
-	float *x = noise(p->c * p->h * p->w, 1), *weight = noise(p->maps * p->c * 9, 2), *y = noise(n, 3), *before = noise(n, 3);
+	const size_t slices = p->stack > 1 ? p->stack - 1 : 1, in = p->c * p->h * p->w, out = p->maps * p->h * p->w, n = slices * out;
+	float *x = noise(slices * in, 1), *weight = noise(p->maps * p->c * 9, 2), *y = noise(n, 3), *before = noise(n, 3);
 	float *scratch = nans(f43_scratch(p)), *u = nans(f43_weight_size(p));
 	double error = 0, largest = 0;
 
 	f43_weight(p, weight, turned, u);
-	f43_forward(p, x, u, f, scratch, y);
+	f43_forward(p, x, slices, u, f, scratch, y);
 	for (size_t i = 0; i < n; i++) {
-		const size_t m = i / (p->h * p->w);
-		double want = sum_at(p, x, weight, turned, m, i / p->w % p->h, i % p->w);
+		const size_t m = i % out / (p->h * p->w);
+		double want = sum_at(p, x + i / out * in, weight, turned, m, i / p->w % p->h, i % p->w);
 		if (f.bias)
 			want += f.bias[m];
 		if (f.bias && want < 0)
@@ -97,7 +97,7 @@ forward_is_the_definition(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_SHAPES; i++) {
-		if (!f43_plan(shapes[i].c, shapes[i].maps, shapes[i].h, shapes[i].w, &p))
+		if (!f43_plan(shapes[i].c, shapes[i].maps, BATCH, shapes[i].h, shapes[i].w, &p))
 			skip();                                /* another kind of CPU */
 		check_forward(&p, false, (struct f43_finish){ 0 });
 		check_forward(&p, true, (struct f43_finish){ 0 });
@@ -108,21 +108,22 @@ forward_is_the_definition(void **state)
 	}
 }
 
-/* Two slices, summed in two parts. */
+/* Two stacks, a slice missing in the second if it can, summed in two parts. */
 static void
 check_gradient(const struct f43 *p)
 {
 	const size_t in = p->c * p->h * p->w, out = p->maps * p->h * p->w, n = p->maps * p->c * 9, stride = arena_rounded(f43_sums_size(p));
-	float *x = noise(2 * in, 1), *dy = noise(2 * out, 2), *scratch = nans(f43_scratch(p)), *sums = arena_new(2 * stride), *gradient = noise(n, 3), *before = noise(n, 3);
+	const size_t second = p->stack > 1 ? p->stack - 1 : 1, slices = p->stack + second;
+	float *x = noise(slices * in, 1), *dy = noise(slices * out, 2), *scratch = nans(f43_scratch(p)), *sums = arena_new(2 * stride), *gradient = noise(n, 3), *before = noise(n, 3);
 	double error = 0, largest = 0;
 
-	for (size_t i = 0; i < 2; i++)
-		f43_add(p, x + i * in, dy + i * out, scratch, sums + i * stride);
+	f43_add(p, x, dy, p->stack, scratch, sums);
+	f43_add(p, x + p->stack * in, dy + p->stack * out, second, scratch, sums + stride);
 	for (size_t m = 0; m < p->maps; m++)
 		f43_gradient(p, sums, 2, stride, m, gradient);
 	for (size_t i = 0; i < n; i++) {
 		double want = before[i];
-		for (size_t at = 0; at < 2 * p->h * p->w; at++) {
+		for (size_t at = 0; at < slices * p->h * p->w; at++) {
 			const size_t slice = at / (p->h * p->w), row = at / p->w % p->h, col = at % p->w;
 			want += dy[slice * out + i / 9 / p->c * p->h * p->w + row * p->w + col] *
 				pixel(x + slice * in + i / 9 % p->c * p->h * p->w, p->h, p->w, row + i % 9 / 3 - 1, col + i % 3 - 1);
@@ -142,7 +143,7 @@ the_gradient_is_the_definition(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_SHAPES; i++) {
-		if (!f43_plan(shapes[i].c, shapes[i].maps, shapes[i].h, shapes[i].w, &p))
+		if (!f43_plan(shapes[i].c, shapes[i].maps, BATCH, shapes[i].h, shapes[i].w, &p))
 			skip();
 		check_gradient(&p);
 	}
