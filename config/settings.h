@@ -25,6 +25,13 @@ struct destination_setting {
 	int64_t timeout;             /* seconds without progress */
 };
 
+enum archive_type { ARCHIVE_DIMSE, ARCHIVE_DICOMWEB, ARCHIVE_FOLDER };
+struct archive_setting {         /* where cases for training come from */
+	enum archive_type type;
+	struct destination_setting remote; /* dimse, dicomweb: as a destination of that kind; its name is the archive's */
+	char path[SETTINGS_PATH];    /* folder */
+};
+
 struct condition_setting {       /* one attribute of a rule */
 	char attribute[SETTINGS_NAME];   /* DICOM keyword, "GGGG,EEEE", or "NumberOfSlices" */
 	char *pattern;               /* POSIX extended, case-insensitive; NULL for a range */
@@ -71,7 +78,7 @@ struct settings {
 	int64_t disk_reserve_mb, retention_days, retention_max_mb;
 	char core_type[SETTINGS_NAME], log_level[SETTINGS_NAME]; /* "" = chosen by the CPU; debug|info|warn|error */
 	char trainings_dir[SETTINGS_PATH]; /* "" = data_dir/trainings */
-	struct json *archives;       /* checked; read by the commands that train */
+	struct json *archives;       /* checked; settings_archive reads one */
 };
 
 struct settings *settings_load(const char *path /* NULL: defaults */, struct err *e); /* caller: settings_free */
@@ -79,4 +86,5 @@ struct settings *settings_parse(const char *text, size_t n, const char *name, st
 void settings_free(struct settings *s);
 char *settings_print(const struct settings *s, struct err *e);  /* the effective configuration as JSON; caller: free */
 const struct destination_setting *settings_destination(const struct settings *s, const char *name); /* NULL when unknown; borrowed */
+int settings_archive(const struct settings *s, const char *name, struct archive_setting *out, struct err *e); /* ERR_NOT_FOUND names those that are there */
 const char *settings_default_text(void);                        /* config/segand.json as compiled in; borrowed */

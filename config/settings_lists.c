@@ -181,25 +181,48 @@ settings_read_destinations(const struct json_doc *d, const struct json *v, struc
 	return 0;
 }
 
-/* An archive is described as a destination of its kind is, so it is checked as one. */
+/* An archive is described as a destination of its kind is, so it is read as one. */
 static int
-check_archive(const struct json_doc *d, const struct json *v, struct err *e)
+read_archive(const struct json_doc *d, const struct json *v, struct archive_setting *to, struct err *e)
 {
+	static const struct { const char *word; enum archive_type type; enum destination_type remote; } types[] = {
+		{ "dimse", ARCHIVE_DIMSE, DESTINATION_DIMSE }, { "dicomweb", ARCHIVE_DICOMWEB, DESTINATION_STOW }, { "folder", ARCHIVE_FOLDER, DESTINATION_DIMSE } };
 	const char *type = json_text(json_get(v, "type"));
-	struct destination_setting remote = { .type = DESTINATION_DIMSE };
 	struct folder_setting folder;
 	char where[120];
+	size_t i = 0;
 
+	*to = (struct archive_setting){ .type = ARCHIVE_DIMSE };
 	snprintf(where, sizeof where, "archives.%.64s", json_key(v));
 	if (settings_check_name(d, v, "archives", json_key(v), e) != 0)
 		return -1;
-	if (type != NULL && strcmp(type, "folder") == 0)
-		return read_table(d, v, TABLE_FOLDER, where, &folder, e);
-	if (type != NULL && strcmp(type, "dicomweb") == 0)
-		remote.type = DESTINATION_STOW;
-	else if (type == NULL || strcmp(type, "dimse") != 0)
+	while (type != NULL && i < sizeof types / sizeof *types && strcmp(types[i].word, type) != 0)
+		i++;
+	if (type == NULL || i == sizeof types / sizeof *types)
 		return settings_refuse(e, d, type != NULL ? json_get(v, "type") : v, "%s.type must be \"dimse\", \"dicomweb\" or \"folder\"", where);
-	return read_destination_body(d, v, where, &remote, e);
+	to->type = types[i].type;
+	to->remote.type = types[i].remote;
+	snprintf(to->remote.name, sizeof to->remote.name, "%s", json_key(v));
+	if (to->type != ARCHIVE_FOLDER)
+		return read_destination_body(d, v, where, &to->remote, e);
+	if (read_table(d, v, TABLE_FOLDER, where, &folder, e) != 0)
+		return -1;
+	snprintf(to->path, sizeof to->path, "%s", folder.path);
+	return 0;
+}
+
+int
+settings_archive(const struct settings *s, const char *name, struct archive_setting *out, struct err *e)
+{
+	char names[300] = "";
+
+	for (const struct json *m = json_first(s->archives); m != NULL; m = json_next(m)) {
+		size_t n = strlen(names);
+		if (strcmp(json_key(m), name) == 0)
+			return read_archive(NULL, m, out, e);
+		snprintf(names + n, sizeof names - n, "%s%s", n == 0 ? "" : ", ", json_key(m));
+	}
+	return err_set(e, ERR_NOT_FOUND, "there is no archive \"%.64s\"; configured under \"archives\": %s", name, names[0] == '\0' ? "none" : names);
 }
 
 int
@@ -207,9 +230,11 @@ settings_read_archives(const struct json_doc *d, const struct json *v, struct se
 {
 	if (json_type(v) != JSON_OBJECT)
 		return settings_refuse(e, d, v, "archives must be an object {NAME: {\"type\": ...}}");
-	for (const struct json *m = json_first(v); m != NULL; m = json_next(m))
-		if (check_archive(d, m, e) != 0)
+	for (const struct json *m = json_first(v); m != NULL; m = json_next(m)) {
+		struct archive_setting checked;
+		if (read_archive(d, m, &checked, e) != 0)
 			return -1;
+	}
 	json_free(s->archives);
 	s->archives = json_copy(v);
 	return s->archives != NULL ? 0 : no_memory(e);

@@ -1,8 +1,7 @@
 // Associations out: C-ECHO and C-STORE as a requestor (PS3.4 A, B; PS3.7 9.1). What a failure means for trying again is said here, once, in two tables;
-// when to try again is the deliverer's business. Any number of threads: nothing is shared but DCMTK's connect timeout, see open_association.
-#include "dicom/scu.h"
+// when to try again is the deliverer's business. Any number of threads: nothing is shared but DCMTK's connect timeout, see scu_open.
+#include "dicom/scu_parts.hh"
 #include "dicom/shim.hh"
-#include "dicom/wire.hh"
 
 #include <dcmtk/dcmdata/dcdeftag.h>
 #include <dcmtk/dcmdata/dcfilefo.h>
@@ -22,7 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_CONTEXTS = 128, GOODBYE_MS = 2000 };
+enum { MAX_CONTEXTS = 128 };
 
 // PS3.4 B.2.3, PS3.7 C: the first row that fits.
 static const struct {
@@ -41,24 +40,9 @@ static const struct {
 	{ 0x0000, 0x0000, SCU_PASSING, "failure" },
 };
 
-struct context { std::string sop_class, syntax; };
-
 struct outgoing {
 	std::string sop_class, sop_uid, syntax; // as the meta header says
 	bool is_good = false;                // may be sent
-};
-
-struct requestor {
-	explicit requestor(const struct scu_peer &to) : peer(to), line(to.timeout_s * INT64_C(1000), -1) {}
-	~requestor();
-	void release();
-	void abort();
-
-	const struct scu_peer &peer;
-	wire line;
-	T_ASC_Network *network = NULL;
-	T_ASC_Parameters *params = NULL;     // until the association has them
-	T_ASC_Association *dul = NULL;
 };
 
 requestor::~requestor()
@@ -74,7 +58,7 @@ void
 requestor::release()
 {
 	line.fresh();
-	line.hurry(GOODBYE_MS);
+	line.hurry(SCU_GOODBYE_MS);
 	if (ASC_releaseAssociation(dul).bad())
 		abort();
 }
@@ -83,7 +67,7 @@ void
 requestor::abort()
 {
 	line.fresh();
-	line.hurry(GOODBYE_MS);
+	line.hurry(SCU_GOODBYE_MS);
 	ASC_abortAssociation(dul);
 }
 
@@ -105,7 +89,7 @@ resolve(const struct scu_peer &p, char address[64], struct err *e)
 }
 
 static int
-propose(requestor &r, const std::vector<context> &contexts, struct err *e)
+propose(requestor &r, const std::vector<scu_context> &contexts, struct err *e)
 {
 	char address[64], here[64];
 	OFCondition c;
@@ -124,7 +108,8 @@ propose(requestor &r, const std::vector<context> &contexts, struct err *e)
 		c = ASC_setPresentationAddresses(r.params, here, address);
 	for (size_t i = 0; i < contexts.size() && c.good(); i++) {
 		const char *syntax = contexts[i].syntax.c_str();
-		c = ASC_addPresentationContext(r.params, (T_ASC_PresentationContextID)(2 * i + 1), contexts[i].sop_class.c_str(), &syntax, 1);
+		c = ASC_addPresentationContext(r.params, (T_ASC_PresentationContextID)(2 * i + 1), contexts[i].sop_class.c_str(), &syntax, 1,
+			contexts[i].is_to_us ? ASC_SC_ROLE_SCP : ASC_SC_ROLE_DEFAULT);
 	}
 	return c.good() ? 0 : shim_failed(e, ERR_BUG, c);
 }
@@ -155,14 +140,14 @@ rejected(const requestor &r, struct err *e)
 		is_final ? "for good" : "for now", words);
 }
 
-static const char *
-reason(const requestor &r, const OFCondition &c)
+const char *
+scu_reason(const requestor &r, const OFCondition &c)
 {
 	return r.line.is_timed_out() ? "it did not answer in time" : c == DUL_PEERABORTEDASSOCIATION ? "it aborted the association" : c.text();
 }
 
-static int
-open_association(requestor &r, const std::vector<context> &contexts, struct err *e)
+int
+scu_open(requestor &r, const std::vector<scu_context> &contexts, struct err *e)
 {
 	if (propose(r, contexts, e) != 0)
 		return -1;
@@ -176,7 +161,7 @@ open_association(requestor &r, const std::vector<context> &contexts, struct err 
 		return 0;
 	if (c == DUL_ASSOCIATIONREJECTED)
 		return rejected(r, e);
-	return err_set(e, ERR_PEER, "no association: %s", reason(r, c));
+	return err_set(e, ERR_PEER, "no association: %s", scu_reason(r, c));
 }
 
 static int
@@ -185,14 +170,14 @@ echo(requestor &r, struct err *e)
 	DIC_US status = 0;
 	DcmDataset *detail = NULL;
 
-	if (open_association(r, { { UID_VerificationSOPClass, UID_LittleEndianImplicitTransferSyntax } }, e) != 0)
+	if (scu_open(r, { { UID_VerificationSOPClass, UID_LittleEndianImplicitTransferSyntax, false } }, e) != 0)
 		return -1;
 	r.line.fresh();
 	OFCondition c = ASC_findAcceptedPresentationContextID(r.dul, UID_VerificationSOPClass) == 0 ? DIMSE_NOVALIDPRESENTATIONCONTEXTID
 		: DIMSE_echoUser(r.dul, r.dul->nextMsgID++, DIMSE_NONBLOCKING, WIRE_RULES_S, &status, &detail);
 	delete detail;
 	if (c.bad()) {
-		err_set(e, ERR_PEER, "no echo: %s", reason(r, c));
+		err_set(e, ERR_PEER, "no echo: %s", scu_reason(r, c));
 		r.abort();
 		return -1;
 	}
@@ -251,22 +236,22 @@ examine(const char *path, struct scu_result *r)
 }
 
 static bool
-add_context(std::vector<context> &contexts, const std::string &sop_class, const std::string &syntax)
+add_context(std::vector<scu_context> &contexts, const std::string &sop_class, const std::string &syntax)
 {
-	for (const context &i : contexts)
+	for (const scu_context &i : contexts)
 		if (i.sop_class == sop_class && i.syntax == syntax)
 			return true;
 	if (contexts.size() >= MAX_CONTEXTS)
 		return false;
-	contexts.push_back({ sop_class, syntax });
+	contexts.push_back({ sop_class, syntax, false });
 	return true;
 }
 
 // Each file's own syntax, and the default one beside the other that is not compressed (PS3.5 10.1).
-static std::vector<context>
+static std::vector<scu_context>
 contexts_for(std::vector<outgoing> &files, struct scu_result *results)
 {
-	std::vector<context> contexts;
+	std::vector<scu_context> contexts;
 
 	for (size_t i = 0; i < files.size(); i++) {
 		outgoing &o = files[i];
@@ -323,7 +308,7 @@ exchange(requestor &r, T_ASC_PresentationContextID pc, const outgoing &o, DcmDat
 	r.line.fresh();
 	OFCondition c = DIMSE_sendMessageUsingMemoryData(r.dul, pc, &m, NULL, data, NULL, NULL);
 	if (c.bad()) {
-		say(result, SCU_NOT_SENT, "sending stopped half-way", reason(r, c));
+		say(result, SCU_NOT_SENT, "sending stopped half-way", scu_reason(r, c));
 		return false;
 	}
 	r.line.fresh();
@@ -332,7 +317,7 @@ exchange(requestor &r, T_ASC_PresentationContextID pc, const outgoing &o, DcmDat
 	if (is_answer)
 		judge(result, answer.msg.CStoreRSP.DimseStatus, detail);
 	else
-		say(result, SCU_IN_DOUBT, "sent, but no response came", c == EC_Normal ? "it answered something else" : reason(r, c));
+		say(result, SCU_IN_DOUBT, "sent, but no response came", c == EC_Normal ? "it answered something else" : scu_reason(r, c));
 	delete detail;
 	return is_answer;
 }
@@ -366,10 +351,10 @@ store(requestor &r, const char *const *paths, size_t n, struct scu_result *resul
 
 	for (size_t i = 0; i < n; i++)
 		files.push_back(examine(paths[i], &results[i]));
-	std::vector<context> contexts = contexts_for(files, results);
+	std::vector<scu_context> contexts = contexts_for(files, results);
 	if (contexts.empty())
 		return err_set(e, ERR_INPUT, "nothing to send: %s", results[0].text);
-	int rc = open_association(r, contexts, e);
+	int rc = scu_open(r, contexts, e);
 	for (size_t i = 0; i < n && rc != 0; i++)
 		if (files[i].is_good)
 			say(&results[i], e->code == ERR_INPUT ? SCU_REFUSED : SCU_NOT_SENT, e->text, "");

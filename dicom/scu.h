@@ -1,6 +1,8 @@
-/* Associations out: C-ECHO, C-STORE. */
+/* Associations out: C-ECHO, C-STORE, C-FIND, C-GET. */
 #pragma once
 #include "dicom/dicom.h"
+
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +24,17 @@ struct scu_result { enum scu_outcome outcome; unsigned status; char text[256]; }
 /* Sends n files over one association; results[i] for paths[i]. 0 when the association could be opened (look at the results), -1 with ERR_PEER (passing)
  * or ERR_INPUT (rejected for good: called or calling AE title, no context) when it could not; results are then SCU_NOT_SENT / SCU_REFUSED. */
 int scu_store(const struct scu_peer *p, const char *const *paths, size_t n, struct scu_result *results, struct err *e);
+
+/* C-FIND at the study root (PS3.4 C.4.1), level "STUDY" or "SERIES". keys: keyword or "GGGG,EEEE" and what must match, "" to have it returned. found: the
+ * values in the order of keys, "" where there is none, after the association's end; nonzero ends with that value. ERR_INPUT: a key that is not known. */
+struct scu_key { const char *keyword, *value; };
+typedef int (*scu_found_fn)(void *arg, const char *const *values, struct err *e);
+int scu_find(const struct scu_peer *p, const char *level, const struct scu_key *keys, size_t n, scu_found_fn found, void *arg, struct err *e);
+
+/* C-GET of whole series of a study, one after the other: MR, CT and segmentations, not compressed, into dir as 000001.dcm ... *n_got files; *n_missing
+ * instances that the peer says it could not send (another class, compressed and not decoded). ERR_LIMIT, ERR_IO: they cannot be kept here. */
+struct scu_wanted { const char *study_uid, *const *series_uids; size_t n_series; const char *dir; int64_t max_instance_bytes; };
+int scu_get(const struct scu_peer *p, const struct scu_wanted *w, size_t *n_got, size_t *n_missing, struct err *e);
 
 #ifdef __cplusplus
 }

@@ -48,9 +48,10 @@ int dataset_add(struct dataset_writer *w, const struct dataset_case *c, struct e
 /* What is wrong with the case by itself, for who looks further before it is added: same errors, nothing written. */
 int dataset_check(const struct dataset_writer *w, const struct dataset_case *c, struct err *e);
 size_t dataset_added(const struct dataset_writer *w);
+const char *dataset_part(const struct dataset_writer *w);                  /* the folder it is written in, for what its making needs meanwhile; borrowed */
 int dataset_leave_out(struct dataset_writer *w, const char *what, const char *reason, struct err *e);
 struct dataset_shares { double validation, test; };                        /* of the patients, 0..1 each; training has the rest */
 /* Splits by patient (deterministic from the patients' digests; a share over 0 gets at least one patient; a set too small to split keeps all in train and says
- * so in a warning), writes dataset.json, renames the folder to its name. ERR_INPUT: no case was added. Frees w, whatever comes back. */
+ * so in a warning), writes dataset.json, renames the folder (with nothing else in it by then) to its name. ERR_INPUT: no case was added. Frees w, whatever comes back. */
 int dataset_end(struct dataset_writer *w, struct dataset_shares held_back, char *warning, size_t n_warning, struct err *e);
 void dataset_abandon(struct dataset_writer *w);                            /* removes what was written; frees w */

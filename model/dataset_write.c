@@ -216,6 +216,12 @@ dataset_added(const struct dataset_writer *w)
 	return w->index.n_cases;
 }
 
+const char *
+dataset_part(const struct dataset_writer *w)
+{
+	return w->part;
+}
+
 int
 dataset_leave_out(struct dataset_writer *w, const char *what, const char *reason, struct err *e)
 {

@@ -7,6 +7,7 @@
 #include "service/commands/common.h"
 #include "service/commands/dataset_parts.h"
 #include "service/flow/match.h"
+#include "service/flow/retrieve.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -16,7 +17,7 @@
 
 static const char usage[] =
     "usage: segan dataset create SET --channels flair[,t1c...] --nifti DIR [--layout NAME|FILE.json]\n"
-    "       segan dataset create SET --channels flair[,t1c...] --dicom DIR [--model NAME[@VERSION]]\n"
+    "       segan dataset create SET --channels flair[,t1c...] (--dicom DIR | --archive NAME [--query KEY=VALUE...]) [--model NAME[@VERSION]]\n"
     "       segan dataset show SET [--json]\n"
     "create packs images and their masks into the folder SET, which must not exist; segan train and segan evaluate read it. Cases are split by patient; the same\n"
     "patients give the same split. A case that does not fit (missing file or channel, images and mask on different grids, mask value that is not in the table,\n"
@@ -41,7 +42,10 @@ static const char usage[] =
     "  --models DIR      where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
     "  --config FILE     rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
     "  --split A,B,C     patients for training, validation and test, in percent (default 70,15,15)\n"
-    "  --archive NAME [--query KEY=VALUE...]  not in this version: fetch the studies into a folder with getscu or movescu, then --dicom\n"
+    "  --archive NAME    the same from an archive of the configuration (\"archives\"): a DIMSE peer (C-FIND, C-GET), a DICOMweb service (QIDO-RS, WADO-RS) or a\n"
+    "                    folder. Only studies with a SEG are fetched, one at a time, their MR, CT and SEG series, and removed when they are packed\n"
+    "  --query KEY=VALUE which studies of the archive, any number of times: a DICOM keyword, and what it must be, * and ? as in DICOM:\n"
+    "                    --query StudyDate=20240101-20241231 --query 'StudyDescription=*BRAIN*'\n"
     "  --json            show: as JSON\n";
 
 static volatile sig_atomic_t interrupted;
@@ -60,6 +64,8 @@ making_refuse(struct making *m, const char *what, const struct err *why, struct 
 		*e = *why;
 		return err_note(e, "%s", what);
 	}
+	if (m->hidden != NULL && strncmp(what, m->hidden, strlen(m->hidden)) == 0)
+		what += strlen(m->hidden) + 1;
 	fprintf(stderr, "segan: left out: %s: %s\n", what, why->text);
 	return dataset_leave_out(m->writer, what, why->text, e);
 }
@@ -88,6 +94,8 @@ making_progress(const struct making *m, size_t done, size_t total, struct err *e
 
 	if (interrupted)
 		return err_set(e, ERR_STATE, "interrupted; nothing was written");
+	if (m->is_part)
+		return 0;
 	if (began_ms == 0)
 		began_ms = clock_monotonic_ms();
 	seconds = (double)(clock_monotonic_ms() - began_ms) / 1000;
@@ -101,12 +109,18 @@ making_progress(const struct making *m, size_t done, size_t total, struct err *e
 
 /* ---- create ---- */
 
+enum { MAX_KEYS = 32 };
+
 struct create {
 	char *dicom;
 	const char *set, *nifti, *archive, *channels_text, *split_text, *layout_name, *model, *models_dir, *config;
 	bool as_json;                          /* of show */
 	char channels[512];
 	struct dataset_shares held_back;       /* --split */
+	struct scu_key keys[MAX_KEYS];         /* --query; both halves of argv's words */
+	size_t n_keys;
+	const char *wrong_key;                 /* the first that is no KEY=VALUE */
+	struct archive_setting from;           /* --archive */
 	struct making making;
 	struct recipe recipe;                  /* the default one: making.input is its model's */
 	struct layout layout;                  /* --nifti */
@@ -146,6 +160,19 @@ take_split(struct create *c, const char *text)
 		return -1;
 	c->held_back = (struct dataset_shares){ .validation = percent[1] / 100.0, .test = percent[2] / 100.0 };
 	return 0;
+}
+
+static void
+take_key(struct create *c, char *text)
+{
+	char *equals = strchr(text, '=');
+
+	if (equals == NULL || equals == text || equals[1] == '\0' || c->n_keys == MAX_KEYS) {
+		c->wrong_key = text;
+		return;
+	}
+	*equals = '\0';
+	c->keys[c->n_keys++] = (struct scu_key){ text, equals + 1 };
 }
 
 static int
@@ -198,13 +225,26 @@ prepare_dicom(struct create *c, struct err *e)
 	if ((c->settings = command_settings(c->config, e)) == NULL || (c->catalog = command_models(c->models_dir, e)) == NULL || dicom_start(e) != 0 ||
 	    (c->rules = rules_compile(c->settings, e)) == NULL)
 		return -1;
+	if (c->archive != NULL && settings_archive(c->settings, c->archive, &c->from, e) != 0)
+		return -1;
+	if (c->archive != NULL && c->from.type == ARCHIVE_FOLDER) {
+		if (c->n_keys > 0)
+			return err_set(e, ERR_INPUT, "archive %s is a folder, which cannot be asked: no --query", c->archive);
+		c->dicom = c->from.path;
+	}
 	return find_model(c, e);
 }
 
 static int
 make(struct create *c, struct err *e)
 {
-	return c->nifti != NULL ? making_from_nifti(&c->making, c->nifti, &c->layout, e) : making_from_dicom(&c->making, c->dicom, c->rules, c->manifest, e);
+	const struct retrieve_archive archive = { &c->from, c->settings != NULL ? c->settings->dicom.aet : "", c->settings != NULL ? c->settings->dicom.max_instance_mb << 20 : 0 };
+
+	if (c->nifti != NULL)
+		return making_from_nifti(&c->making, c->nifti, &c->layout, e);
+	if (c->dicom != NULL)
+		return making_from_dicom(&c->making, c->dicom, c->rules, c->manifest, e);
+	return making_from_archive(&c->making, &archive, c->keys, c->n_keys, c->rules, c->manifest, e);
 }
 
 static int
@@ -249,10 +289,12 @@ run_create(struct create *c)
 		return command_usage(usage, "--channels: names with commas between, at most %d", MODEL_MAX_CHANNELS);
 	if (take_split(c, c->split_text) != 0)
 		return command_usage(usage, "--split: percents for training, validation and test, as in --split 70,15,15; together 100, some for training");
-	if (c->archive != NULL)
-		return command_usage(usage, "--archive is not in this version: fetch the studies into a folder (getscu, movescu), then --dicom");
-	if ((c->nifti == NULL) == (c->dicom == NULL))
-		return command_usage(usage, "from where? --nifti DIR or --dicom DIR");
+	if ((c->nifti != NULL) + (c->dicom != NULL) + (c->archive != NULL) != 1)
+		return command_usage(usage, "from where? --nifti DIR, --dicom DIR or --archive NAME");
+	if (c->wrong_key != NULL)
+		return command_usage(usage, "--query %s: KEY=VALUE, a DICOM keyword and what it must be, at most %d", c->wrong_key, MAX_KEYS);
+	if (c->n_keys > 0 && c->archive == NULL)
+		return command_usage(usage, "--query asks an archive: --archive NAME");
 	rc = create(c);
 	rules_free(c->rules);
 	catalog_free(c->catalog);
@@ -266,7 +308,7 @@ parse_options(int argc, char **argv, struct create *c)
 	static const struct option known[] = { { "channels", required_argument, NULL, 'c' }, { "nifti", required_argument, NULL, 'n' },
 		{ "dicom", required_argument, NULL, 'd' }, { "layout", required_argument, NULL, 'l' }, { "model", required_argument, NULL, 'm' }, { "split", required_argument, NULL, 's' },
 		{ "models", required_argument, NULL, 'M' }, { "config", required_argument, NULL, 'C' }, { "archive", required_argument, NULL, 'a' },
-		{ "query", required_argument, NULL, 'a' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "query", required_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1)
@@ -280,6 +322,7 @@ parse_options(int argc, char **argv, struct create *c)
 		case 'M': c->models_dir = optarg; break;
 		case 'C': c->config = optarg; break;
 		case 'a': c->archive = optarg; break;
+		case 'q': take_key(c, optarg); break;
 		case 'j': c->as_json = true; break;
 		case 'h': fputs(usage, stdout); return -1;
 		default: fputs(usage, stderr); return EXIT_USAGE;

@@ -2,19 +2,18 @@
  * reason an instance (PS3.18 10.5.3, Annex I). Never follows a redirect: only configured addresses are contacted. */
 #include "service/flow/deliver_stow.h"
 
-#include "config/file.h"
 #include "config/json.h"
+#include "service/flow/deliver_transfer.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_ANSWER = 1 << 20, MAX_TOKEN = 16 << 10, WHOLE_S = 3600 /* a transfer that trickles ends too */ };
+enum { MAX_ANSWER = 1 << 20 };
 
 struct answer_body { char *bytes; size_t n; };
-struct transfer { CURL *curl; curl_mime *mime; struct curl_slist *headers; struct answer_body body; char reason[CURL_ERROR_SIZE]; };
+struct sending { struct transfer http; curl_mime *mime; struct answer_body body; };
 
 int
 stow_start(struct err *e)
@@ -50,73 +49,30 @@ watch_stop(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, 
 }
 
 static int
-add_header(struct transfer *t, const char *text, struct err *e)
+prepare(struct sending *t, const struct destination_setting *d, const char *path, const char *url, const atomic_bool *stop, struct err *e)
 {
-	struct curl_slist *longer = curl_slist_append(t->headers, text);
-
-	if (longer == NULL)
-		return err_set(e, ERR_LIMIT, "no memory for a transfer");
-	t->headers = longer;
-	return 0;
-}
-
-/* "token_file" holds a bearer token on its first line; it is read for every transfer, so it may be replaced while the node runs. */
-static int
-add_token(struct transfer *t, const char *file, struct err *e)
-{
-	size_t n;
-	char *token, *header;
-	int rc;
-
-	if (file[0] == '\0')
-		return 0;
-	if ((token = file_read(file, MAX_TOKEN, &n, e)) == NULL)
-		return err_note(e, "reading token_file");
-	token[strcspn(token, "\r\n")] = '\0';
-	if (asprintf(&header, "Authorization: Bearer %s", token) < 0) {
-		rc = err_set(e, ERR_LIMIT, "no memory for a transfer");
-	} else {
-		rc = add_header(t, header, e);
-		explicit_bzero(header, strlen(header));
-		free(header);
-	}
-	explicit_bzero(token, n);
-	free(token);
-	return rc;
-}
-
-static int
-prepare(struct transfer *t, const struct destination_setting *d, const char *path, const char *url, const atomic_bool *stop, struct err *e)
-{
+	CURL *curl;
 	curl_mimepart *part;
 
-	if ((t->curl = curl_easy_init()) == NULL || (t->mime = curl_mime_init(t->curl)) == NULL || (part = curl_mime_addpart(t->mime)) == NULL)
+	if (transfer_begin(&t->http, d, url, e) != 0)
+		return -1;
+	curl = t->http.curl;
+	if ((t->mime = curl_mime_init(curl)) == NULL || (part = curl_mime_addpart(t->mime)) == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for a transfer");
 	if (curl_mime_filedata(part, path) != CURLE_OK)
 		return err_set(e, ERR_INPUT, "cannot read %s", path);
 	curl_mime_filename(part, NULL);
 	curl_mime_type(part, "application/dicom");
-	if (add_header(t, "Content-Type: multipart/related; type=\"application/dicom\"", e) != 0 || add_header(t, "Accept: application/dicom+json", e) != 0 ||
-	    add_header(t, "Expect:", e) != 0 || add_token(t, d->token_file, e) != 0)
+	if (transfer_header(&t->http, "Content-Type: multipart/related; type=\"application/dicom\"", e) != 0 ||
+	    transfer_header(&t->http, "Accept: application/dicom+json", e) != 0 || transfer_header(&t->http, "Expect:", e) != 0)
 		return -1;
-	curl_easy_setopt(t->curl, CURLOPT_URL, url);
-	curl_easy_setopt(t->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(t->curl, CURLOPT_MIMEPOST, t->mime);
-	curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, t->headers);
-	curl_easy_setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(t->curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT, (long)d->timeout);
-	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_TIME, (long)d->timeout);
-	curl_easy_setopt(t->curl, CURLOPT_TIMEOUT, (long)WHOLE_S);
-	curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, collect);
-	curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, &t->body);
-	curl_easy_setopt(t->curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(t->curl, CURLOPT_XFERINFOFUNCTION, watch_stop);
-	curl_easy_setopt(t->curl, CURLOPT_XFERINFODATA, (void *)(uintptr_t)stop);
-	curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, t->reason);
-	if (d->ca_file[0] != '\0')
-		curl_easy_setopt(t->curl, CURLOPT_CAINFO, d->ca_file);
+	curl_easy_setopt(curl, CURLOPT_MIMEPOST, t->mime);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, t->http.headers);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &t->body);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch_stop);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)(uintptr_t)stop);
 	return 0;
 }
 
@@ -150,14 +106,14 @@ reason_may_pass(int reason)
 }
 
 static void
-judge(const struct transfer *t, struct stow_result *out)
+judge(const struct sending *t, struct stow_result *out)
 {
 	long status = 0;
 	curl_off_t retry_after = 0;
 	int reason = failure_reason(&t->body);
 
-	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &retry_after);
+	curl_easy_getinfo(t->http.curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(t->http.curl, CURLINFO_RETRY_AFTER, &retry_after);
 	out->retry_after_s = (int64_t)retry_after;
 	if (status >= 200 && status < 300 && reason < 0) {
 		out->outcome = STOW_STORED;
@@ -176,7 +132,7 @@ judge(const struct transfer *t, struct stow_result *out)
 void
 stow_store(const struct destination_setting *d, const char *path, const atomic_bool *stop, struct stow_result *out)
 {
-	struct transfer t = { 0 };
+	struct sending t = { 0 };
 	char url[SETTINGS_PATH + 16];
 	struct err e;
 	CURLcode rc;
@@ -186,16 +142,15 @@ stow_store(const struct destination_setting *d, const char *path, const atomic_b
 	if (prepare(&t, d, path, url, stop, &e) != 0) {
 		out->outcome = e.code == ERR_INPUT ? STOW_REFUSED : STOW_PASSING; /* a token may come back, a lost result not */
 		memcpy(out->text, e.text, sizeof out->text);
-	} else if ((rc = curl_easy_perform(t.curl)) == CURLE_OK) {
+	} else if ((rc = curl_easy_perform(t.http.curl)) == CURLE_OK) {
 		judge(&t, out);
 	} else {
 		curl_off_t sent = 0;
-		curl_easy_getinfo(t.curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+		curl_easy_getinfo(t.http.curl, CURLINFO_SIZE_UPLOAD_T, &sent);
 		out->outcome = sent > 0 ? STOW_IN_DOUBT : STOW_PASSING;
-		snprintf(out->text, sizeof out->text, "POST %.240s: %.240s", url, t.reason[0] != '\0' ? t.reason : curl_easy_strerror(rc));
+		snprintf(out->text, sizeof out->text, "POST %.240s: %.240s", url, t.http.reason[0] != '\0' ? t.http.reason : curl_easy_strerror(rc));
 	}
-	curl_easy_cleanup(t.curl);
 	curl_mime_free(t.mime);
-	curl_slist_free_all(t.headers);
+	transfer_end(&t.http);
 	free(t.body.bytes);
 }

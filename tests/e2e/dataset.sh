@@ -62,7 +62,10 @@ same "no layout" "$(status_of segan dataset create "$work/x" --channels flair --
 holds "no layout" "$(cat "$work/err")" 'brats2023'
 same "no such channel" "$(status_of segan dataset create "$work/x" --channels flair,pd --nifti "$work/cases")" 2
 same "channel twice" "$(status_of segan dataset create "$work/x" --channels flair,flair --nifti "$work/cases")" 1
-same "archive" "$(status_of segan dataset create "$work/x" --channels flair --archive pacs --query StudyDate=2020)" 2
+same "no archive" "$(status_of segan dataset create "$work/x" --channels flair --archive pacs --query StudyDate=2020)" 2
+holds "no archive" "$(cat "$work/err")" 'no archive "pacs"; configured under "archives": none'
+same "query without archive" "$(status_of segan dataset create "$work/x" --channels flair --nifti "$work/cases" --query StudyDate=2020)" 2
+same "no query" "$(status_of segan dataset create "$work/x" --channels flair --archive pacs --query StudyDate)" 2
 same "no source" "$(status_of segan dataset create "$work/x" --channels flair)" 2
 same "two sources" "$(status_of segan dataset create "$work/x" --channels flair --nifti a --dicom b)" 2
 same "no cases" "$(status_of segan dataset create "$work/x" --channels flair --nifti "$work/cases/P5_empty")" 1

@@ -146,6 +146,7 @@ a_full_file_is_taken(void **state)
 	struct err e;
 	struct settings *s = parse(full, &e);
 	const struct destination_setting *to;
+	struct archive_setting archive;
 
 	(void)state;
 	if (s == NULL)
@@ -174,6 +175,15 @@ a_full_file_is_taken(void **state)
 	assert_int_equal(to->timeout, 60);
 	assert_int_equal(settings_destination(s, "back")->type, DESTINATION_SENDER);
 	assert_null(settings_destination(s, "nowhere"));
+	assert_int_equal(settings_archive(s, "w", &archive, &e), 0);
+	assert_int_equal(archive.type, ARCHIVE_DICOMWEB);
+	assert_string_equal(archive.remote.url, "http://h/w");
+	assert_int_equal(settings_archive(s, "d", &archive, &e), 0);
+	assert_true(archive.type == ARCHIVE_DIMSE && archive.remote.port == 1 && archive.remote.timeout == 60);
+	assert_int_equal(settings_archive(s, "f", &archive, &e), 0);
+	assert_true(archive.type == ARCHIVE_FOLDER && strcmp(archive.path, "/p") == 0);
+	assert_int_equal(settings_archive(s, "x", &archive, &e), -1);
+	assert_true(e.code == ERR_NOT_FOUND && strstr(e.text, "w, d, f"));
 	settings_free(s);
 }
 

@@ -1,0 +1,34 @@
+// An association of ours, as requestor: what scu.cc (C-ECHO, C-STORE) and scu_query.cc (C-FIND, C-GET) share. For them only.
+#pragma once
+#include "dicom/scu.h"
+#include "dicom/wire.hh"
+
+#include <dcmtk/dcmnet/assoc.h>
+
+#include <string>
+#include <vector>
+
+enum { SCU_GOODBYE_MS = 2000 };
+
+struct scu_context {
+	std::string sop_class, syntax;
+	bool is_to_us = false;               // we are the provider of this class: instances come (C-GET)
+};
+
+// Ends the association, when there is one, in good order or by abort, and frees all.
+struct requestor {
+	explicit requestor(const struct scu_peer &to) : peer(to), line(to.timeout_s * INT64_C(1000), -1) {}
+	~requestor();
+	void release();
+	void abort();
+
+	const struct scu_peer &peer;
+	wire line;
+	T_ASC_Network *network = NULL;
+	T_ASC_Parameters *params = NULL;     // until the association has them
+	T_ASC_Association *dul = NULL;
+};
+
+// ERR_INPUT: rejected for good; ERR_PEER: rejected for now, unreachable, silent.
+int scu_open(requestor &r, const std::vector<scu_context> &contexts, struct err *e);
+const char *scu_reason(const requestor &r, const OFCondition &c); // why a message failed, in words
