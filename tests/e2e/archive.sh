@@ -38,8 +38,12 @@ until echoscu -q -aec QR 127.0.0.1 "$dimse_port" 2> /dev/null; do kill -0 "${sta
 dcmsend -q -aec QR 127.0.0.1 "$dimse_port" +sd +r "$work/dicom" > "$work/out" 2>&1 || { cat "$work/out"; fail "dcmsend"; }
 tests/tools/dicomweb_archive.py "$work/dicom" --fail 1 --token secret > "$work/web.log" 2>&1 & started+=($!)
 web=$(wait_line "$work/web.log" '^port ' 30); web=${web#port }
+tests/tools/dicomweb_archive.py "$work/dicom" --cut 2 > "$work/tears.log" 2>&1 & started+=($!)
+tests/tools/dicomweb_archive.py "$work/dicom" --cut 1000 > "$work/torn.log" 2>&1 & started+=($!)
+tears=$(wait_line "$work/tears.log" '^port ' 30); tears=${tears#port }; torn=$(wait_line "$work/torn.log" '^port ' 30); torn=${torn#port }
 echo secret > "$work/token"
-jq -n --argjson qr "$dimse_port" --argjson away "$away_port" --arg web "http://127.0.0.1:$web/dicom-web" --arg work "$work" '{archives: {
+jq -n --argjson qr "$dimse_port" --argjson away "$away_port" --arg web "http://127.0.0.1:$web/dicom-web" --arg work "$work" --arg tears "http://127.0.0.1:$tears/dicom-web" --arg torn "http://127.0.0.1:$torn/dicom-web" '{archives: {
+	tears: {type: "dicomweb", url: $tears}, torn: {type: "dicomweb", url: $torn},
 	qr: {type: "dimse", aet: "QR", host: "127.0.0.1", port: $qr}, away: {type: "dimse", aet: "QR", host: "127.0.0.1", port: $away, timeout: 5},
 	other: {type: "dimse", aet: "NOBODY", host: "127.0.0.1", port: $qr},
 	web: {type: "dicomweb", url: $web, token_file: "\($work)/token"}, bare: {type: "dicomweb", url: $web}, folder: {type: "folder", path: "\($work)/dicom"}}}' > "$work/segand.json"
@@ -82,5 +86,8 @@ refused 2 'which cannot be asked' --archive folder --query StudyDate=2020
 refused 1 "archive away: QR at 127.0.0.1:$away_port" --archive away
 refused 1 'called AE title not recognised' --archive other
 refused 1 'HTTP 401: the token' --archive bare
-refused 2 'no archive "nothing"; configured under "archives": qr, away' --archive nothing
+refused 2 'no archive "nothing"; configured under "archives": tears, torn, qr' --archive nothing
+refused 1 'archive torn: .*broke off' --archive torn                          # none can be had
+must tears --archive tears                                                    # the third try is whole
+same "cases after two answers that broke off" "$(cases tears)" "$(cases folder)"
 echo "archives: DIMSE, DICOMweb and folder give the same set"

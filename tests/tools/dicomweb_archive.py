@@ -1,13 +1,14 @@
 #!/usr/bin/python3
-"""dicomweb_archive.py DIR [--fail N] [--token TEXT]: a DICOMweb archive that is not ours, for tests: QIDO-RS (studies, series of a study; limit and offset;
+"""dicomweb_archive.py DIR [--fail N] [--token TEXT] [--cut N]: a DICOMweb archive that is not ours, for tests: QIDO-RS (studies, series of a study; limit and offset;
 a query key must be equal, * at its end) and WADO-RS (a series) over the DICOM files below DIR. Listens on a free port of 127.0.0.1, prints "port N".
---fail N: the first N requests are answered 503. --token TEXT: others are answered 401."""
+--fail N: the first N requests are answered 503. --token TEXT: others are answered 401.
+--cut N: the first N series end in the middle of their last instance."""
 import glob, http.server, json, os, sys, urllib.parse
 import pydicom
 from pydicom.datadict import tag_for_keyword
 
 folder, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2]))
-fail, token = [int(options.get('--fail', 0))], options.get('--token')
+fail, cut, token = [int(options.get('--fail', 0))], [int(options.get('--cut', 0))], options.get('--token')
 files = [(f, pydicom.dcmread(f, stop_before_pixels=True)) for f in sorted(glob.glob(folder + '/**/*.dcm', recursive=True))]
 
 
@@ -51,6 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not here: return self.answer(404)
         assert self.headers['Accept'] == 'multipart/related; type="application/dicom"', self.headers['Accept']
         body = b''.join(b'\r\n--of parts\r\nContent-Type: application/dicom\r\n\r\n' + open(f, 'rb').read() for f in here) + b'\r\n--of parts--\r\n'
+        if cut[0] > 0:
+            cut[0] -= 1
+            body = body[:-1000]
         self.answer(200, 'multipart/related; type="application/dicom"; boundary="of parts"', body)
 
 
