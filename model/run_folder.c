@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,6 +93,19 @@ run_discard(const char *run)
 	for (size_t i = 0; i < COUNT_OF(leaves); i++)
 		file_remove_tree(run_path(run, leaves[i]).text, &unheard);
 	rmdir(run);
+}
+
+int
+run_lock(const char *run, int *fd, struct err *e)
+{
+	*fd = open(run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return err_errno(e, "opening the run %s", run);
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) /* a file system without locks is no reason not to train */
+		return 0;
+	close(*fd);
+	*fd = -1;
+	return err_set(e, ERR_STATE, "another segan train is at work in %s", run);
 }
 
 int

@@ -17,6 +17,8 @@ struct run_facts { char data_digest[65], core[33], program[33], from[140]; };
 /* A new folder; start: weights to begin with, copied into it (NULL: none). ERR_STATE: it exists. */
 int run_create(const char *run, const struct recipe *r, const struct run_facts *facts, const char *start, struct err *e);
 void run_discard(const char *run);                                           /* takes that back; what else lies in the folder stays */
+/* The run is this process' until the descriptor is closed (or the process ends). ERR_STATE: another one trains it. */
+int run_lock(const char *run, int *fd, struct err *e);
 int run_facts(const char *run, struct run_facts *out, struct err *e);        /* ERR_NOT_FOUND: no run there */
 int run_write_recipe(const char *run, const struct recipe *r, struct err *e);
 

@@ -19,11 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LOG_EVERY = 10, TIMED_STEPS = 50, WARM_UP_STEPS = 5, LEAST_STEPS = 100, DEFAULT_STEPS = 10000 };
 
 struct trainer {
 	const char *run;
+	int lock;                              /* held on the run's folder; -1 not yet */
 	struct dataset *data;
 	struct recipe recipe;
 	unsigned threads;
@@ -386,6 +388,8 @@ release(struct trainer *t)
 	prepared_free(t->validation, t->n_validation);
 	free(t->x);
 	free(t->truth);
+	if (t->lock >= 0)
+		close(t->lock);
 	free(t);
 }
 
@@ -412,11 +416,12 @@ trainer_run(const char *run, struct dataset *data, unsigned threads, trainer_pro
 	struct trainer *t = calloc(1, sizeof *t);
 	int result = -1;
 
+	*out = (struct trainer_result){ .best_dice = NAN };
 	if (!t)
 		return err_set(e, ERR_LIMIT, "no memory for a trainer");
-	*t = (struct trainer){ .run = run, .data = data, .threads = threads ? threads : cores(), .progress = progress, .arg = arg, .validation_dice = NAN,
+	*t = (struct trainer){ .run = run, .lock = -1, .data = data, .threads = threads ? threads : cores(), .progress = progress, .arg = arg, .validation_dice = NAN,
 		.state.best_dice = NAN, .slices_per_second = NAN };
-	if (check_facts(t, e) == 0 && open_recipe(t, e) == 0 && open_data(t, e) == 0 && begin(t, e) == 0)
+	if (check_facts(t, e) == 0 && run_lock(run, &t->lock, e) == 0 && open_recipe(t, e) == 0 && open_data(t, e) == 0 && begin(t, e) == 0)
 		result = t->is_stopped ? 0 : train(t, e);
 	*out = (struct trainer_result){ t->is_stopped && t->state.step < t->state.n_steps, t->log ? t->state.step : 0, t->state.n_steps, t->state.best_step, t->state.best_dice };
 	release(t);

@@ -424,6 +424,7 @@ a_run_belongs_to_its_data(void **state)
 {
 	struct dataset *other = pack("other", 1);
 	struct trainer_result result;
+	int lock;
 	struct recipe r = tiny();
 	struct err e = { 0 };
 
@@ -433,6 +434,11 @@ a_run_belongs_to_its_data(void **state)
 	assert_non_null(strstr(e.text, "another data set"));
 	assert_int_equal(trainer_create(reference, data, &r, NULL, NULL, &e), -1);
 	assert_int_equal(e.code, ERR_STATE);
+	assert_int_equal(run_lock(reference, &lock, &e), 0);
+	assert_int_equal(trainer_run(reference, data, 1, NULL, NULL, &result, &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
+	assert_non_null(strstr(e.text, "another segan train"));
+	close(lock);
 	assert_int_equal(trainer_run("/nowhere/at/all", data, 1, NULL, NULL, &result, &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
 	dataset_close(other);
