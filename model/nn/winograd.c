@@ -22,21 +22,28 @@ static const struct form { size_t points, tile, span, step, phases; } forms[] = 
 	[WINOGRAD_SAME] = { 6, 4, 6, 4, 1 }, [WINOGRAD_RESIZED] = { 6, 4, 4, 2, 1 }, [WINOGRAD_HALVING] = { 4, 3, 8, 6, 2 },
 };
 
+/* Tile rows at once: v and m in the L2 cache, but where the weights are larger than that, half as much as those, which are read once a band; all bands alike. */
+static size_t
+band(const struct winograd *p)
+{
+	const size_t points = p->points * p->points, weights = arena_product(points, arena_product(p->k, p->maps));
+	const size_t row = arena_product(arena_product(points, p->across), arena_sum(p->k, p->maps)), room = weights / 2 > BAND_FLOATS ? weights / 2 : BAND_FLOATS;
+	size_t rows = row >= room ? 1 : room / row, bands;
+
+	if (rows * p->across < LEAST_TILES)
+		rows = (LEAST_TILES + p->across - 1) / p->across;
+	bands = (p->down + rows - 1) / rows;
+	return (p->down + bands - 1) / bands;
+}
+
 struct winograd
 winograd_plan(enum winograd_form form, size_t rows, size_t cols, size_t k, size_t maps)
 {
 	const struct form *f = &forms[form];
 	struct winograd p = { .form = form, .rows = rows, .cols = cols, .maps = maps, .k = k * f->phases * f->phases, .points = f->points, .tile = f->tile };
-	size_t row;
-
 	p.down = (rows + p.tile - 1) / p.tile;
 	p.across = (cols + p.tile - 1) / p.tile;
-	row = arena_product(arena_product(p.points * p.points, p.across), arena_sum(p.k, maps));
-	p.band = row >= BAND_FLOATS ? 1 : BAND_FLOATS / row;
-	if (p.band * p.across < LEAST_TILES)
-		p.band = (LEAST_TILES + p.across - 1) / p.across;
-	if (p.band > p.down)
-		p.band = p.down;
+	p.band = band(&p);
 	return p;
 }
 
@@ -70,18 +77,22 @@ static const double kernel_3[6][3] = { { 1 / 4.0 }, { -1 / 6.0, -1 / 6.0, -1 / 6
 	{ 1 / 24.0, -1 / 12.0, 1 / 6.0 }, { 0, 0, 1 } };
 static const double kernel_2[4][3] = { { 1 }, { 0.5, 0.5 }, { 0.5, -0.5 }, { 0, 1 } };
 
-/* Taps are `step` apart in rows of `width`. */
-static double
-kernel_at(const struct winograd *p, const float *kernel, size_t width, size_t step, size_t i, size_t j)
+/* One kernel, its taps `step` apart in rows of `width`, to the place `at` of every point. */
+static void
+arrange_one(const struct winograd *p, const float *kernel, size_t width, size_t step, size_t at, float *weights)
 {
 	const double (*g)[3] = p->points == 6 ? kernel_3 : kernel_2;
 	const size_t taps = p->points == 6 ? 3 : 2;
-	double sum = 0;
+	double half[6][3] = { { 0 } };         /* G g */
 
-	for (size_t y = 0; y < taps; y++)
+	for (size_t i = 0; i < p->points; i++)
 		for (size_t x = 0; x < taps; x++)
-			sum += g[i][y] * g[j][x] * (double)kernel[step * (y * width + x)];
-	return sum;
+			for (size_t y = 0; y < taps; y++)
+				half[i][x] += g[i][y] * (double)kernel[step * (y * width + x)];
+	for (size_t point = 0; point < p->points * p->points; point++) {
+		const double *row = half[point / p->points], *column = g[point % p->points];
+		weights[point * p->k * p->maps + at] = (float)(row[0] * column[0] + row[1] * column[1] + row[2] * column[2]);
+	}
 }
 
 void
@@ -89,13 +100,9 @@ winograd_arrange(const struct winograd *p, const float *kernel, size_t at, size_
 {
 	const size_t phases = forms[p->form].phases, width = phases == 2 ? 4 : 3;
 
-	for (size_t phase = 0; phase < phases * phases; phase++) {
-		const size_t place = kernel_place(p->k, p->maps, at * phases * phases + phase * stored + channel, map);
-		for (size_t i = 0; i < p->points; i++)
-			for (size_t j = 0; j < p->points; j++)
-				weights[(i * p->points + j) * p->k * p->maps + place] =
-					(float)kernel_at(p, kernel + phase / 2 * width + phase % 2, width, phases, i, j);
-	}
+	for (size_t phase = 0; phase < phases * phases; phase++)
+		arrange_one(p, kernel + phase / 2 * width + phase % 2, width, phases,
+			kernel_place(p->k, p->maps, at * phases * phases + phase * stored + channel, map), weights);
 }
 
 /* ---- inputs: B' d B ---- */
