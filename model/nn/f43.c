@@ -9,6 +9,8 @@
 
 /* What a band's transforms may take of the caches: to fill vectors, if they are full anyway, of stacked slices. */
 enum { BAND_FLOATS = 400 * 1024, SMALL_BAND_FLOATS = 64 * 1024, STACK_FLOATS = 1024 * 1024, LEAST_STACKS = 3 };
+/* What the next pass would find in a cache anyway. */
+enum { CACHE_FLOATS = 2048 * 1024 };
 /* Where the transforms of images, or of the weight for few tiles, cost more than they save. */
 enum { LEAST_C = 4, LEAST_TILES = 16, FEW_KERNELS = 64 * 64 };
 
@@ -75,6 +77,7 @@ f43_plan(size_t c, size_t maps, size_t n, size_t h, size_t w, struct f43 *out)
 	if (!cpu_is_wide() || c < LEAST_C)
 		return false;
 	plan_stack(out, n, plan_bands(out));
+	out->streams = w % LANES == 0 && n * maps * h * w > CACHE_FLOATS;
 	if (out->down * out->across < LEAST_TILES && c * maps > FEW_KERNELS)
 		out->vectors = 0;
 	return out->vectors > 0;

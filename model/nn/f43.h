@@ -11,6 +11,7 @@ struct f43 {
 	size_t stack;                  /* slices done at a time, one below the other, a tile row of zeros between */
 	size_t across, down, period;   /* tiles of the stack; tile rows from one slice to the next */
 	size_t band, vectors;          /* tile rows done at a time; what they take, in vectors of 16 tiles */
+	bool streams;                  /* y is written past the caches */
 };
 
 /* For batches of n slices (c, h, w). false, and no vectors: this CPU or such a shape had better go another way. */

@@ -57,11 +57,11 @@ split_part(const struct f43 *p, const float *row, ptrdiff_t x, lanes phase[TILE]
 {
 	lanes pixels[TILE];
 
+	for (ptrdiff_t i = 0; row && i < TILE; i++)
+		__builtin_prefetch(row + ((ptrdiff_t)(p->h * p->w) + x + i * LANES));    /* the next map's */
 	if (row && x >= 0 && x + TILE * LANES <= (ptrdiff_t)p->w)
-		for (ptrdiff_t i = 0; i < TILE; i++) {
+		for (ptrdiff_t i = 0; i < TILE; i++)
 			pixels[i] = *(const lanes *)(row + x + i * LANES);
-			__builtin_prefetch(row + x + i * LANES + p->h * p->w);     /* the next map's */
-		}
 	else
 		for (ptrdiff_t i = 0; i < TILE; i++)
 			pixels[i] = load_columns(row, x + i * LANES, (ptrdiff_t)p->w);
@@ -251,9 +251,19 @@ f43_take_gradients(const struct f43 *p, struct f43_band b, const float *dy, floa
 	}
 }
 
+/* Past the caches, without reading first what is overwritten. */
 static void
-finish_row(const float *from, size_t w, struct f43_finish f, float bias, float *y)
+stream_row(const float *from, size_t w, float *y)
 {
+	for (size_t x = 0; x < w; x += LANES)
+		_mm512_stream_ps(y + x, (__m512)*(const lanes *)(from + x));
+}
+
+static void
+finish_row(const struct f43 *p, const float *from, struct f43_finish f, float bias, float *y)
+{
+	const size_t w = p->w;
+
 	if (f.bias)
 		for (size_t x = 0; x < w; x++) {
 			const float v = from[x] + bias, low = f.slope * v;
@@ -262,6 +272,8 @@ finish_row(const float *from, size_t w, struct f43_finish f, float bias, float *
 	else if (f.add)
 		for (size_t x = 0; x < w; x++)
 			y[x] += from[x];
+	else if (p->streams && (uintptr_t)y % sizeof(__m512) == 0)
+		stream_row(from, w, y);
 	else
 		memcpy(y, from, w * sizeof *y);
 }
@@ -277,7 +289,8 @@ f43_give_outputs(const struct f43 *p, struct f43_band b, const float *from, stru
 		for (size_t i = 0; i < p->band * TILE; i++) {
 			const float *to = row_of(p, &(struct image){ y + m * plane, p->maps * plane, b.n }, b.first * TILE + i, 0);
 			if (to)
-				finish_row(rows + i % TILE * row + i / TILE * p->across * TILE, p->w, f, f.bias ? f.bias[m] : 0, y + (to - y));
+				finish_row(p, rows + i % TILE * row + i / TILE * p->across * TILE, f, f.bias ? f.bias[m] : 0, y + (to - y));
 		}
 	}
+	_mm_sfence();
 }
