@@ -9,7 +9,7 @@
 #include <math.h>
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE };        /* order of the parameters */
-enum { HIGH, LOW, SPREAD, N_STATISTICS };      /* of a map in a group: mean = HIGH + LOW, variance */
+enum { HIGH, LOW, SPREAD, SCALE, SHIFT, N_STATISTICS };   /* of a map in a group: mean = HIGH + LOW, variance; y = (x - HIGH) SCALE + SHIFT */
 enum { BLOCK = 256, LANES = 16 };             /* values summed in float before a double takes them; independent sums of such a block */
 
 struct norm_node { double eps; size_t groups; float slope; /* of the LeakyReLU behind; 1: none */ };
@@ -74,7 +74,7 @@ norm_batch_shape(struct node *self, struct err *e)
 	return 0;
 }
 
-/* Of map c in a group: mean (a float, and what that float lacks) and biased variance. borrowed. */
+/* Of map c in a group: mean (a float, and what that float lacks), biased variance, and what came of it. borrowed. */
 static float *
 statistics(const struct node *self, size_t group, size_t c)
 {
@@ -135,28 +135,42 @@ group_moments(const struct node *self, size_t group, size_t c, float base)
 	return total;
 }
 
-/* Two passes, so that a large mean costs no digits. */
+/* Around the mean of the first slice, so that a large mean costs no digits and one pass will do. */
 static void
 take_statistics(const struct node *self, size_t group, size_t c)
 {
-	const double n = (double)group_slices(self) * (double)shape_plane(self->shape);
+	const size_t plane = shape_plane(self->shape), slices = group_slices(self);
+	const double n = (double)slices * (double)plane;
+	const float base = (float)(moments_of(self->in[0]->value + (group * slices * self->shape.c + c) * plane, plane, 0).sum / (double)plane);
+	const struct moments m = group_moments(self, group, c, base);
+	const double mean = base + m.sum / n;
 	float *to = statistics(self, group, c);
-	struct moments m;
 
-	to[HIGH] = (float)(group_moments(self, group, c, 0).sum / n);
-	m = group_moments(self, group, c, to[HIGH]);
-	to[LOW] = (float)(m.sum / n);
+	to[HIGH] = (float)mean;
+	to[LOW] = (float)(mean - to[HIGH]);
 	to[SPREAD] = (float)(m.squares / n - m.sum / n * (m.sum / n));
 }
 
 /* y = (x - high) * scale + shift over n values, and the LeakyReLU of it, which is the larger of v and slope v */
 struct affinity { float high, scale, shift, slope; };
 
+static struct affinity
+affinity_of(const struct node *self, const float *s)
+{
+	return (struct affinity){ s[HIGH], s[SCALE], s[SHIFT], ((const struct norm_node *)self->settings)->slope };
+}
+
+static inline float
+before_activation(struct affinity a, float x)
+{
+	return (x - a.high) * a.scale + a.shift;
+}
+
 static void
 normalise(const float *restrict x, size_t n, struct affinity a, float *restrict y)
 {
 	for (size_t i = 0; i < n; i++) {
-		float v = (x[i] - a.high) * a.scale + a.shift, w = a.slope * v;
+		float v = before_activation(a, x[i]), w = a.slope * v;
 		y[i] = v > w ? v : w;
 	}
 }
@@ -167,14 +181,14 @@ batch_forward_map(void *arg, size_t item, unsigned lane)
 	const struct node *self = ((const struct work *)arg)->self;
 	const struct norm_node *own = self->settings;
 	const size_t group = item / self->shape.c, c = item % self->shape.c, plane = shape_plane(self->shape), slices = group_slices(self);
-	const float *s = statistics(self, group, c);
-	struct affinity a = { .slope = own->slope };
+	float *s = statistics(self, group, c);
+	struct affinity a;
 
 	(void)lane;
 	take_statistics(self, group, c);
-	a.high = s[HIGH];
-	a.scale = (float)(self->parameter[WEIGHT]->value[c] / sqrt(s[SPREAD] + own->eps));
-	a.shift = self->parameter[BIAS]->value[c] - s[LOW] * a.scale;
+	s[SCALE] = (float)(self->parameter[WEIGHT]->value[c] / sqrt(s[SPREAD] + own->eps));
+	s[SHIFT] = self->parameter[BIAS]->value[c] - s[LOW] * s[SCALE];
+	a = affinity_of(self, s);
 	for (size_t i = group * slices; i < (group + 1) * slices; i++) {
 		size_t at = (i * self->shape.c + c) * plane;
 		normalise(self->in[0]->value + at, plane, a, self->value + at);
@@ -191,15 +205,16 @@ norm_batch_forward(const struct node *self, const struct run *r)
 	team_run(r->team, self->shape.c * ((const struct norm_node *)self->settings)->groups, WIDEST(batch_forward_map), &w);
 }
 
-/* One map of one slice on the way back. y > 0 where what was before the LeakyReLU was. */
-struct back { const float *dy, *x, *y; size_t n; float slope; };
+/* One map of one slice on the way back. What was before the LeakyReLU is computed once more: quicker than to read y. */
+struct back { const float *dy, *x; size_t n; struct affinity forward; };
 
+/* The gradient before the activation. */
 static inline float
-before_activation(const struct back *b, size_t i)
+gradient_before(const struct back *b, size_t i)
 {
 	const float one = 1;
 
-	return b->dy[i] * (b->y[i] > 0 ? one : b->slope);
+	return b->dy[i] * (before_activation(b->forward, b->x[i]) > 0 ? one : b->forward.slope);
 }
 
 /* sum of d, and of d * (x - mean), d the gradient before the activation; as moments_of. */
@@ -215,12 +230,12 @@ moments_with(const struct back *b, float mean)
 
 		for (; i + LANES <= end; i += LANES)
 			for (size_t k = 0; k < LANES; k++) {
-				float d = before_activation(b, i + k);
+				float d = gradient_before(b, i + k);
 				sum[k] += d;
 				products[k] += d * (b->x[i + k] - mean);
 			}
 		for (size_t k = 0; i < end; i++, k++) {
-			float d = before_activation(b, i);
+			float d = gradient_before(b, i);
 			sum[k] += d;
 			products[k] += d * (b->x[i] - mean);
 		}
@@ -240,17 +255,16 @@ pass_on(const struct back *b, struct slope s, bool first, float *restrict dx)
 {
 	if (first)
 		for (size_t i = 0; i < b->n; i++)
-			dx[i] = before_activation(b, i) * s.d + (b->x[i] - s.mean) * s.x + s.shift;
+			dx[i] = gradient_before(b, i) * s.d + (b->x[i] - s.mean) * s.x + s.shift;
 	else
 		for (size_t i = 0; i < b->n; i++)
-			dx[i] += before_activation(b, i) * s.d + (b->x[i] - s.mean) * s.x + s.shift;
+			dx[i] += gradient_before(b, i) * s.d + (b->x[i] - s.mean) * s.x + s.shift;
 }
 
 static struct back
-back_at(const struct node *self, size_t at)
+back_at(const struct node *self, const float *s, size_t at)
 {
-	return (struct back){ self->gradient + at, self->in[0]->value + at, self->value + at, shape_plane(self->shape),
-		((const struct norm_node *)self->settings)->slope };
+	return (struct back){ self->gradient + at, self->in[0]->value + at, shape_plane(self->shape), affinity_of(self, s) };
 }
 
 /* Map c of one group: the gradient of the input; what it adds to those of weight and bias. */
@@ -268,7 +282,7 @@ backward_group(const struct work *w, size_t group, size_t c)
 	struct slope slope;
 
 	for (size_t i = 0; i < slices; i++) {
-		struct back b = back_at(self, begin + i * step);
+		struct back b = back_at(self, s, begin + i * step);
 		struct moments m = moments_with(&b, s[HIGH]);
 		total.sum += m.sum;
 		total.squares += (m.squares - m.sum * s[LOW]) * inverse;
@@ -276,7 +290,7 @@ backward_group(const struct work *w, size_t group, size_t c)
 	slope = (struct slope){ .mean = s[HIGH], .d = (float)scale, .x = (float)(-scale * inverse * total.squares / n) };
 	slope.shift = (float)(-scale * total.sum / n - slope.x * s[LOW]);
 	for (size_t i = 0; dx && i < slices; i++) {
-		struct back b = back_at(self, begin + i * step);
+		struct back b = back_at(self, s, begin + i * step);
 		pass_on(&b, slope, self->first[0], dx + begin + i * step);
 	}
 	return total;
