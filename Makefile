@@ -102,6 +102,9 @@ bench: deps
 	+@$(SUBMAKE) all
 	@for b in tests/bench/*.sh; do B=$(B) $$b || exit 1; done
 
+train-table: all
+	@SEGAN=$(B)/segan tests/train/table.sh "$(SET)" "$(OUT)" $(MINUTES)
+
 soak: DEPS = test
 soak: deps
 	+@$(SUBMAKE) all
@@ -127,6 +130,7 @@ help:
 	@echo 'make lint       rooms and directions, banned functions, style, compiler warnings as errors with gcc and clang'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
 	@echo 'make bench      speed against the peers, which it installs; one line each: name ours peer ratio'
+	@echo 'make train-table SET=DIR OUT=DIR MINUTES=15: what the critic adds, on a set of segan dataset create; two to four hours on one core'
 	@echo 'make soak       kill -9 at POINTS=500 random instants (SEED= repeats them)'
 	@echo 'make install    PREFIX=/usr/local (DESTDIR= for packages)'
 	@echo 'make deps       only install what is missing (Debian packages)'
@@ -134,4 +138,4 @@ help:
 	@echo 'make help       this'
 
 -include $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
-.PHONY: all unit deps demo test test-peers lint asan tsan bench soak install clean help
+.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table soak install clean help
