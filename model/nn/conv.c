@@ -310,17 +310,22 @@ add_turned(void *arg, size_t m, unsigned lane)
 			gradient[i * kernel + k] += parts_total(w, (m * kernel + kernel - 1 - k) * c + i);
 }
 
-/* The parts' sums (c*kernel, maps) -> the weight's gradient, for map m. */
+/* The parts' sums (c*kernel, maps) -> the weight's gradient, for input map i; they are summed into the first part's, which is read row by row so. */
 static void
-add_plain(void *arg, size_t m, unsigned lane)
+add_plain(void *arg, size_t i, unsigned lane)
 {
 	const struct work *w = arg;
 	const struct conv_node *own = w->self->settings;
-	const size_t maps = own->s.maps, n = own->patches.c * kernel_size(own);
+	const size_t maps = own->s.maps, kernel = kernel_size(own), n = own->patches.c * kernel;
+	float *total = w->run->shared + i * kernel * maps;      /* (kernel, maps) */
 
 	(void)lane;
-	for (size_t k = 0; k < n; k++)
-		w->self->parameter[0]->gradient[m * n + k] += parts_total(w, k * maps + m);
+	for (size_t part = 1; part < n_parts(w); part++)
+		for (size_t at = 0; at < kernel * maps; at++)
+			total[at] += total[part * part_size(own) + at];
+	for (size_t m = 0; m < maps; m++)
+		for (size_t k = 0; k < kernel; k++)
+			w->self->parameter[0]->gradient[m * n + i * kernel + k] += total[k * maps + m];
 }
 
 /* Winograd's -> the weight's gradient, for map m. */
@@ -349,7 +354,10 @@ conv_backward(const struct node *self, const struct run *r)
 	team_run(r->team, n_parts(&w), backward_part, &w);
 	if (!r->parameters)
 		return;
-	team_run(r->team, own->s.maps, w.fast_sums ? add_fast : w.same ? add_turned : add_plain, &w);
+	if (w.fast_sums || w.same)
+		team_run(r->team, own->s.maps, w.fast_sums ? add_fast : add_turned, &w);
+	else
+		team_run(r->team, own->patches.c, add_plain, &w);
 	if (own->s.bias)
 		parts_add(r->shared + sums_size(own), n_parts(&w), part_size(own), own->s.maps, self->parameter[1]->gradient);
 }
