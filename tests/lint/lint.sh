@@ -11,6 +11,7 @@ for f in $(find tests deploy .ci -name '*.sh' -o -name run -type f); do
 	*) sh -n "$f" || bad=1 ;;
 	esac
 done
+mkdir -p build
 for cc in gcc clang; do
 	command -v $cc >/dev/null || { echo "lint: $cc is not installed (deploy/install-deps.sh test)"; bad=1; continue; }
 	cxx=$([ $cc = gcc ] && echo g++ || echo clang++)
