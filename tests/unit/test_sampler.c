@@ -397,11 +397,11 @@ static long
 resident_with(const char *dir, size_t n, float *first_x)
 {
 	static float image[MAX_BATCH * PIXELS], labels[MAX_BATCH * PIXELS];
-	struct prepared *all;
-	struct sampler *s;
+	struct prepared *all = NULL;
+	struct sampler *s = NULL;
 	struct dataset *d;
 	struct err e = { 0 };
-	size_t n_found;
+	size_t n_found = 0;
 	long kb;
 
 	make_set(dir, n);
