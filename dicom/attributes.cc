@@ -105,16 +105,6 @@ content_digest(int fd, DcmItem &item, const struct scan *scan, const struct pixe
 	return 0;
 }
 
-// A code or identifier into a fixed array; cut where it does not fit or a NUL stands.
-static void
-copy_text(DcmItem &item, const DcmTagKey &tag, char *to, size_t size)
-{
-	OFString text;
-
-	part10_text(item, tag, text);
-	snprintf(to, size, "%s", text.c_str());
-}
-
 // What seg.cc writes as SoftwareVersions: dicom_software_version, "segan X (DCMTK Y)".
 static bool
 is_written_by_us(DcmItem &item)
@@ -133,8 +123,8 @@ read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_head
 	    part10_uid(item, DCM_StudyInstanceUID, true, h->study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, h->series_uid, e) != 0)
 		return -1;
 	memcpy(h->transfer_syntax, scan->transfer_syntax, sizeof h->transfer_syntax);
-	copy_text(item, DCM_Modality, h->modality, sizeof h->modality);
-	copy_text(item, DCM_DeviceSerialNumber, h->device_serial, sizeof h->device_serial);
+	part10_copy(item, DCM_Modality, h->modality, sizeof h->modality);
+	part10_copy(item, DCM_DeviceSerialNumber, h->device_serial, sizeof h->device_serial);
 	h->has_pixels = scan->has_pixels;
 	h->is_ours = is_written_by_us(item);
 	if (data_set_digest(fd, scan, h->digest, e) != 0)

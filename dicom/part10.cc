@@ -69,6 +69,15 @@ part10_text(DcmItem &item, const DcmTagKey &tag, OFString &text)
 	return true;
 }
 
+void
+part10_copy(DcmItem &item, const DcmTagKey &tag, char *to, size_t size)
+{
+	OFString text;
+
+	part10_text(item, tag, text);
+	snprintf(to, size, "%s", text.c_str());
+}
+
 int
 part10_uid(DcmItem &item, const DcmTagKey &tag, bool is_required, char uid[DICOM_UID], struct err *e)
 {

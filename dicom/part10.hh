@@ -22,6 +22,8 @@ int part10_layout(DcmItem &item, const struct scan *scan, struct pixel_layout *p
 
 // The element's whole value as text, trimmed, or false when it is absent or no text. A NUL within stays in the string: nothing is cut off unseen.
 bool part10_text(DcmItem &item, const DcmTagKey &tag, OFString &text);
+// The same into a fixed array, for codes and identifiers; cut where it does not fit or a NUL stands.
+void part10_copy(DcmItem &item, const DcmTagKey &tag, char *to, size_t size);
 // A UID into uid; ERR_INPUT naming the tag when it is absent (and required) or malformed; absent and not required: "".
 int part10_uid(DcmItem &item, const DcmTagKey &tag, bool is_required, char uid[DICOM_UID], struct err *e);
 // One decimal string (PS3.5 6.2), finite, with nothing behind it.

@@ -48,15 +48,6 @@ first_item(DcmItem &item, const DcmTagKey &sequence)
 	return item.findAndGetSequenceItem(sequence, found, 0).good() ? found : NULL;
 }
 
-static void
-copy_text(DcmItem &item, const DcmTagKey &tag, char *to, size_t size)
-{
-	OFString text;
-
-	part10_text(item, tag, text);
-	snprintf(to, size, "%s", text.c_str());
-}
-
 // A person's words in UTF-8, cut at the end of a character.
 static void
 copy_words(text_reader &reader, DcmItem &item, const DcmTagKey &tag, char *to, size_t size)
@@ -85,10 +76,10 @@ read_term(DcmItem *holder, const DcmTagKey &sequence, struct seg_term *term)
 
 	if (item == NULL)
 		return;
-	copy_text(*item, DCM_CodingSchemeDesignator, term->scheme, sizeof term->scheme);
+	part10_copy(*item, DCM_CodingSchemeDesignator, term->scheme, sizeof term->scheme);
 	for (const DcmTagKey &tag : values)
 		if (term->value[0] == '\0')
-			copy_text(*item, tag, term->value, sizeof term->value);
+			part10_copy(*item, tag, term->value, sizeof term->value);
 }
 
 static int
@@ -104,7 +95,7 @@ read_segment(text_reader &reader, DcmItem &item, struct seg_file &s, struct err 
 		if (other.number == number)
 			return err_set(e, ERR_INPUT, "SegmentNumber (0062,0004) %u is there twice", number);
 	copy_words(reader, item, DCM_SegmentLabel, segment.label, sizeof segment.label);
-	copy_text(item, DCM_SegmentAlgorithmType, segment.algorithm_type, sizeof segment.algorithm_type);
+	part10_copy(item, DCM_SegmentAlgorithmType, segment.algorithm_type, sizeof segment.algorithm_type);
 	read_term(&item, DCM_SegmentedPropertyCategoryCodeSequence, &segment.category);
 	read_term(&item, DCM_SegmentedPropertyTypeCodeSequence, &segment.type);
 	read_term(first_item(item, DCM_SegmentedPropertyTypeCodeSequence), DCM_SegmentedPropertyTypeModifierCodeSequence, &segment.modifier);

@@ -1,6 +1,7 @@
 /* Folders of models: order, what is in service, what is left out and told, what a check of the weights finds. */
 #include "model/catalog.h"
 #include "config/file.h"
+#include "tests/unit/own_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,27 +14,16 @@
 
 #define SHIPPED "model/shipped/glioma-flair/0.1.0"
 
-static char top[256], roots[2][300];
+static char roots[2][300];
 static const char *const both[2] = { roots[0], roots[1] };
 
 static int
 set_up(void **state)
 {
-	(void)state;
-	snprintf(top, sizeof top, "%s/catalog.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	assert_non_null(mkdtemp(top));
+	assert_int_equal(folder_set_up(state), 0);
 	for (int i = 0; i < 2; i++)
-		snprintf(roots[i], sizeof roots[i], "%s/%d", top, i);
+		snprintf(roots[i], sizeof roots[i], "%s/%d", folder, i);
 	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(top, &e);
 }
 
 static void
@@ -47,9 +37,9 @@ write_file(const char *dir, const char *leaf, const void *bytes, size_t n)
 	assert_int_equal(file_write(path, bytes, n, &e), 0);
 }
 
-/* A manifest of that name and version in folder ROOT/name/folder. */
+/* A manifest of that name and version in ROOT/name/as. */
 static void
-install(int root, const char *name, const char *version, const char *folder)
+install(int root, const char *name, const char *version, const char *as)
 {
 	struct err e;
 	char dir[400], *text = file_read(SHIPPED "/model.json", 1 << 20, &(size_t){ 0 }, &e), *changed = malloc(8192);
@@ -57,7 +47,7 @@ install(int root, const char *name, const char *version, const char *folder)
 
 	assert_non_null(changed);
 	snprintf(changed, 8192, "{\"name\": \"%s\", \"version\": \"%s\", %s", name, version, rest);
-	snprintf(dir, sizeof dir, "%s/%s/%s", roots[root], name, folder);
+	snprintf(dir, sizeof dir, "%s/%s/%s", roots[root], name, as);
 	write_file(dir, "model.json", changed, strlen(changed));
 	free(text);
 	free(changed);
@@ -181,7 +171,7 @@ check_reads_the_weights(void **state)
 	assert_non_null(strstr(e.text, "is not part of this network"));
 
 	assert_int_equal(manifest_load(SHIPPED, &m, &e), 0);
-	snprintf(m.dir, sizeof m.dir, "%s/copy", top);
+	snprintf(m.dir, sizeof m.dir, "%s/copy", folder);
 	assert_int_equal(catalog_check(&m, &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
 	bytes[n - 1] ^= 1;
@@ -199,5 +189,5 @@ main(void)
 		cmocka_unit_test(bad_folders_are_told), cmocka_unit_test(check_reads_the_weights),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, folder_tear_down);
 }

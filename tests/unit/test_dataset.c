@@ -1,6 +1,7 @@
 /* Packed cases: what is written reads back, the split, whole or not at all, and a file cut or altered at any byte is refused by name. */
 #include "config/file.h"
 #include "model/dataset.h"
+#include "tests/unit/own_folder.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -17,27 +18,16 @@
 
 enum { SLICES = 2, ROWS = 3, COLS = 5, VOXELS = SLICES * ROWS * COLS, SEGMENTS = 2 };
 
-static char folder[256], set[300];
+static char set[300];
 static const char *const channels[] = { "flair", "t1c" };
 static const struct grid grid = { SLICES, ROWS, COLS, { 5.000001, 0.9, 0.8 }, { -10.25, 1.0 / 3, 7e-7 }, { 1, 0, 0 }, { 0, 0.6, 0.8 } };
 
 static int
 set_up(void **state)
 {
-	(void)state;
-	snprintf(folder, sizeof folder, "%s/dataset.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	assert_non_null(mkdtemp(folder));
+	assert_int_equal(folder_set_up(state), 0);
 	snprintf(set, sizeof set, "%s/set", folder);
 	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(folder, &e);
 }
 
 static size_t
@@ -462,7 +452,7 @@ stranger_is_refused(void **state)
 	assert_int_equal(e.code, ERR_INPUT);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, folder_tear_down)
 
 int
 main(void)

@@ -5,6 +5,7 @@
 #include "dicom/series.h"
 #include "model/prep.h"
 #include "service/commands/dataset_nifti.h"
+#include "tests/unit/own_folder.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -19,25 +20,14 @@
 #include <cmocka.h>
 
 extern char **environ;
-static char folder[256], path[300];
+static char path[300];
 
 static int
 set_up(void **state)
 {
-	(void)state;
-	snprintf(folder, sizeof folder, "%s/nifti.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	assert_non_null(mkdtemp(folder));
+	assert_int_equal(folder_set_up(state), 0);
 	snprintf(path, sizeof path, "%s/x.nii", folder);
 	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(folder, &e);
 }
 
 /* ---- skew: NIfTI and the DICOM made from it ---- */
@@ -383,7 +373,7 @@ absent_is_not_found(void **state)
 	assert_int_equal(nifti_volume_read(folder, &v, &e), -1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, folder_tear_down)
 
 int
 main(void)

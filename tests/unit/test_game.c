@@ -3,6 +3,7 @@
 #include "config/file.h"
 #include "model/critic.h"
 #include "model/game_parts.h"
+#include "tests/unit/own_folder.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -15,7 +16,6 @@
 
 enum { N = 3, CHANNELS = 2, H = 32, W = 48, PLANE = H * W, MAX_LABELS = 2 };
 static float x[N * CHANNELS * PLANE], truth[N * MAX_LABELS * PLANE];
-static char dir[256];
 
 /* A bright disk in noise, the truth of map 0; its upper half that of map 1. */
 static void
@@ -121,7 +121,7 @@ path_of(const char *name)
 {
 	static char path[400];
 
-	snprintf(path, sizeof path, "%s/%s", dir, name);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
 	return path;
 }
 
@@ -332,24 +332,6 @@ sizes_may_change_between_steps(void **state)
 	game_free(g);
 }
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof dir, "%s/game.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	assert_non_null(mkdtemp(dir));
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(dir, &e);
-}
-
 int
 main(void)
 {
@@ -360,5 +342,5 @@ main(void)
 		cmocka_unit_test(settings_that_cannot_be_are_refused), cmocka_unit_test(sizes_may_change_between_steps),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, folder_set_up, folder_tear_down);
 }

@@ -2,6 +2,7 @@
 #include "config/file.h"
 #include "model/segan.h"
 #include "model/verify.h"
+#include "tests/unit/own_folder.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,29 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 static const char *const names[] = { "s1_1c_sum_flat_dice", "s1_1c_sum_layer", "s3_1c_concat_flat_dice", "s3_1c_sum_layer", "unet_1c_layer_batch_dice" };
-static char dir[256];
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof dir, "%s/golden.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	assert_non_null(mkdtemp(dir));
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(dir, &e);
-}
 
 struct seen { size_t n, n_over; double largest; };
 
@@ -97,7 +78,7 @@ copy_changed(const char *name, const char *from, const char *to, size_t at, floa
 	assert_non_null(bytes);
 	if (at < n / sizeof value)
 		memcpy(bytes + at * sizeof value, &value, sizeof value);
-	snprintf(path, sizeof path, "%s/r.bin", dir);
+	snprintf(path, sizeof path, "%s/r.bin", folder);
 	assert_int_equal(file_write(path, bytes, n, &e), 0);
 	free(bytes);
 
@@ -110,7 +91,7 @@ copy_changed(const char *name, const char *from, const char *to, size_t at, floa
 	changed = malloc(n + strlen(to) + 1);
 	assert_non_null(changed);
 	n = (size_t)snprintf(changed, n + strlen(to) + 1, "%.*s%s%s", (int)(place - bytes), bytes, to, place + strlen(from));
-	snprintf(path, sizeof path, "%s/r.json", dir);
+	snprintf(path, sizeof path, "%s/r.json", folder);
 	assert_int_equal(file_write(path, changed, n, &e), 0);
 	free(bytes);
 	free(changed);
@@ -294,5 +275,5 @@ main(void)
 		cmocka_unit_test(sizes_may_change_between_calls), cmocka_unit_test(core_types_have_names),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, folder_set_up, folder_tear_down);
 }

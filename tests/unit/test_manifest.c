@@ -2,6 +2,7 @@
 #include "model/manifest.h"
 #include "config/file.h"
 #include "config/json.h"
+#include "tests/unit/own_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,28 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
-
-static char dir[256];
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof dir, "%s/manifest.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	assert_non_null(mkdtemp(dir));
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(dir, &e);
-}
 
 static void
 the_shipped_manifest_reads(void **state)
@@ -80,7 +60,7 @@ write_changed(const char *from, const char *to)
 	changed = malloc(n + strlen(to) + 1);
 	assert_non_null(changed);
 	snprintf(changed, n + strlen(to) + 1, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-	snprintf(path, sizeof path, "%s/model.json", dir);
+	snprintf(path, sizeof path, "%s/model.json", folder);
 	assert_int_equal(file_write(path, changed, strlen(changed), &e), 0);
 	free(text);
 	free(changed);
@@ -141,7 +121,7 @@ wrong_values_are_named(void **state)
 		struct err e = { 0 };
 
 		write_changed(wrong[i].from, wrong[i].to);
-		if (manifest_load(dir, &m, &e) == 0 || e.code != ERR_INPUT || !strstr(e.text, wrong[i].words) || !strstr(e.text, "model.json"))
+		if (manifest_load(folder, &m, &e) == 0 || e.code != ERR_INPUT || !strstr(e.text, wrong[i].words) || !strstr(e.text, "model.json"))
 			fail_msg("%s -> %s: \"%s\", wanted \"%s\"", wrong[i].from, wrong[i].to, e.text, wrong[i].words);
 	}
 }
@@ -154,7 +134,7 @@ unknown_keys_are_notes(void **state)
 
 	(void)state;
 	write_changed("\"skip\": \"sum\"", "\"skip\": \"concat\", \"note\": {\"anything\": [1]}");
-	assert_int_equal(manifest_load(dir, &m, &e), 0);
+	assert_int_equal(manifest_load(folder, &m, &e), 0);
 	assert_int_equal(m.network.skip, SKIP_CONCAT);
 }
 
@@ -169,7 +149,7 @@ what_is_written_reads_as_the_same(void **state)
 
 	(void)state;
 	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2, \"mirror\": true");
-	assert_int_equal(manifest_load(dir, &m, &e), 0);
+	assert_int_equal(manifest_load(folder, &m, &e), 0);
 	m.segments[0].peak = 0.9;
 	v = manifest_json(&m);
 	text = json_print(v, true, &e);
@@ -207,5 +187,5 @@ main(void)
 		cmocka_unit_test(unknown_keys_are_notes), cmocka_unit_test(what_is_written_reads_as_the_same), cmocka_unit_test(no_file_is_not_found),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, folder_set_up, folder_tear_down);
 }

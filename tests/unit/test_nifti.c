@@ -2,6 +2,7 @@
 #include "service/flow/nifti.h"
 
 #include "config/file.h"
+#include "tests/unit/own_folder.h"
 
 #include <setjmp.h>
 #include <spawn.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -33,8 +33,6 @@ enum { SLICES = 3, ROWS = 4, COLS = 5, PLANE = ROWS * COLS, N = SLICES * PLANE }
 
 static const struct grid grid = { .slices = SLICES, .rows = ROWS, .cols = COLS, .spacing_mm = { 5.5, 0.9, 1.1 }, .origin_mm = { -100, 50, 25 },
 	.row_dir = { 0.96, 0.28, 0 }, .col_dir = { -0.28, 0.96, 0 } };
-
-static char dir[256];
 
 static void
 judge(const char *path, const char *shape, const float *const *maps, size_t n_maps)
@@ -73,11 +71,11 @@ nibabel_reads_it_back(void **state)
 		first[i] = (float)i / 7;
 		second[i] = 1 - (float)i / 90;
 	}
-	snprintf(path, sizeof path, "%s/one.nii.gz", dir);
+	snprintf(path, sizeof path, "%s/one.nii.gz", folder);
 	if (nifti_write(path, &grid, maps, 1, &e) != 0)
 		fail_msg("%s", e.text);
 	judge(path, "5x4x3", maps, 1);
-	snprintf(path, sizeof path, "%s/two.nii.gz", dir);
+	snprintf(path, sizeof path, "%s/two.nii.gz", folder);
 	if (nifti_write(path, &grid, maps, 2, &e) != 0)
 		fail_msg("%s", e.text);
 	judge(path, "5x4x3x2", maps, 2);
@@ -94,10 +92,10 @@ what_cannot_be_written_leaves_nothing(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	snprintf(path, sizeof path, "%s/no/such/folder.nii.gz", dir);
+	snprintf(path, sizeof path, "%s/no/such/folder.nii.gz", folder);
 	assert_int_equal(nifti_write(path, &grid, maps, 1, &e), -1);
-	snprintf(part, sizeof part, "%s/pipe.part", dir);
-	snprintf(path, sizeof path, "%s/pipe", dir);
+	snprintf(part, sizeof part, "%s/pipe.part", folder);
+	snprintf(path, sizeof path, "%s/pipe", folder);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(nifti_write(path, &grid, maps, 1, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
@@ -109,25 +107,10 @@ what_cannot_be_written_leaves_nothing(void **state)
 	assert_int_equal(nifti_write(path, &grid, maps, 1, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	large.cols = 40000; /* NIfTI-1 counts in 16 bits */
-	snprintf(path, sizeof path, "%s/large.nii.gz", dir);
+	snprintf(path, sizeof path, "%s/large.nii.gz", folder);
 	assert_int_equal(nifti_write(path, &large, maps, 1, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	assert_false(file_exists(path));
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof dir, "%s/segan-nifti-XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
-	return mkdtemp(dir) == NULL;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	return file_remove_tree(dir, &(struct err) { 0 });
 }
 
 int
@@ -135,5 +118,5 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(nibabel_reads_it_back), cmocka_unit_test(what_cannot_be_written_leaves_nothing) };
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, folder_set_up, folder_tear_down);
 }
