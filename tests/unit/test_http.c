@@ -364,7 +364,8 @@ watched(void **state)
 
 	(void)state;
 	assert_int_equal(ask("GET", "/api/v1/models", "", &a), 200);
-	expect_text(&a, "{\"models\":[{\"name\":\"glioma-flair\",\"version\":\"0.1.0\",\"in_service\":true,");
+	expect_text(&a, "{\"models\":[{\"name\":\"glioma-flair\",\"version\":\"1.0.0\",\"in_service\":false,");
+	expect_text(&a, ",{\"name\":\"glioma-flair\",\"version\":\"0.1.0\",\"in_service\":true,");
 	expect_text(&a, "\"channels\":[\"flair\"],\"segments\":[{\"number\":1,\"label\":\"");
 	assert_int_equal(ask("GET", "/health", "", &a), 200);
 	expect_text(&a, "{\"status\":\"ok\",");

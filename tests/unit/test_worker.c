@@ -187,6 +187,24 @@ worker_pid(void)
 	return 0;
 }
 
+/* kill() comes back before the process is dead. */
+static void
+kill_and_wait(pid_t pid)
+{
+	char path[64], state = 'R';
+
+	kill(pid, SIGKILL);
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	while (state != 'Z') {
+		FILE *f = fopen(path, "r");
+		if (f == NULL)
+			return;
+		if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 'Z';
+		fclose(f);
+	}
+}
+
 /* ---- tests ---- */
 
 static void
@@ -256,7 +274,7 @@ a_worker_that_dies_between_jobs_costs_no_attempt(void **state)
 	begin("gggg", "");
 	ends(add_job("1.2.1"), JOB_DONE, 1, "");
 	pid = worker_pid();
-	kill(pid, SIGKILL);
+	kill_and_wait(pid);
 	ends(add_job("1.2.2"), JOB_DONE, 1, "");
 	assert_int_not_equal(worker_pid(), pid);
 	end();
