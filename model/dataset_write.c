@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 struct dataset_writer {
 	char dir[1024], part[DATASET_PATH]; /* the final name; where it is written */
 	struct dataset_index index;

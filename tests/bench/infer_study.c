@@ -1,24 +1,14 @@
 /* Our side of infer_onnx.sh: for every line read from stdin the study DIR/x.f32 (slices, channels, SIDE, SIDE) goes through DIR/model in one call;
  * prints "wall CPU" seconds. The first time the probabilities are written to DIR/ours.f32. usage: infer_study DIR SLICES THREADS */
 #include "model/segan.h"
+#include "tests/bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { SIDE = 240 };
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static double
 user_time(void)
@@ -27,18 +17,6 @@ user_time(void)
 
 	getrusage(RUSAGE_SELF, &u);
 	return (double)u.ru_utime.tv_sec + (double)u.ru_utime.tv_usec * 1e-6;
-}
-
-/* The core type has to be in the environment before the program begins (LEADS.md 6). */
-static void
-choose_core(char **argv)
-{
-	const char *wanted = compute_wanted_core();
-
-	if (!wanted || strcmp(compute_core(), wanted) == 0 || getenv("SEGAN_CORE_CHOSEN"))
-		return;
-	if (setenv("OPENBLAS_CORETYPE", wanted, 1) == 0 && setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0 && setenv("SEGAN_CORE_CHOSEN", wanted, 1) == 0)
-		execv("/proc/self/exe", argv);
 }
 
 /* The whole file DIR/NAME, read or written. -1: not so many floats. */
