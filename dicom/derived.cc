@@ -229,6 +229,21 @@ derived_dates(DcmItem &to, const struct derived_time *t)
 	put_text(to, DCM_TimezoneOffsetFromUTC, EVR_SH, t->zone);
 }
 
+static void
+put_instance(DcmItem &to, DcmItem &header)
+{
+	put_raw(to, DCM_ReferencedSOPClassUID, EVR_UI, text_of(header, DCM_SOPClassUID));
+	put_raw(to, DCM_ReferencedSOPInstanceUID, EVR_UI, text_of(header, DCM_SOPInstanceUID));
+}
+
+void
+derived_reference(DcmItem &to, const struct series *s, size_t slice)
+{
+	put_instance(to, *series_header(s, slice));
+	if (series_frame(s, slice) > 0)
+		put_integer(to, DCM_ReferencedFrameNumber, series_frame(s, slice));
+}
+
 void
 derived_references(DcmItem &to, const struct series *const *series, size_t n)
 {
@@ -241,13 +256,9 @@ derived_references(DcmItem &to, const struct series *const *series, size_t n)
 		put_text(item, DCM_SeriesInstanceUID, EVR_UI, series_info(series[s])->series_uid);
 		for (size_t i = 0; i < series_n_slices(series[s]); i++) {
 			DcmItem &header = *series_header(series[s], i);
-			std::string uid = text_of(header, DCM_SOPInstanceUID);
 
-			if (!seen.insert(uid).second)
-				continue;
-			DcmItem &instance = put_item(item, DCM_ReferencedInstanceSequence);
-			put_raw(instance, DCM_ReferencedSOPClassUID, EVR_UI, text_of(header, DCM_SOPClassUID));
-			put_raw(instance, DCM_ReferencedSOPInstanceUID, EVR_UI, uid);
+			if (seen.insert(text_of(header, DCM_SOPInstanceUID)).second)
+				put_instance(put_item(item, DCM_ReferencedInstanceSequence), header);
 		}
 	}
 }

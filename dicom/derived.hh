@@ -18,6 +18,8 @@ struct derived_time { char date[9], time[11], datetime[27], zone[6]; };       //
 struct derived_time derived_time_at(DcmItem &source, int64_t ms);            // in the source's zone when it has one, else local
 void derived_dates(DcmItem &to, const struct derived_time *t);               // instance, series, content; TimezoneOffsetFromUTC
 
+// Image SOP Instance Reference Macro (PS3.3 10.3): the slice's instance and, when that is multi-frame, the frame.
+void derived_reference(DcmItem &to, const struct series *s, size_t slice);
 void derived_references(DcmItem &to, const struct series *const *series, size_t n); // Common Instance Reference: every instance, once (PS3.3 C.12.2)
 void derived_lossy(DcmItem &to, const struct series *const *series, size_t n);      // LossyImageCompression (PS3.3 C.7.6.1.1.5)
 void derived_equipment(DcmItem &to, const char *node_id, const struct derived_time *t); // this program, as equipment and as contributor

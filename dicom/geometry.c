@@ -79,13 +79,13 @@ check_one(const struct slice *s, struct err *reason)
 
 	for (int i = 0; i < 3; i++)
 		if (!isfinite(s->position_mm[i]) || fabs(s->position_mm[i]) > LARGEST_MM)
-			return bad(reason, "slice %s: %s is no position in mm", s->sop_uid, POSITION);
+			return bad(reason, "slice %s: %s is no position in mm", s->name, POSITION);
 	if (!directions(s, row, col))
-		return bad(reason, "slice %s: %s is no pair of unit vectors at right angles", s->sop_uid, ORIENTATION);
+		return bad(reason, "slice %s: %s is no pair of unit vectors at right angles", s->name, ORIENTATION);
 	if (!is_length(s->spacing_mm[0]) || !is_length(s->spacing_mm[1]))
-		return bad(reason, "slice %s: %s is no pair of positive lengths in mm", s->sop_uid, SPACING);
+		return bad(reason, "slice %s: %s is no pair of positive lengths in mm", s->name, SPACING);
 	if (s->rows == 0 || s->cols == 0)
-		return bad(reason, "slice %s: Rows (0028,0010) or Columns (0028,0011) is 0", s->sop_uid);
+		return bad(reason, "slice %s: Rows (0028,0010) or Columns (0028,0011) is 0", s->name);
 	return GEOMETRY_WHOLE;
 }
 
@@ -101,16 +101,16 @@ check_pair(const struct slice *first, const struct slice *s, struct err *reason)
 	double row[2][3], col[2][3];
 
 	if (s->rows != first->rows || s->cols != first->cols)
-		return bad(reason, "slices differ in size: %s has Rows (0028,0010) x Columns (0028,0011) %zu x %zu, %s has %zu x %zu", first->sop_uid, first->rows, first->cols,
-		    s->sop_uid, s->rows, s->cols);
+		return bad(reason, "slices differ in size: %s has Rows (0028,0010) x Columns (0028,0011) %zu x %zu, %s has %zu x %zu", first->name, first->rows, first->cols,
+		    s->name, s->rows, s->cols);
 	if (!is_same_length(s->spacing_mm[0], first->spacing_mm[0]) || !is_same_length(s->spacing_mm[1], first->spacing_mm[1]))
-		return bad(reason, "slices differ in %s: %s has %g\\%g, %s has %g\\%g", SPACING, first->sop_uid, first->spacing_mm[0], first->spacing_mm[1], s->sop_uid,
+		return bad(reason, "slices differ in %s: %s has %g\\%g, %s has %g\\%g", SPACING, first->name, first->spacing_mm[0], first->spacing_mm[1], s->name,
 		    s->spacing_mm[0], s->spacing_mm[1]);
 	if (!directions(first, row[0], col[0]) || !directions(s, row[1], col[1]))
-		return bad(reason, "slice %s: %s is no pair of unit vectors", s->sop_uid, ORIENTATION);
+		return bad(reason, "slice %s: %s is no pair of unit vectors", s->name, ORIENTATION);
 	for (int i = 0; i < 3; i++)
 		if (fabs(row[0][i] - row[1][i]) > COSINE || fabs(col[0][i] - col[1][i]) > COSINE)
-			return bad(reason, "mixed orientation: %s of slices %s and %s differ", ORIENTATION, first->sop_uid, s->sop_uid);
+			return bad(reason, "mixed orientation: %s of slices %s and %s differ", ORIENTATION, first->name, s->name);
 	return GEOMETRY_WHOLE;
 }
 
@@ -141,7 +141,7 @@ compare_lengths(const void *a, const void *b)
 static const char *
 place(const struct slice *s, char text[160])
 {
-	snprintf(text, 160, "%s at %.6g\\%.6g\\%.6g", s->sop_uid, s->position_mm[0], s->position_mm[1], s->position_mm[2]);
+	snprintf(text, 160, "%s at %.6g\\%.6g\\%.6g", s->name, s->position_mm[0], s->position_mm[1], s->position_mm[2]);
 	return text;
 }
 

@@ -8,7 +8,7 @@ extern "C" {
 #endif
 
 struct slice {                                /* one slice as its header tells; PS3.3 C.7.6.2 */
-	char sop_uid[DICOM_UID];
+	char name[DICOM_UID + 20];                /* for reasons: SOP Instance UID, and which frame of a multi-frame instance */
 	double position_mm[3], row_dir[3], col_dir[3], spacing_mm[2] /* between rows, between columns */, thickness_mm /* 0 = absent */;
 	size_t rows, cols;
 };

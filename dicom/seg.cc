@@ -240,29 +240,25 @@ static void
 put_shared_groups(DcmItem &ds, const struct seg_request *r)
 {
 	const struct grid *g = series_grid(r->source);
-	DcmItem &header = *series_header(r->source, 0), &shared = put_item(ds, DCM_SharedFunctionalGroupsSequence);
+	DcmItem &shared = put_item(ds, DCM_SharedFunctionalGroupsSequence), &from = *series_group(r->source, 0, DCM_PixelMeasuresSequence);
+	DcmItem &plane = *series_group(r->source, 0, DCM_PlaneOrientationSequence);
 	DcmItem &measures = put_item(shared, DCM_PixelMeasuresSequence);
 	double directions[6] = { g->row_dir[0], g->row_dir[1], g->row_dir[2], g->col_dir[0], g->col_dir[1], g->col_dir[2] };
 
-	derived_decimals(measures, header, DCM_PixelSpacing, g->spacing_mm + 1, 2, DERIVED_POSITIVE);
-	derived_decimals(measures, header, DCM_SliceThickness, g->spacing_mm, 1, DERIVED_POSITIVE);
+	derived_decimals(measures, from, DCM_PixelSpacing, g->spacing_mm + 1, 2, DERIVED_POSITIVE);
+	derived_decimals(measures, from, DCM_SliceThickness, g->spacing_mm, 1, DERIVED_POSITIVE);
 	put_decimals(measures, DCM_SpacingBetweenSlices, g->spacing_mm, 1); // the real distance, whatever the source's attribute says
-	derived_decimals(put_item(shared, DCM_PlaneOrientationSequence), header, DCM_ImageOrientationPatient, directions, 6, DERIVED_ANY);
+	derived_decimals(put_item(shared, DCM_PlaneOrientationSequence), plane, DCM_ImageOrientationPatient, directions, 6, DERIVED_ANY);
 }
 
 static void
-put_derivation(DcmItem &groups, DcmItem &header)
+put_derivation(DcmItem &groups, const struct series *from, size_t slice)
 {
 	DcmItem &derivation = put_item(groups, DCM_DerivationImageSequence);
 
 	put_code(derivation, DCM_DerivationCodeSequence, code_of(CODE_SEGMENTATION));
 	DcmItem &source = put_item(derivation, DCM_SourceImageSequence);
-	for (auto pair : { std::make_pair(DCM_SOPClassUID, DCM_ReferencedSOPClassUID), std::make_pair(DCM_SOPInstanceUID, DCM_ReferencedSOPInstanceUID) }) {
-		const char *uid = NULL;
-
-		put_ok(header.findAndGetString(pair.first, uid));
-		put_text(source, pair.second, EVR_UI, uid != NULL ? uid : "");
-	}
+	derived_reference(source, from, slice);
 	put_text(source, DCM_SpatialLocationsPreserved, EVR_CS, "YES");
 	put_code(source, DCM_PurposeOfReferenceCodeSequence, code_of(CODE_SOURCE_IMAGE));
 }
@@ -270,15 +266,15 @@ put_derivation(DcmItem &groups, DcmItem &header)
 static void
 put_frame_groups(DcmItem &ds, const struct seg_request *r, const struct plan *p, const frame &f)
 {
-	DcmItem &groups = put_item(ds, DCM_PerFrameFunctionalGroupsSequence), &header = *series_header(r->source, f.slice);
+	DcmItem &groups = put_item(ds, DCM_PerFrameFunctionalGroupsSequence), &plane = *series_group(r->source, f.slice, DCM_PlanePositionSequence);
 	Uint32 index[2] = { p->segment_index[f.segment], p->position_index[f.slice] };
 	Uint16 number = (Uint16)r->segments[f.segment].number;
 	double corner[3];
 
 	grid_point(series_grid(r->source), (double)f.slice, 0, 0, corner);
 	put_ok(put_item(groups, DCM_FrameContentSequence).putAndInsertUint32Array(DcmTag(DCM_DimensionIndexValues, EVR_UL), index, 2));
-	derived_decimals(put_item(groups, DCM_PlanePositionSequence), header, DCM_ImagePositionPatient, corner, 3, DERIVED_ANY);
-	put_derivation(groups, header);
+	derived_decimals(put_item(groups, DCM_PlanePositionSequence), plane, DCM_ImagePositionPatient, corner, 3, DERIVED_ANY);
+	put_derivation(groups, r->source, f.slice);
 	put_u16(put_item(groups, DCM_SegmentIdentificationSequence), DCM_ReferencedSegmentNumber, &number, 1);
 }
 

@@ -13,14 +13,20 @@
 
 static const uint64_t MAX_VOLUME_BYTES = UINT64_C(8) << 30;
 
+struct plane { // one frame of one file
+	size_t file;
+	struct slice_frame frame;
+};
+typedef std::vector<struct slice_file> slice_files;
+typedef std::vector<struct plane> planes;
+
 struct series {
 	struct series_info info = {};
-	std::vector<struct slice_file> slices;    // in grid order
+	std::vector<struct slice_file> files;
+	std::vector<struct plane> slices;         // in grid order
 	float *voxels = NULL;                     // (slices, rows, cols)
 	~series() { free(voxels); }
 };
-
-typedef std::vector<struct slice_file> slice_files;
 
 // True with *verdict and *reason set when the objects are not slices of one kind.
 static bool
@@ -32,7 +38,7 @@ judge_kinds(const slice_files &files, enum series_verdict *verdict, struct err *
 		(f.ignored.code != ERR_NONE ? other : image) = &f;
 	if (other != NULL && image != NULL) {
 		*verdict = SERIES_BAD;
-		err_set(reason, ERR_INPUT, "%s, but %s of the same series is an image", other->ignored.text, image->place.sop_uid);
+		err_set(reason, ERR_INPUT, "%s, but %s of the same series is an image", other->ignored.text, image->sop_uid);
 		return true;
 	}
 	*verdict = SERIES_IGNORED;
@@ -40,7 +46,7 @@ judge_kinds(const slice_files &files, enum series_verdict *verdict, struct err *
 		if (f.ignored.code != ERR_NONE)
 			*reason = f.ignored;
 		else if (f.is_localizer)
-			err_set(reason, ERR_INPUT, "a localizer: ImageType (0008,0008) of instance %s says LOCALIZER", f.place.sop_uid);
+			err_set(reason, ERR_INPUT, "a localizer: ImageType (0008,0008) of instance %s says LOCALIZER", f.sop_uid);
 		else
 			continue;
 		return true;
@@ -61,7 +67,7 @@ judge_identity(const slice_files &files, struct err *reason)
 		    : strcmp(f.sop_class, first.sop_class) != 0 ? "two kinds of image: SOPClassUID (0008,0016)"
 		    : strcmp(f.frame_of_reference, first.frame_of_reference) != 0 ? "two frames of reference: FrameOfReferenceUID (0020,0052)" : NULL;
 		if (what != NULL) {
-			err_set(reason, ERR_INPUT, "%s of instances %s and %s differ", what, first.place.sop_uid, f.place.sop_uid);
+			err_set(reason, ERR_INPUT, "%s of instances %s and %s differ", what, first.sop_uid, f.sop_uid);
 			return true;
 		}
 	}
@@ -82,31 +88,31 @@ is_orthogonal(const struct slice &a, const struct slice &b)
 
 // Three planes at right angles: a localizer that does not say so.
 static bool
-has_three_planes(const slice_files &files)
+has_three_planes(const planes &slices)
 {
 	const struct slice *second = NULL;
 
-	for (const struct slice_file &f : files)
-		if (is_orthogonal(files[0].place, f.place)) {
+	for (const struct plane &p : slices)
+		if (is_orthogonal(slices[0].frame.place, p.frame.place)) {
 			if (second == NULL)
-				second = &f.place;
-			else if (is_orthogonal(*second, f.place))
+				second = &p.frame.place;
+			else if (is_orthogonal(*second, p.frame.place))
 				return true;
 		}
 	return false;
 }
 
-// Order and grid; the files are put into that order when they are whole.
+// Order and grid; the slices are put into that order when they are whole.
 static int
-judge_geometry(slice_files &files, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
+judge_geometry(planes &slices, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
 {
 	static const enum series_verdict verdicts[] = { SERIES_WHOLE, SERIES_GAP, SERIES_BAD }; // by enum geometry_verdict
 	std::vector<struct slice> places;
-	std::vector<size_t> order(files.size());
-	slice_files sorted;
+	std::vector<size_t> order(slices.size());
+	planes sorted;
 
-	for (const struct slice_file &f : files)
-		places.push_back(f.place);
+	for (const struct plane &p : slices)
+		places.push_back(p.frame.place);
 	*verdict = verdicts[geometry_order(places.data(), places.size(), order.data(), grid, reason)];
 	if (*verdict != SERIES_WHOLE && reason->code == ERR_LIMIT) {
 		*e = *reason;
@@ -114,14 +120,14 @@ judge_geometry(slice_files &files, enum series_verdict *verdict, struct grid *gr
 	}
 	if (*verdict == SERIES_WHOLE) {
 		for (size_t i : order)
-			sorted.push_back(std::move(files[i]));
-		files.swap(sorted);
+			sorted.push_back(slices[i]);
+		slices.swap(sorted);
 	}
 	return 0;
 }
 
 static int
-judge(slice_files &files, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
+judge(const slice_files &files, planes &slices, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
 {
 	if (judge_kinds(files, verdict, reason))
 		return 0;
@@ -133,27 +139,31 @@ judge(slice_files &files, enum series_verdict *verdict, struct grid *grid, struc
 			*reason = f.bad;
 			return 0;
 		}
-	if (has_three_planes(files)) {
+	for (size_t i = 0; i < files.size(); i++)
+		for (const struct slice_frame &frame : files[i].frames)
+			slices.push_back({ i, frame });
+	if (has_three_planes(slices)) {
 		*verdict = SERIES_IGNORED;
 		err_set(reason, ERR_INPUT, "a localizer: ImageOrientationPatient (0020,0037) of its slices names three planes at right angles");
 		return 0;
 	}
-	return judge_geometry(files, verdict, grid, reason, e);
+	return judge_geometry(slices, verdict, grid, reason, e);
 }
 
-// Reads and judges. 0: *verdict and info are set.
+// Reads and judges. 0: *verdict and s.info are set.
 static int
-check(const char *const *paths, size_t n, bool keep_headers, slice_files &files, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e)
+check(const char *const *paths, size_t n, bool keep_headers, struct series &s, enum series_verdict *verdict, struct err *reason, struct err *e)
 {
-	*info = {};
+	struct series_info *info = &s.info;
+
 	if (n == 0)
 		return err_set(e, ERR_INPUT, "a series without a file");
 	for (size_t i = 0; i < n; i++) {
-		files.emplace_back();
-		if (slice_file_read(paths[i], keep_headers, files.back(), e) != 0)
+		s.files.emplace_back();
+		if (slice_file_read(paths[i], keep_headers, s.files.back(), e) != 0)
 			return err_note(e, "reading %s", paths[i]);
 	}
-	const struct slice_file &first = files[0];
+	const struct slice_file &first = s.files[0];
 	memcpy(info->study_uid, first.study_uid, sizeof info->study_uid);
 	memcpy(info->series_uid, first.series_uid, sizeof info->series_uid);
 	memcpy(info->modality, first.modality, sizeof info->modality);
@@ -163,15 +173,19 @@ check(const char *const *paths, size_t n, bool keep_headers, slice_files &files,
 	else // as derived.cc: a frame of its own, which no other series shares
 		digest_uid((std::string(first.series_uid) + "/frame-of-reference").c_str(), info->frame_of_reference);
 	info->n_instances = n;
-	return judge(files, verdict, &info->grid, reason, e);
+	return judge(s.files, s.slices, verdict, &info->grid, reason, e);
 }
 
 extern "C" int
 series_check(const char *const *paths, size_t n, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e)
 {
 	return shim_int(e, [&] {
-		slice_files files;
-		return check(paths, n, false, files, verdict, info, reason, e);
+		struct series s;
+		*info = {};
+		if (check(paths, n, false, s, verdict, reason, e) != 0)
+			return -1;
+		*info = s.info;
+		return 0;
 	});
 }
 
@@ -187,9 +201,11 @@ load_voxels(struct series &s, struct err *e)
 	s.voxels = (float *)malloc(n * sizeof(float));
 	if (s.voxels == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for %zu voxels", n);
-	for (size_t i = 0; i < g.slices; i++)
-		if (slice_file_voxels(s.slices[i], s.voxels + i * a_slice, e) != 0)
-			return err_note(e, "slice %s", s.slices[i].place.sop_uid);
+	for (size_t i = 0; i < g.slices; i++) {
+		const struct plane &p = s.slices[i];
+		if (slice_file_voxels(s.files[p.file], p.frame, s.voxels + i * a_slice, e) != 0)
+			return err_note(e, "slice %s", p.frame.place.name);
+	}
 	return 0;
 }
 
@@ -200,7 +216,7 @@ series_load(const char *const *paths, size_t n, struct err *e)
 		std::unique_ptr<struct series> s(new struct series);
 		enum series_verdict verdict;
 		struct err reason = {};
-		if (check(paths, n, true, s->slices, &verdict, &s->info, &reason, e) != 0)
+		if (check(paths, n, true, *s, &verdict, &reason, e) != 0)
 			return nullptr;
 		if (verdict != SERIES_WHOLE) {
 			err_set(e, ERR_INPUT, "%s", reason.text);
@@ -208,7 +224,7 @@ series_load(const char *const *paths, size_t n, struct err *e)
 		}
 		if (load_voxels(*s, e) != 0)
 			return nullptr;
-		for (struct slice_file &f : s->slices)
+		for (struct slice_file &f : s->files)
 			f.path = NULL; // the caller's; not needed any more
 		return s.release();
 	});
@@ -247,5 +263,25 @@ series_n_slices(const struct series *s)
 DcmDataset *
 series_header(const struct series *s, size_t slice)
 {
-	return s->slices.at(slice).header->getDataset();
+	return s->files[s->slices.at(slice).file].header->getDataset();
+}
+
+DcmItem *
+series_group(const struct series *s, size_t slice, const DcmTagKey &group)
+{
+	DcmItem *header = series_header(s, slice), *shared = NULL, *item = NULL, *groups = s->slices.at(slice).frame.groups;
+
+	if (groups == NULL || groups->findAndGetSequenceItem(group, item, 0).good())
+		return groups == NULL ? header : item;
+	if (header->findAndGetSequenceItem(DCM_SharedFunctionalGroupsSequence, shared, 0).good() && shared->findAndGetSequenceItem(group, item, 0).good())
+		return item;
+	return header;
+}
+
+size_t
+series_frame(const struct series *s, size_t slice)
+{
+	const struct slice_frame &f = s->slices.at(slice).frame;
+
+	return f.groups == NULL ? 0 : f.number + 1;
 }

@@ -6,4 +6,8 @@
 #include <dcmtk/dcmdata/dctk.h>
 
 size_t series_n_slices(const struct series *s);
-DcmDataset *series_header(const struct series *s, size_t slice);              // slice in grid order; header without pixel data; borrowed
+DcmDataset *series_header(const struct series *s, size_t slice);              // of the slice's instance, without pixel data; slice in grid order; borrowed
+size_t series_frame(const struct series *s, size_t slice);                    // 1..: which frame of a multi-frame instance; 0: the instance is single-frame
+// What holds the attributes of a functional group (PlanePositionSequence: ImagePositionPatient, ...) for this slice: the group's item, per frame or shared, of a
+// multi-frame instance; else the header. borrowed
+DcmItem *series_group(const struct series *s, size_t slice, const DcmTagKey &group);

@@ -22,7 +22,7 @@ static const struct { const char *uid; const char *multiframe; } storage[] = { /
 static void
 judge_kind(DcmItem &item, struct slice_file &f)
 {
-	const char *uid = f.place.sop_uid, *name;
+	const char *uid = f.sop_uid, *name;
 	OFString photometric;
 	Uint16 samples = 1, allocated = 16;
 
@@ -50,7 +50,7 @@ judge_kind(DcmItem &item, struct slice_file &f)
 static void
 judge_pixels(struct slice_file &f)
 {
-	const char *uid = f.place.sop_uid, *syntax = dcmFindNameOfUID(f.scan.transfer_syntax, "unknown");
+	const char *uid = f.sop_uid, *syntax = dcmFindNameOfUID(f.scan.transfer_syntax, "unknown");
 	const struct pixel_layout *p = &f.layout;
 
 	if (f.scan.is_encapsulated)
@@ -66,42 +66,49 @@ judge_pixels(struct slice_file &f)
 }
 
 static void
-need_numbers(DcmItem &item, const DcmTagKey &tag, double *values, size_t n, struct slice_file &f)
+need_numbers(DcmItem &item, const DcmTagKey &tag, double *values, size_t n, const struct slice_frame &frame, struct slice_file &f)
 {
 	if (!part10_numbers(item, tag, values, n) && f.bad.code == ERR_NONE)
-		err_set(&f.bad, ERR_INPUT, "slice %s: %s (%04X,%04X) is missing or does not hold %zu number%s", f.place.sop_uid, DcmTag(tag).getTagName(), tag.getGroup(),
+		err_set(&f.bad, ERR_INPUT, "slice %s: %s (%04X,%04X) is missing or does not hold %zu number%s", frame.place.name, DcmTag(tag).getTagName(), tag.getGroup(),
 		    tag.getElement(), n, n > 1 ? "s" : "");
 }
 
 static void
-read_place(DcmItem &item, struct slice_file &f)
+read_place(DcmItem &item, struct slice_frame &frame, struct slice_file &f)
 {
 	double directions[6] = {}, thickness;
 
-	need_numbers(item, DCM_ImagePositionPatient, f.place.position_mm, 3, f);
-	need_numbers(item, DCM_ImageOrientationPatient, directions, 6, f);
-	need_numbers(item, DCM_PixelSpacing, f.place.spacing_mm, 2, f);
-	memcpy(f.place.row_dir, directions, sizeof f.place.row_dir);
-	memcpy(f.place.col_dir, directions + 3, sizeof f.place.col_dir);
+	need_numbers(item, DCM_ImagePositionPatient, frame.place.position_mm, 3, frame, f);
+	need_numbers(item, DCM_ImageOrientationPatient, directions, 6, frame, f);
+	need_numbers(item, DCM_PixelSpacing, frame.place.spacing_mm, 2, frame, f);
+	memcpy(frame.place.row_dir, directions, sizeof frame.place.row_dir);
+	memcpy(frame.place.col_dir, directions + 3, sizeof frame.place.col_dir);
 	if (part10_numbers(item, DCM_SliceThickness, &thickness, 1))
-		f.place.thickness_mm = thickness;
-	f.place.rows = f.layout.rows;
-	f.place.cols = f.layout.cols;
+		frame.place.thickness_mm = thickness;
 }
 
 static void
-read_rescale(DcmItem &item, struct slice_file &f)
+read_rescale(DcmItem &item, struct slice_frame &frame, struct slice_file &f)
 {
-	OFString photometric;
-
 	if (item.tagExistsWithValue(DCM_RescaleSlope))
-		need_numbers(item, DCM_RescaleSlope, &f.slope, 1, f);
+		need_numbers(item, DCM_RescaleSlope, &frame.slope, 1, frame, f);
 	if (item.tagExistsWithValue(DCM_RescaleIntercept))
-		need_numbers(item, DCM_RescaleIntercept, &f.intercept, 1, f);
-	if (f.slope == 0 && f.bad.code == ERR_NONE)
-		err_set(&f.bad, ERR_INPUT, "slice %s: RescaleSlope (0028,1053) is 0", f.place.sop_uid);
-	part10_text(item, DCM_PhotometricInterpretation, photometric);
-	f.is_inverted = photometric == "MONOCHROME1";
+		need_numbers(item, DCM_RescaleIntercept, &frame.intercept, 1, frame, f);
+	if (frame.slope == 0 && f.bad.code == ERR_NONE)
+		err_set(&f.bad, ERR_INPUT, "slice %s: RescaleSlope (0028,1053) is 0", frame.place.name);
+}
+
+static void
+read_frame(DcmItem &item, struct slice_file &f)
+{
+	struct slice_frame frame;
+
+	snprintf(frame.place.name, sizeof frame.place.name, "%s", f.sop_uid);
+	frame.place.rows = f.layout.rows;
+	frame.place.cols = f.layout.cols;
+	read_place(item, frame, f);
+	read_rescale(item, frame, f);
+	f.frames.push_back(frame);
 }
 
 // Cut to fit, at the end of a character.
@@ -136,9 +143,9 @@ has_value(const OFString &values, const char *wanted)
 static int
 read_names(DcmItem &item, struct slice_file &f, struct err *e)
 {
-	OFString modality, image_type, issuer;
+	OFString modality, image_type, issuer, photometric;
 
-	if (part10_uid(item, DCM_SOPClassUID, true, f.sop_class, e) != 0 || part10_uid(item, DCM_SOPInstanceUID, true, f.place.sop_uid, e) != 0 ||
+	if (part10_uid(item, DCM_SOPClassUID, true, f.sop_class, e) != 0 || part10_uid(item, DCM_SOPInstanceUID, true, f.sop_uid, e) != 0 ||
 	    part10_uid(item, DCM_StudyInstanceUID, true, f.study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, f.series_uid, e) != 0 ||
 	    part10_uid(item, DCM_FrameOfReferenceUID, false, f.frame_of_reference, e) != 0)
 		return -1;
@@ -150,6 +157,8 @@ read_names(DcmItem &item, struct slice_file &f, struct err *e)
 	f.patient += '\\';
 	f.patient += issuer;
 	f.is_localizer = part10_text(item, DCM_ImageType, image_type) && has_value(image_type, "LOCALIZER");
+	part10_text(item, DCM_PhotometricInterpretation, photometric);
+	f.is_inverted = photometric == "MONOCHROME1";
 	return 0;
 }
 
@@ -165,10 +174,9 @@ slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct
 	judge_kind(item, f);
 	if (f.ignored.code == ERR_NONE && f.bad.code == ERR_NONE) {
 		if (part10_layout(item, &f.scan, &f.layout, e) != 0)
-			return err_note(e, "instance %s", f.place.sop_uid);
+			return err_note(e, "instance %s", f.sop_uid);
 		judge_pixels(f);
-		read_place(item, f);
-		read_rescale(item, f);
+		read_frame(item, f);
 	}
 	if (keep_header)
 		f.header = std::move(file);
@@ -188,7 +196,7 @@ read_bytes(const char *path, uint64_t at, unsigned char *bytes, size_t n, struct
 }
 
 int
-slice_file_voxels(const struct slice_file &f, float *to, struct err *e)
+slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, float *to, struct err *e)
 {
 	const struct pixel_layout *p = &f.layout;
 	size_t n = p->rows * p->cols; // no overflow: each is below 65536
@@ -205,7 +213,7 @@ slice_file_voxels(const struct slice_file &f, float *to, struct err *e)
 			value -= range;
 		if (f.is_inverted)
 			value = low + high - value;
-		to[i] = (float)(f.slope * value + f.intercept);
+		to[i] = (float)(frame.slope * value + frame.intercept);
 	}
 	return 0;
 }

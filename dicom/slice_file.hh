@@ -4,18 +4,25 @@
 #include "dicom/part10.hh"
 
 #include <memory>
+#include <vector>
+
+struct slice_frame {                          // one plane: all there is of a single-frame instance, one frame of a multi-frame one
+	size_t number = 0;                        // 0.. in its file
+	DcmItem *groups = NULL;                   // its item of PerFrameFunctionalGroupsSequence, borrowed from the header; NULL: single-frame
+	struct slice place = {};
+	double slope = 1, intercept = 0;
+};
 
 struct slice_file {
 	const char *path = NULL;                  // borrowed
 	std::unique_ptr<DcmFileFormat> header;    // without pixel data; NULL when it was not asked for
 	struct scan scan = {};
 	struct pixel_layout layout = {};
-	struct slice place = {};                  // its sop_uid is filled for every file
-	char sop_class[DICOM_UID] = "", study_uid[DICOM_UID] = "", series_uid[DICOM_UID] = "", frame_of_reference[DICOM_UID] = "";
+	char sop_class[DICOM_UID] = "", sop_uid[DICOM_UID] = "", study_uid[DICOM_UID] = "", series_uid[DICOM_UID] = "", frame_of_reference[DICOM_UID] = "";
 	char modality[17] = "", description[129] = "";
 	OFString patient;                         // PatientID and its issuer, to compare; never shown
 	bool is_localizer = false, is_inverted = false /* MONOCHROME1 */;
-	double slope = 1, intercept = 0;
+	std::vector<struct slice_frame> frames;   // in the file's order; empty when ignored or bad
 	struct err ignored = {};                  // code set: not a slice of an image series that we segment, and why
 	struct err bad = {};                      // code set: it should be one, but cannot be read as one, and why
 };
@@ -23,5 +30,5 @@ struct slice_file {
 // -1: not a sound DICOM file, e says what but not the path. The layout and all behind it are filled only when neither ignored nor bad.
 int slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct err *e);
 
-// One slice's pixels as floats, rescaled, MONOCHROME1 turned over its stored range; to: (rows, cols).
-int slice_file_voxels(const struct slice_file &f, float *to, struct err *e);
+// One frame's pixels as floats, rescaled, MONOCHROME1 turned over its stored range; to: (rows, cols).
+int slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, float *to, struct err *e);

@@ -31,7 +31,7 @@ slice_at(unsigned number, double along, double aside)
 	struct slice s = { .spacing_mm = { 1.5, 1.25 }, .thickness_mm = 3, .rows = 7, .cols = 9 };
 	double normal[3];
 
-	snprintf(s.sop_uid, sizeof s.sop_uid, "2.25.%u", 100 + number);
+	snprintf(s.name, sizeof s.name, "2.25.%u", 100 + number);
 	cross(ROW, COL, normal);
 	for (int i = 0; i < 3; i++) {
 		s.row_dir[i] = ROW[i];
