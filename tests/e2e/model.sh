@@ -15,13 +15,13 @@ refused() { # STATUS PATTERN WORDS...
 	same "exit status of segan $*" $status "$wanted"
 	grep -qE -- "$pattern" "$work/err" || { cat "$work/err"; fail "segan $* does not say $pattern"; }
 }
-# candidate DIR VERSION JQ: the shipped model changed
-candidate() { cp -r "$source" "$1"; jq ".version = \"$2\" | $3" "$source/model.json" > "$1/model.json"; }
+# candidate DIR VERSION JQ: the shipped model changed, without the record of what it was trained on (another set: refused)
+candidate() { cp -r "$source" "$1"; jq "del(.training) | .version = \"$2\" | $3" "$source/model.json" > "$1/model.json"; }
 old=${shipped#*/}
 name=${shipped%/*}
 
 # ---- add ----
-candidate "$work/better" 9.1.0 '.segments[0].minimum_ml = 2'
+candidate "$work/better" 9.1.0 '.segments[0].threshold = 0.6'
 candidate "$work/worse" 9.2.0 '.segments[0].threshold = 0.9999'
 candidate "$work/cut" 9.3.0 '.'; truncate -s -100 "$work/cut/weights.safetensors"
 candidate "$work/away" ../../../away '.'

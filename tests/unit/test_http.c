@@ -347,10 +347,10 @@ decision(void **state)
 	assert_int_equal(ask("GET", "/api/v1/series/1.2.500.1/decision", "", &a), 200);
 	assert_string_equal(a.body, "{\"series_uid\":\"1.2.500.1\",\"study_uid\":\"1.2.500\",\"modality\":\"MR\",\"instances\":1,\"state\":\"open\",\"channel\":null,\"rule\":null,"
 	                            "\"reason\":\"no rule fits: SeriesDescription of rule 'flair'\","
-	                            "\"cases\":[{\"model\":\"glioma-flair@0.1.0\",\"channels\":{\"flair\":null},\"missing\":[\"flair\"],\"job\":null}]}");
+	                            "\"cases\":[{\"model\":\"glioma-flair@1.0.0\",\"channels\":{\"flair\":null},\"missing\":[\"flair\"],\"job\":null}]}");
 	assert_int_equal(series_decide(site.node.db, "1.2.500.1", "flair", "flair", "fits", &e), 0);
 	assert_int_equal(ask("GET", "/api/v1/series/1.2.500.1/decision", "", &a), 200);
-	expect_text(&a, "\"channel\":\"flair\",\"rule\":\"flair\",\"reason\":\"fits\",\"cases\":[{\"model\":\"glioma-flair@0.1.0\",\"channels\":{\"flair\":\"1.2.500.1\"},\"missing\":[],\"job\":null}]");
+	expect_text(&a, "\"channel\":\"flair\",\"rule\":\"flair\",\"reason\":\"fits\",\"cases\":[{\"model\":\"glioma-flair@1.0.0\",\"channels\":{\"flair\":\"1.2.500.1\"},\"missing\":[],\"job\":null}]");
 	site.settings.n_models = 0;
 	site.settings.models = NULL;
 }
@@ -364,8 +364,8 @@ watched(void **state)
 
 	(void)state;
 	assert_int_equal(ask("GET", "/api/v1/models", "", &a), 200);
-	expect_text(&a, "{\"models\":[{\"name\":\"glioma-flair\",\"version\":\"1.0.0\",\"in_service\":false,");
-	expect_text(&a, ",{\"name\":\"glioma-flair\",\"version\":\"0.1.0\",\"in_service\":true,");
+	expect_text(&a, "{\"models\":[{\"name\":\"glioma-flair\",\"version\":\"1.0.0\",\"in_service\":true,");
+	expect_text(&a, ",{\"name\":\"glioma-flair\",\"version\":\"0.1.0\",\"in_service\":false,");
 	expect_text(&a, "\"channels\":[\"flair\"],\"segments\":[{\"number\":1,\"label\":\"");
 	assert_int_equal(ask("GET", "/health", "", &a), 200);
 	expect_text(&a, "{\"status\":\"ok\",");

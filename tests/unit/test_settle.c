@@ -24,7 +24,7 @@ a_quiet_whole_series_becomes_a_job(void **state)
 	assert_int_equal(jobs_latest(node.db, "2.25.1", "glioma-flair", &j, &e), 0);
 	assert_string_equal(j.channels, "{\"flair\":\"2.25.10\"}");
 	assert_int_equal(strlen(j.fingerprint), 64);
-	assert_string_equal(j.model_version, "0.1.0");
+	assert_string_equal(j.model_version, "1.0.0");
 	assert_string_equal(j.priority, "normal");
 	assert_int_equal(j.run, 1);
 	assert_int_equal(jobs_inputs(node.db, j.id, &inputs, &n, &e), 0);
