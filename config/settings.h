@@ -3,6 +3,7 @@
 #pragma once
 #include "config/err.h"
 #include "config/json.h"
+#include "config/result_kind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +24,7 @@ struct destination_setting {
 	int64_t port;
 	char url[SETTINGS_PATH], token_file[SETTINGS_PATH], ca_file[SETTINGS_PATH]; /* stow: url up to and without /studies */
 	int64_t timeout;             /* seconds without progress */
+	unsigned results;            /* what it gets: RESULT_SETs */
 };
 
 enum archive_type { ARCHIVE_DIMSE, ARCHIVE_DICOMWEB, ARCHIVE_FOLDER };
@@ -50,6 +52,8 @@ struct model_setting {
 	char name[SETTINGS_NAME], version[SETTINGS_NAME]; /* "NAME" or "NAME@VERSION"; version "" = the one in service */
 	char (*destinations)[SETTINGS_NAME];
 	size_t n_destinations;
+	unsigned results;            /* what is made whatever the destinations get: RESULT_SETs */
+	bool empty_report;           /* a report also where nothing was found */
 };
 
 struct settings {

@@ -83,6 +83,27 @@ settings_read_peers(const struct json_doc *d, const struct json *v, struct setti
 	return 0;
 }
 
+/* ---- results ---- */
+
+/* v: an array of words, or NULL: absent, *set stays. */
+static int
+read_results(const struct json_doc *d, const struct json *v, const char *where, unsigned *set, struct err *e)
+{
+	enum result_kind kind;
+
+	if (v == NULL)
+		return 0;
+	if (json_type(v) != JSON_ARRAY || json_size(v) == 0)
+		return settings_refuse(e, d, v, "%s.results must be an array of kinds, as [\"seg\", \"report\"]", where);
+	*set = 0;
+	for (const struct json *item = json_first(v); item != NULL; item = json_next(item)) {
+		if (json_text(item) == NULL || !result_kind_parse(json_text(item), &kind))
+			return settings_refuse(e, d, item, "%s.results: a kind is \"seg\", \"report\", \"rtstruct\" or \"preview\"", where);
+		*set |= RESULT_SET(kind);
+	}
+	return 0;
+}
+
 /* ---- destinations and archives ---- */
 
 /* http or https, a host, no name or password inside, no query; slashes at the end are cut. */
@@ -125,7 +146,8 @@ read_destination_body(const struct json_doc *d, const struct json *v, const char
 	char place[120];
 
 	to->timeout = TIMEOUT_DEFAULT;
-	if (read_table(d, v, settings_types[to->type].table, where, to, e) != 0)
+	to->results = RESULT_SET(RESULT_SEG);
+	if (read_table(d, v, settings_types[to->type].table, where, to, e) != 0 || read_results(d, json_get(v, "results"), where, &to->results, e) != 0)
 		return -1;
 	if (to->type == DESTINATION_STOW) {
 		snprintf(place, sizeof place, "%.110s.url", where);
@@ -203,6 +225,8 @@ read_archive(const struct json_doc *d, const struct json *v, struct archive_sett
 	to->type = types[i].type;
 	to->remote.type = types[i].remote;
 	snprintf(to->remote.name, sizeof to->remote.name, "%s", json_key(v));
+	if (json_get(v, "results") != NULL)
+		return settings_refuse(e, d, json_get(v, "results"), "%s.results: an archive is read, results go to destinations", where);
 	if (to->type != ARCHIVE_FOLDER)
 		return read_destination_body(d, v, where, &to->remote, e);
 	if (read_table(d, v, TABLE_FOLDER, where, &folder, e) != 0)
@@ -301,8 +325,10 @@ read_model(const struct json_doc *d, const struct json *v, struct settings *s, s
 	const struct json *destinations = json_get(v, "destinations");
 	char where[40];
 
+	m->results = RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_REPORT);
 	snprintf(where, sizeof where, "models[%zu]", s->n_models - 1);
-	if (read_table(d, v, TABLE_MODEL, where, m, e) != 0 || read_model_name(d, json_get(v, "name"), where, m, e) != 0)
+	if (read_table(d, v, TABLE_MODEL, where, m, e) != 0 || read_model_name(d, json_get(v, "name"), where, m, e) != 0 ||
+	    read_results(d, json_get(v, "results"), where, &m->results, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < s->n_models; i++)
 		if (strcmp(s->models[i].name, m->name) == 0) /* a study has one job a model's name */

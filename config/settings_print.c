@@ -25,6 +25,17 @@ print_dicom(const struct settings *s)
 }
 
 static struct json *
+print_results(unsigned set)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < RESULT_N_KINDS; i++)
+		if (set & RESULT_SET(i))
+			json_add_string(list, result_kind_name((enum result_kind)i));
+	return list;
+}
+
+static struct json *
 print_destinations(const struct settings *s)
 {
 	struct json *list = json_new_object();
@@ -33,6 +44,7 @@ print_destinations(const struct settings *s)
 		const struct destination_setting *to = &s->destinations[i];
 		struct json *object = from_table(settings_types[to->type].table, to);
 		json_set_string(object, "type", settings_types[to->type].word);
+		json_set(object, "results", print_results(to->results));
 		json_set(list, to->name, object);
 	}
 	return list;
@@ -52,6 +64,8 @@ print_models(const struct settings *s)
 		for (size_t k = 0; k < m->n_destinations; k++)
 			json_add_string(destinations, m->destinations[k]);
 		json_set(object, "destinations", destinations);
+		json_set(object, "results", print_results(m->results));
+		json_set_bool(object, "empty_report", m->empty_report);
 		json_add(list, object);
 	}
 	return list;

@@ -78,6 +78,7 @@ static const struct json_field dimse[] = {
 	{ "port", FIELD_INT, offsetof(struct destination_setting, port), 0, 1, PORT_MAX, true, false },
 	MAYBE(struct destination_setting, "calling_aet", calling_aet),
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
+	OTHER("results"),
 };
 static const struct json_field stow[] = {
 	OTHER_NEEDED("type"),
@@ -85,11 +86,13 @@ static const struct json_field stow[] = {
 	MAYBE(struct destination_setting, "token_file", token_file),
 	MAYBE(struct destination_setting, "ca_file", ca_file),
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
+	OTHER("results"),
 };
 static const struct json_field sender[] = {
 	OTHER_NEEDED("type"),
 	MAYBE(struct destination_setting, "calling_aet", calling_aet),
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
+	OTHER("results"),
 };
 static const struct json_field folder[] = {
 	OTHER_NEEDED("type"),
@@ -105,6 +108,8 @@ static const struct json_field rule[] = {
 static const struct json_field model[] = {
 	OTHER_NEEDED("name"),
 	OTHER("destinations"),
+	OTHER("results"),
+	FLAG(struct model_setting, "empty_report", empty_report),
 };
 
 const struct settings_type settings_types[SETTINGS_N_TYPES] = {

@@ -1,4 +1,4 @@
-/* Deliveries: one result on its way to one destination. The end of the last one is the end of its job, in the same transaction. */
+/* Deliveries: the results of one job on their way to one destination. The end of the last one is the end of its job, in the same transaction. */
 #include "db/deliveries.h"
 
 #include "config/clock.h"
@@ -19,7 +19,7 @@ delivery_state_name(enum delivery_state s)
 
 /* ---- reading ---- */
 
-#define DELIVERY_COLUMNS "SELECT id, job, attempts, created_ms, next_attempt_ms, destination, last_error, state FROM deliveries "
+#define DELIVERY_COLUMNS "SELECT id, job, attempts, created_ms, next_attempt_ms, destination, last_error, state, stored FROM deliveries "
 
 static int
 fill_delivery(sqlite3_stmt *q, void *element, struct err *e)
@@ -33,6 +33,7 @@ fill_delivery(sqlite3_stmt *q, void *element, struct err *e)
 	v->attempts = sqlite3_column_int64(q, 2);
 	v->created_ms = sqlite3_column_int64(q, 3);
 	v->next_attempt_ms = sqlite3_column_int64(q, 4);
+	v->stored = sqlite3_column_int64(q, 8);
 	SQL_COPY(q, 5, v->destination);
 	SQL_COPY(q, 6, v->last_error);
 	for (int i = 0; i < N_STATES; i++)
@@ -86,6 +87,22 @@ deliveries_claim(struct db *d, const char *destination, int64_t now_ms, struct d
 	struct sql *s = sql_write(d, e);
 
 	return s == NULL ? -1 : sql_write_end(s, claim(s, destination, now_ms, out, e), e);
+}
+
+static int
+put_stored(struct sql *s, int64_t id, int64_t stored, struct err *e)
+{
+	if (sql_run(s, "UPDATE deliveries SET stored = ?2 WHERE id = ?1 AND state = 'sending'", SQL_ARGS(sql_int(id), sql_int(stored)), e) < 0)
+		return -1;
+	return sql_changes(s) > 0 ? 0 : err_set(e, ERR_STATE, "delivery %lld is not on its way", (long long)id);
+}
+
+int
+deliveries_stored(struct db *d, int64_t id, int64_t stored, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	return s == NULL ? -1 : sql_write_end(s, put_stored(s, id, stored, e), e);
 }
 
 /* ---- settling ---- */

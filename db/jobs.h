@@ -49,7 +49,7 @@ int jobs_claim(struct db *d, struct job *out, struct err *e);
 /* running -> queued (another attempt), or failed when attempt >= max_attempts or !may_pass. */
 int jobs_attempt_failed(struct db *d, int64_t id, int64_t attempt, bool may_pass, int64_t max_attempts, const char *reason, struct err *e);
 struct job_outcome { const char *finding, *flags, *segments, *results, *timings; };                  /* JSON texts */
-/* running -> delivering with one delivery a destination, or -> done when there are none (or nothing was found). */
+/* running -> delivering with one delivery a destination, or -> done when there are none. */
 int jobs_computed(struct db *d, int64_t id, int64_t attempt, const struct job_outcome *o, const char *const *destinations, size_t n, struct err *e);
 int jobs_progress(struct db *d, int64_t id, int64_t attempt, double progress, struct err *e);
 /* Deliveries that wait are given up. */

@@ -203,7 +203,7 @@ put_deliveries(struct sql *s, int64_t id, const char *const *destinations, size_
 int
 jobs_computed(struct db *d, int64_t id, int64_t attempt, const struct job_outcome *o, const char *const *destinations, size_t n, struct err *e)
 {
-	bool deliver = n > 0 && !(o->finding && strcmp(o->finding, "none") == 0);
+	bool deliver = n > 0;
 	struct job_move m = { .id = id, .attempt = attempt, .from = JOB_RUNNING, .to = deliver ? JOB_DELIVERING : JOB_DONE, .cause = "computed" };
 	struct sql *s = sql_write(d, e);
 	int r;

@@ -68,6 +68,9 @@ const char *const schema_versions[] = {
 	"  UNIQUE(job, destination)) STRICT;"
 	"CREATE INDEX deliveries_due ON deliveries(destination, next_attempt_ms, id) WHERE state = 'waiting';"
 	"CREATE INDEX deliveries_sending ON deliveries(id) WHERE state = 'sending';",
+
+	/* 2: a job has several results */
+	"ALTER TABLE deliveries ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

@@ -166,7 +166,7 @@ run(struct segment *s, struct err *e)
 	struct pace pace = { clock_monotonic_ms(), clock_monotonic_ms() };
 	struct sigaction on_int = { .sa_handler = on_interrupt };
 	struct segment_request r = { .manifest = s->manifest, .channels = channels, .n_channels = s->manifest->n_channels, .identity = identity, .node_id = node_id,
-		.created_ms = clock_ms(), .seg_path = s->out, .preview_path = s->preview, .probability_path = s->probability };
+		.created_ms = clock_ms(), .paths = { [RESULT_SEG] = s->out }, .preview_path = s->preview, .probability_path = s->probability };
 
 	if (make_identity(s, node_id, identity, sizeof identity, e) != 0)
 		return -1;
@@ -222,7 +222,7 @@ print_result(const struct segment *s)
 	for (size_t i = 0; i < r->n_segments; i++)
 		printf("%s: %.1f ml\n", r->segments[i].label, r->segments[i].volume_ml);
 	if (r->present)
-		printf("%s: SEG %s, %zu frames\n", s->out, r->sop_uid, r->frames);
+		printf("%s: SEG %s, %zu frames\n", s->out, r->outputs[0].sop_uid, r->outputs[0].frames);
 	else
 		printf("nothing found; no SEG was written\n");
 	printf("read %lld, prepare %lld, segment %lld, write %lld ms\n", (long long)r->read_ms, (long long)r->prepare_ms, (long long)r->segment_ms, (long long)r->write_ms);

@@ -12,6 +12,7 @@
 #include "dicom/scu.h"
 #include "service/flow/deliver_stow.h"
 #include "service/flow/node.h"
+#include "service/flow/results.h"
 #include "service/flow/spool.h"
 
 #include <inttypes.h>
@@ -40,36 +41,106 @@ struct deliver {
 struct verdict {
 	enum delivery_state state;     /* DELIVERED, REFUSED, or WAITING for another try */
 	int64_t retry_after_s;         /* the peer's wish; 0 = none */
+	int64_t stored;                /* where the next attempt begins (struct delivery) */
 	char text[512];
 };
 
 /* ---- sending ---- */
 
-static void
-send_dimse(const struct scu_peer *peer, const char *path, struct verdict *v)
-{
-	struct scu_result result = { 0 };
-	struct err e;
+/* What a destination gets of a job and does not have yet, in the order of sending. */
+struct parcel {
+	struct result_file *files;
+	char (*paths)[SPOOL_PATH];
+	const char **path;             /* the same, as pointers */
+	size_t n;
+};
 
-	if (scu_store(peer, &path, 1, &result, &e) != 0) {
-		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
-		memcpy(v->text, e.text, sizeof v->text);
+static void
+parcel_release(struct parcel *p)
+{
+	free(p->files);
+	free(p->paths);
+	free(p->path);
+}
+
+/* caller: parcel_release, whatever comes back */
+static int
+parcel_pack(const struct lane *l, const struct job *j, int64_t stored, struct parcel *p, struct err *e)
+{
+	size_t n = 0;
+
+	*p = (struct parcel) { 0 };
+	if (results_files(j->results, l->destination->results, &p->files, &n, e) != 0)
+		return -1;
+	if (n == 0)
+		return err_set(e, ERR_NOT_FOUND, "the job has none of the results that this destination gets: see \"results\" in the settings");
+	p->paths = calloc(n, sizeof *p->paths);
+	p->path = calloc(n, sizeof *p->path);
+	if (p->paths == NULL || p->path == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for %zu results", n);
+	for (size_t i = 0; i < n; i++)
+		if (p->files[i].position >= (size_t)stored) {
+			p->files[p->n] = p->files[i];
+			spool_result(l->all->node, j->id, p->files[i].name, p->paths[p->n]);
+			p->path[p->n] = p->paths[p->n];
+			p->n++;
+		}
+	return 0;
+}
+
+/* What became of one object joins what became of those before: delivered only when all are; tried again while any may yet be taken. The words are those of
+ * the first that counts. */
+static void
+add_verdict(struct verdict *v, const struct parcel *p, size_t i, enum delivery_state state, const char *text)
+{
+	static const int weight[] = { [DELIVERY_DELIVERED] = 0, [DELIVERY_REFUSED] = 1, [DELIVERY_WAITING] = 2 };
+
+	if (weight[state] <= weight[v->state])
 		return;
-	}
-	v->state = result.outcome == SCU_STORED ? DELIVERY_DELIVERED : result.outcome == SCU_REFUSED ? DELIVERY_REFUSED : DELIVERY_WAITING;
-	if (result.outcome != SCU_STORED)
-		snprintf(v->text, sizeof v->text, "%s", result.text);
+	if (v->state == DELIVERY_DELIVERED)
+		v->stored = (int64_t)p->files[i].position;
+	v->state = state;
+	if (p->files[i].kind == RESULT_SEG)
+		snprintf(v->text, sizeof v->text, "%s", text);
+	else
+		snprintf(v->text, sizeof v->text, "%s: %.450s", p->files[i].name, text);
 }
 
 static void
-send_stow(const struct lane *l, const char *path, struct verdict *v)
+send_dimse(const struct scu_peer *peer, const struct parcel *p, struct verdict *v)
 {
-	struct stow_result result;
+	static const enum delivery_state states[] = { [SCU_NOT_SENT] = DELIVERY_WAITING, [SCU_STORED] = DELIVERY_DELIVERED, [SCU_REFUSED] = DELIVERY_REFUSED,
+		[SCU_PASSING] = DELIVERY_WAITING, [SCU_IN_DOUBT] = DELIVERY_WAITING };
+	struct scu_result *results = calloc(p->n, sizeof *results);
+	struct err e;
 
-	stow_store(l->destination, path, &l->all->stopping, &result);
-	v->state = result.outcome == STOW_STORED ? DELIVERY_DELIVERED : result.outcome == STOW_REFUSED ? DELIVERY_REFUSED : DELIVERY_WAITING;
-	v->retry_after_s = result.retry_after_s;
-	snprintf(v->text, sizeof v->text, "%s", result.text);
+	if (results == NULL) {
+		snprintf(v->text, sizeof v->text, "no memory for %zu results", p->n);
+	} else if (scu_store(peer, p->path, p->n, results, &e) != 0) {
+		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
+		memcpy(v->text, e.text, sizeof v->text);
+	} else {
+		v->state = DELIVERY_DELIVERED;
+		for (size_t i = 0; i < p->n; i++)
+			add_verdict(v, p, i, states[results[i].outcome], results[i].text);
+	}
+	free(results);
+}
+
+/* One request an object, so that each has an answer of its own. What may pass ends the attempt: the next one would meet the same. */
+static void
+send_stow(const struct lane *l, const struct parcel *p, struct verdict *v)
+{
+	static const enum delivery_state states[] = { [STOW_STORED] = DELIVERY_DELIVERED, [STOW_REFUSED] = DELIVERY_REFUSED, [STOW_PASSING] = DELIVERY_WAITING,
+		[STOW_IN_DOUBT] = DELIVERY_WAITING };
+
+	v->state = DELIVERY_DELIVERED;
+	for (size_t i = 0; i < p->n && v->state != DELIVERY_WAITING; i++) {
+		struct stow_result result;
+		stow_store(l->destination, p->path[i], &l->all->stopping, &result);
+		add_verdict(v, p, i, states[result.outcome], result.text);
+		v->retry_after_s = result.retry_after_s;
+	}
 }
 
 /* AE title of whoever sent the job's first input. */
@@ -90,7 +161,7 @@ sender_of(struct db *db, int64_t job, char aet[17], struct err *e)
 }
 
 static void
-send_to_sender(const struct lane *l, const struct job *j, const char *path, struct verdict *v)
+send_to_sender(const struct lane *l, const struct job *j, const struct parcel *p, struct verdict *v)
 {
 	const struct settings *s = l->all->node->settings;
 	char aet[17];
@@ -103,10 +174,10 @@ send_to_sender(const struct lane *l, const struct job *j, const char *path, stru
 		return;
 	}
 	for (size_t i = 0; i < s->dicom.n_peers; i++) {
-		const struct peer_setting *p = &s->dicom.peers[i];
-		struct scu_peer peer = { p->host, aet, s->dicom.aet, (unsigned)p->port, (unsigned)l->destination->timeout };
-		if (strcmp(p->aet, aet) == 0 && p->port > 0 && p->host[0] != '\0') {
-			send_dimse(&peer, path, v);
+		const struct peer_setting *known = &s->dicom.peers[i];
+		struct scu_peer peer = { known->host, aet, s->dicom.aet, (unsigned)known->port, (unsigned)l->destination->timeout };
+		if (strcmp(known->aet, aet) == 0 && known->port > 0 && known->host[0] != '\0') {
+			send_dimse(&peer, p, v);
 			return;
 		}
 	}
@@ -120,20 +191,22 @@ send_result(const struct lane *l, const struct job *j, struct verdict *v)
 	const struct destination_setting *d = l->destination;
 	const struct settings *s = l->all->node->settings;
 	struct scu_peer peer = { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, (unsigned)d->port, (unsigned)d->timeout };
-	char path[SPOOL_PATH];
+	struct parcel p;
+	struct err e;
 
-	spool_result(l->all->node, j->id, "seg.dcm", path);
-	switch (d->type) {
-	case DESTINATION_DIMSE:
-		send_dimse(&peer, path, v);
-		break;
-	case DESTINATION_STOW:
-		send_stow(l, path, v);
-		break;
-	case DESTINATION_SENDER:
-		send_to_sender(l, j, path, v);
-		break;
+	if (parcel_pack(l, j, v->stored, &p, &e) != 0) {
+		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
+		memcpy(v->text, e.text, sizeof v->text);
+	} else if (p.n == 0) {
+		v->state = DELIVERY_DELIVERED; /* what it refused it is not to get any more */
+	} else if (d->type == DESTINATION_DIMSE) {
+		send_dimse(&peer, &p, v);
+	} else if (d->type == DESTINATION_STOW) {
+		send_stow(l, &p, v);
+	} else {
+		send_to_sender(l, j, &p, v);
 	}
+	parcel_release(&p);
 }
 
 /* ---- recording ---- */
@@ -205,6 +278,8 @@ settle(const struct lane *l, const struct delivery *d, const struct job *j, stru
 		else
 			next_ms = now + next_wait_s(n->settings, d->attempts, v->retry_after_s) * 1000;
 	}
+	if (v->stored > d->stored && deliveries_stored(n->db, d->id, v->stored, &e) != 0)
+		log_event(LOG_WARN, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text); /* sent once more, then */
 	/* What the peer answered is not lost to a disk that is full for a while. */
 	while (deliveries_settle(n->db, d->id, v->state, next_ms, v->text, &e) != 0) {
 		log_event(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text);
@@ -219,7 +294,7 @@ static void
 deliver_one(const struct lane *l, const struct delivery *d)
 {
 	struct node *n = l->all->node;
-	struct verdict v = { .state = DELIVERY_WAITING };
+	struct verdict v = { .state = DELIVERY_WAITING, .stored = d->stored };
 	struct job j;
 	struct err e;
 	int64_t began = clock_monotonic_ms();

@@ -1,19 +1,15 @@
-/* Series -> volumes -> probabilities -> masks -> SEG. This sentence in C, top to bottom: read, prepare, run, mask, write.
- * How network slices go through in small batches: model/infer.c. */
+/* Series -> volumes -> probabilities -> masks -> results. This sentence in C, top to bottom: read, prepare, run, mask, write.
+ * How network slices go through in small batches: model/infer.c. What is written: results.c. */
 #include "service/flow/segment.h"
 
 #include "config/clock.h"
-#include "dicom/seg.h"
 #include "dicom/series.h"
 #include "model/infer.h"
 #include "model/prep.h"
-#include "service/flow/nifti.h"
-#include "service/flow/preview.h"
+#include "service/flow/results.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { SERIES_NUMBER = 9901 }; /* beyond what scanners count to, so that results sort behind the images */
 
 struct work {
 	const struct segment_request *r;
@@ -109,59 +105,12 @@ make_masks(struct work *w, struct err *e)
 	return 0;
 }
 
-static struct seg_code
-seg_code(const struct code *c)
-{
-	return (struct seg_code) { c->scheme, c->value, c->meaning };
-}
-
-static int
-write_seg(struct work *w, struct err *e)
-{
-	const struct manifest *m = w->r->manifest;
-	struct seg_segment segments[MODEL_MAX_SEGMENTS];
-	struct seg_result written;
-	struct seg_request request = {
-		.source = w->series[0], .others = (const struct series *const *)(w->series + 1), .n_others = w->r->n_channels - 1,
-		.segments = segments, .n_segments = m->n_segments, .identity = w->r->identity, .node_id = w->r->node_id,
-		.model_name = m->name, .model_version = m->version, .weights_sha256 = m->weights_sha256, .core_type = compute_core(),
-		.series_number = SERIES_NUMBER, .created_ms = w->r->created_ms,
-	};
-
-	for (size_t i = 0; i < m->n_segments; i++) {
-		const struct segment_kind *k = &m->segments[i];
-		segments[i] = (struct seg_segment) { .number = k->number, .label = k->label, .category = seg_code(&k->category), .type = seg_code(&k->type),
-			.anatomy = seg_code(&k->anatomy), .mask = w->mask[i] };
-		memcpy(segments[i].rgb, k->rgb, sizeof segments[i].rgb);
-	}
-	if (seg_write(&request, w->r->seg_path, &written, e) != 0)
-		return err_note(e, "writing the SEG of series %s", series_info(w->series[0])->series_uid);
-	memcpy(w->out->series_uid, written.series_uid, sizeof w->out->series_uid);
-	memcpy(w->out->sop_uid, written.sop_uid, sizeof w->out->sop_uid);
-	w->out->frames = written.frames;
-	return 0;
-}
-
 static int
 write_results(struct work *w, struct err *e)
 {
-	const struct segment_request *r = w->r;
-	struct preview_request preview = { .grid = w->grid, .voxels = series_voxels(w->series[0]), .n_segments = r->manifest->n_segments };
+	const struct results_input in = { w->r, (const struct series *const *)w->series, (const float *const *)w->probability, (const uint8_t *const *)w->mask };
 
-	if (r->probability_path != NULL && nifti_write(r->probability_path, w->grid, (const float *const *)w->probability, r->manifest->network.labels, e) != 0)
-		return -1;
-	if (!w->out->present)
-		return 0;
-	if (r->seg_path != NULL && write_seg(w, e) != 0)
-		return -1;
-	if (r->preview_path == NULL)
-		return 0;
-	for (size_t i = 0; i < preview.n_segments; i++) {
-		preview.segments[i].mask = w->mask[i];
-		memcpy(preview.segments[i].rgb, r->manifest->segments[i].rgb, sizeof preview.segments[i].rgb);
-	}
-	w->out->has_preview = true;
-	return preview_write(&preview, r->preview_path, e);
+	return results_write(&in, w->out, e);
 }
 
 int
@@ -214,13 +163,17 @@ segment_results_json(const struct segment_result *r)
 {
 	struct json *list = json_new_array();
 
-	if (r->sop_uid[0] != '\0') {
-		struct json *s = json_new_object();
-		json_set_string(s, "kind", "seg");
-		json_set_string(s, "series_uid", r->series_uid);
-		json_set_string(s, "sop_instance_uid", r->sop_uid);
-		json_set_int(s, "frames", (int64_t)r->frames);
-		json_add(list, s);
+	for (size_t i = 0; i < r->n_outputs; i++) {
+		const struct segment_output *o = &r->outputs[i];
+		struct json *item = json_new_object();
+		json_set_string(item, "kind", result_kind_name(o->kind));
+		json_set_string(item, "series_uid", o->series_uid);
+		json_set_string(item, "sop_instance_uid", o->sop_uid);
+		if (o->frames > 0)
+			json_set_int(item, "frames", (int64_t)o->frames);
+		if (result_kind_is_series(o->kind))
+			json_set_int(item, "instances", (int64_t)o->instances);
+		json_add(list, item);
 	}
 	return list;
 }

@@ -1,6 +1,7 @@
 /* Series -> volumes -> probabilities -> masks -> SEG: the one function that sees both DICOM and the network. `segan segment` and the worker call it. */
 #pragma once
 #include "config/json.h"
+#include "config/result_kind.h"
 #include "model/manifest.h"
 #include "model/segan.h"
 
@@ -14,16 +15,22 @@ struct segment_request {
 	size_t n_channels;
 	const char *identity, *node_id;              /* see dicom/seg.h */
 	int64_t created_ms;
-	const char *seg_path;                        /* NULL = no SEG */
+	const char *paths[RESULT_N_KINDS];           /* NULL = not made; a kind with several instances: the folder where they go */
+	bool empty_report;                           /* the report also where nothing was found */
 	const char *preview_path;                    /* NULL = no PNG */
 	const char *probability_path;                /* NULL = no NIfTI */
+};
+struct segment_output {                          /* one kind of result, as written */
+	enum result_kind kind;
+	char series_uid[65], sop_uid[65];            /* sop_uid: of the first instance */
+	size_t frames, instances;                    /* frames: of a multi-frame instance, else 0 */
 };
 struct segment_result {
 	bool present;                                /* finding: present or none */
 	size_t n_segments;
 	struct { unsigned number; char label[65]; double volume_ml; } segments[MODEL_MAX_SEGMENTS];
-	char series_uid[65], sop_uid[65];            /* of the SEG; "" when none */
-	size_t frames;
+	size_t n_outputs;
+	struct segment_output outputs[RESULT_N_KINDS];
 	bool has_preview;
 	int64_t read_ms, prepare_ms, segment_ms, write_ms;
 };

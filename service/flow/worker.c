@@ -10,11 +10,13 @@
 #include "config/log.h"
 #include "dicom/dicom.h"
 #include "service/flow/node.h"
+#include "service/flow/results.h"
 #include "service/flow/spool.h"
 #include "service/flow/worker_order.h"
 #include "service/flow/worker_process.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,6 +50,19 @@ model_setting_of(const struct node *n, const struct job *j)
 		if (strcmp(n->settings->models[i].name, j->model_name) == 0)
 			return &n->settings->models[i];
 	return NULL;
+}
+
+/* What to make: the SEG, what the model's settings say, and what its destinations get. */
+static void
+choose_results(const struct node *n, const struct model_setting *m, struct order *o)
+{
+	o->results = RESULT_SET(RESULT_SEG);
+	if (m == NULL)
+		return;
+	o->results |= m->results;
+	o->empty_report = m->empty_report;
+	for (size_t i = 0; i < m->n_destinations; i++)
+		o->results |= settings_destination(n->settings, m->destinations[i])->results;
 }
 
 static int
@@ -89,6 +104,7 @@ make_order(const struct node *n, const struct job *j, struct order *o, struct er
 	int rc = -1;
 
 	*o = (struct order) { .job = j->id, .attempt = j->attempt, .created_ms = j->created_ms, .threads = n->settings->threads };
+	choose_results(n, model_setting_of(n, j), o);
 	o->cpu_seconds = n->settings->job_timeout * sysconf(_SC_NPROCESSORS_ONLN);
 	snprintf(name, sizeof name, "%s@%s", j->model_name, j->model_version);
 	if ((model = catalog_find(n->catalog, name, e)) == NULL)
@@ -190,21 +206,34 @@ out:
 /* ---- what comes of it ---- */
 
 static int
-keep_files(const struct node *n, const struct order *o, struct err *e)
+keep_file(const struct node *n, const struct order *o, const char *name, struct err *e)
 {
-	static const char *const names[] = { "seg.dcm", "preview.png" };
+	char from[SPOOL_PATH + RESULT_FILE], to[SPOOL_PATH], dir[SPOOL_PATH];
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		char from[SPOOL_PATH + 32], to[SPOOL_PATH], dir[SPOOL_PATH];
-		snprintf(from, sizeof from, "%s/%s", o->out_dir, names[i]);
-		if (!file_exists(from))
-			continue;
-		spool_result(n, o->job, names[i], to);
-		snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(to, '/') - to), to);
-		if (file_make_dirs(dir, 0700, e) != 0 || file_commit(from, to, e) != 0)
-			return err_note(e, "keeping the results of job %" PRId64, o->job);
-	}
+	snprintf(from, sizeof from, "%s/%s", o->out_dir, name);
+	spool_result(n, o->job, name, to);
+	if (!file_exists(from) && file_exists(to))
+		return 0; /* kept by an earlier try of this loop, or of an attempt that made the same */
+	snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(to, '/') - to), to);
+	if (file_make_dirs(dir, 0700, e) != 0 || file_commit(from, to, e) != 0)
+		return err_note(e, "keeping %s of job %" PRId64, name, o->job);
 	return 0;
+}
+
+/* Every file before the row that names them: a crash in between makes the same files again. */
+static int
+keep_files(const struct node *n, const struct order *o, const struct answer *a, struct err *e)
+{
+	char picture[SPOOL_PATH + RESULT_FILE];
+	struct result_file *files = NULL;
+	size_t n_files = 0;
+	int rc = results_files(a->results, UINT_MAX, &files, &n_files, e);
+
+	for (size_t i = 0; i < n_files && rc == 0; i++)
+		rc = keep_file(n, o, files[i].name, e);
+	free(files);
+	snprintf(picture, sizeof picture, "%s/preview.png", o->out_dir);
+	return rc == 0 && file_exists(picture) ? keep_file(n, o, "preview.png", e) : rc;
 }
 
 /* A database or disk that fails for a while must not leave a job running for ever: waits, unless the node stops. */
@@ -217,21 +246,37 @@ try_again(struct node *n, const struct job *j, const struct err *why)
 	return bell_rest(&n->work, RETRY_MS);
 }
 
+/* A destination that gets none of the kinds that were made has no delivery. */
+static int
+add_destination(const struct node *n, const char *name, const struct answer *a, const char **destinations, size_t *n_destinations, struct err *e)
+{
+	struct result_file *files = NULL;
+	size_t n_files = 0;
+	int rc = results_files(a->results, settings_destination(n->settings, name)->results, &files, &n_files, e);
+
+	free(files);
+	if (n_files > 0)
+		destinations[(*n_destinations)++] = name;
+	return rc;
+}
+
 static int
 record_result(struct node *n, const struct job *j, const struct order *o, const struct answer *a, struct err *e)
 {
 	const struct model_setting *m = model_setting_of(n, j);
 	struct job_outcome outcome = { .finding = a->present ? "present" : "none", .flags = "[]", .segments = a->segments, .results = a->results, .timings = a->timings };
-	size_t n_destinations = m == NULL || !a->present ? 0 : m->n_destinations;
-	const char **destinations = calloc(n_destinations + 1, sizeof *destinations);
-	int rc;
+	size_t n_destinations = 0;
+	const char **destinations = calloc((m == NULL ? 0 : m->n_destinations) + 1, sizeof *destinations);
+	int rc = destinations == NULL ? err_set(e, ERR_LIMIT, "no memory") : 0;
 
-	if (destinations == NULL)
-		return err_set(e, ERR_LIMIT, "no memory");
-	for (size_t i = 0; i < n_destinations; i++)
-		destinations[i] = m->destinations[i];
+	for (size_t i = 0; m != NULL && i < m->n_destinations && rc == 0; i++)
+		rc = add_destination(n, m->destinations[i], a, destinations, &n_destinations, e);
+	if (rc != 0) {
+		free(destinations);
+		return -1;
+	}
 	do {
-		rc = keep_files(n, o, e);
+		rc = keep_files(n, o, a, e);
 		if (rc == 0)
 			rc = jobs_computed(n->db, j->id, j->attempt, &outcome, destinations, n_destinations, e);
 	} while (rc != 0 && try_again(n, j, e));

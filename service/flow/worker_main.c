@@ -120,12 +120,16 @@ load_model(struct loaded *l, const struct order *o, struct err *e)
 static int
 work(struct loaded *l, const struct order *o, struct segment_result *result, struct err *e)
 {
-	char seg[1300], preview[1300];
+	char paths[RESULT_N_KINDS][sizeof o->out_dir + RESULT_FILE], preview[sizeof o->out_dir + RESULT_FILE], name[RESULT_FILE];
 	struct segment_request r = { .channels = o->channels, .n_channels = o->n_channels, .identity = o->identity, .node_id = o->node_id,
-		.created_ms = o->created_ms, .seg_path = seg, .preview_path = preview };
+		.created_ms = o->created_ms, .preview_path = preview, .empty_report = o->empty_report };
 
 	arm_cpu_limit(o->cpu_seconds);
-	snprintf(seg, sizeof seg, "%s/seg.dcm", o->out_dir);
+	for (size_t i = 0; i < RESULT_N_KINDS; i++) {
+		result_file_name((enum result_kind)i, 1, name);
+		snprintf(paths[i], sizeof paths[i], "%s/%s", o->out_dir, result_kind_is_series((enum result_kind)i) ? "" : name);
+		r.paths[i] = o->results & RESULT_SET(i) ? paths[i] : NULL;
+	}
 	snprintf(preview, sizeof preview, "%s/preview.png", o->out_dir);
 	if (load_model(l, o, e) != 0)
 		return -1;

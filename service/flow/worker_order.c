@@ -15,6 +15,7 @@ static const struct json_field order_fields[] = {
 	{ "out_dir", FIELD_STRING, offsetof(struct order, out_dir), sizeof(((struct order *)0)->out_dir), 0, 0, true, false },
 	{ "identity", FIELD_STRING, offsetof(struct order, identity), sizeof(((struct order *)0)->identity), 0, 0, true, false },
 	{ "node_id", FIELD_STRING, offsetof(struct order, node_id), sizeof(((struct order *)0)->node_id), 0, 0, true, false },
+	{ "empty_report", FIELD_BOOL, offsetof(struct order, empty_report), 0, 0, 0, true, false },
 };
 
 void
@@ -32,7 +33,7 @@ order_release(struct order *o)
 char *
 order_print(const struct order *o, struct err *e)
 {
-	struct json *v = json_new_object(), *channels = json_new_array();
+	struct json *v = json_new_object(), *channels = json_new_array(), *results = json_new_array();
 	char *text;
 
 	json_set_int(v, "job", o->job);
@@ -44,6 +45,11 @@ order_print(const struct order *o, struct err *e)
 	json_set_string(v, "out_dir", o->out_dir);
 	json_set_string(v, "identity", o->identity);
 	json_set_string(v, "node_id", o->node_id);
+	json_set_bool(v, "empty_report", o->empty_report);
+	for (size_t i = 0; i < RESULT_N_KINDS; i++)
+		if (o->results & RESULT_SET(i))
+			json_add_string(results, result_kind_name((enum result_kind)i));
+	json_set(v, "results", results);
 	for (size_t i = 0; i < o->n_channels; i++) {
 		struct json *c = json_new_object(), *files = json_new_array();
 		json_set_string(c, "channel", o->channels[i].channel);
@@ -82,6 +88,21 @@ parse_channel(const struct json *c, struct segment_channel *out, struct err *e)
 	return 0;
 }
 
+static int
+parse_results(const struct json *list, unsigned *out, struct err *e)
+{
+	enum result_kind kind;
+
+	if (json_type(list) != JSON_ARRAY)
+		return err_set(e, ERR_INPUT, "worker order: results must be a list of kinds");
+	for (const struct json *item = json_first(list); item != NULL; item = json_next(item)) {
+		if (json_text(item) == NULL || !result_kind_parse(json_text(item), &kind))
+			return err_set(e, ERR_INPUT, "worker order: a kind of result that is not known");
+		*out |= RESULT_SET(kind);
+	}
+	return 0;
+}
+
 int
 order_parse(const char *line, size_t n, struct order *out, struct err *e)
 {
@@ -92,7 +113,8 @@ order_parse(const char *line, size_t n, struct order *out, struct err *e)
 	*out = (struct order) { 0 };
 	if ((d = json_parse(line, n, 0, e)) == NULL)
 		return err_note(e, "worker order");
-	if (json_read_some(d, json_root(d), order_fields, sizeof order_fields / sizeof *order_fields, "worker order", out, e) != 0)
+	if (json_read_some(d, json_root(d), order_fields, sizeof order_fields / sizeof *order_fields, "worker order", out, e) != 0 ||
+	    parse_results(json_get(json_root(d), "results"), &out->results, e) != 0)
 		goto out;
 	channels = json_get(json_root(d), "channels");
 	if (json_type(channels) != JSON_ARRAY || json_size(channels) == 0 || json_size(channels) > MODEL_MAX_CHANNELS) {

@@ -8,6 +8,8 @@ struct order {
 	char model_dir[1024], out_dir[1200], identity[2048], node_id[129];
 	struct segment_channel channels[MODEL_MAX_CHANNELS]; /* paths owned by the order */
 	size_t n_channels;
+	unsigned results;                                                             /* what to make: RESULT_SETs */
+	bool empty_report;
 };
 
 void  order_release(struct order *o);

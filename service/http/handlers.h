@@ -5,6 +5,7 @@
 void jobs_list_answer(struct request *q, struct reply *r);                  /* jobs.c */
 void job_answer(struct request *q, struct reply *r);
 void job_seg_answer(struct request *q, struct reply *r);
+void job_report_answer(struct request *q, struct reply *r);
 void job_preview_answer(struct request *q, struct reply *r);
 void job_retry_answer(struct request *q, struct reply *r);
 void job_cancel_answer(struct request *q, struct reply *r);

@@ -153,6 +153,12 @@ job_seg_answer(struct request *q, struct reply *r)
 }
 
 void
+job_report_answer(struct request *q, struct reply *r)
+{
+	answer_file(q, r, "report.dcm", "application/dicom");
+}
+
+void
 job_preview_answer(struct request *q, struct reply *r)
 {
 	answer_file(q, r, "preview.png", "image/png");

@@ -10,6 +10,7 @@ const struct route routes[] = {
 	{ "GET", "/api/v1/jobs", jobs_list_answer, .query = "state study model since limit cursor ", .produces = JSON },
 	{ "GET", "/api/v1/jobs/{id}", job_answer, .produces = JSON },
 	{ "GET", "/api/v1/jobs/{id}/seg", job_seg_answer, .produces = { "application/dicom" } },
+	{ "GET", "/api/v1/jobs/{id}/report", job_report_answer, .produces = { "application/dicom" } },
 	{ "GET", "/api/v1/jobs/{id}/preview.png", job_preview_answer, .produces = { "image/png" } },
 	{ "POST", "/api/v1/jobs/{id}/retry", job_retry_answer, .produces = JSON },
 	{ "POST", "/api/v1/jobs/{id}/cancel", job_cancel_answer, .produces = JSON },

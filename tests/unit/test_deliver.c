@@ -142,9 +142,9 @@ close_node(void)
 }
 
 static int64_t
-add_job(const char *const *destinations, size_t n)
+add_job_with(const char *const *destinations, size_t n, const char *results)
 {
-	struct job_outcome outcome = { "present", "[]", "[]", "[]", "{\"read\":1}" };
+	struct job_outcome outcome = { "present", "[]", "[]", results, "{\"read\":1}" };
 	struct job_input input = { "flair", "1.2.3.4" };
 	struct job j = { .state = JOB_RECEIVING, .study_uid = "1.2.3", .model_name = "m", .model_version = "1", .case_version = 1, .run = 1, .created_ms = clock_ms() }, claimed;
 	char path[SPOOL_PATH], dir[SPOOL_PATH];
@@ -159,6 +159,12 @@ add_job(const char *const *destinations, size_t n)
 		fail_msg("%s", e.text);
 	job_release(&claimed);
 	return id;
+}
+
+static int64_t
+add_job(const char *const *destinations, size_t n)
+{
+	return add_job_with(destinations, n, "[{\"kind\":\"seg\"}]");
 }
 
 static void
@@ -314,6 +320,63 @@ a_result_that_is_lost_is_refused(void **state)
 	close_node();
 }
 
+/* Several objects: each is judged alone, delivered is only when all are, and what a destination has taken is not sent to it again. */
+static void
+every_object_counts(void **state)
+{
+	static const char *const names[] = { "all", "busy", "picky", "other" }, *const files[] = { "report.dcm", "preview-00001.dcm", "preview-00002.dcm" };
+	static const char *const plans_of[] = { "g", "gug", "gfg", "g" };
+	static const char results[] = "[{\"kind\":\"seg\"},{\"kind\":\"report\"},{\"kind\":\"preview\",\"instances\":2}]";
+	struct service s[4];
+	struct deliver *d;
+	struct err e = { 0 };
+	char more[1500] = "\"retry_delay\": 1, \"destinations\": {", path[SPOOL_PATH];
+	int64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		size_t n = strlen(more);
+		open_service(&s[i], plans_of[i]);
+		snprintf(more + n, sizeof more - n, "\"%s\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\", \"results\": [%s]}%s", names[i], s[i].port,
+		    i == 3 ? "\"rtstruct\"" : "\"seg\", \"report\", \"preview\"", i == 3 ? "}," : ",");
+	}
+	open_node(more);
+	id = add_job_with(names, 4, results);
+	for (size_t i = 0; i < 3; i++) {
+		spool_result(&node, id, files[i], path);
+		assert_int_equal(file_write(path, files[i], strlen(files[i]), &e), 0);
+	}
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	assert_true(deliver_stop(d));
+	for (size_t i = 0; i < 4; i++)
+		close_service(&s[i]);
+	delivery_is(id, "all", DELIVERY_DELIVERED, 1, "");
+	assert_int_equal(s[0].n, 4);
+	delivery_is(id, "busy", DELIVERY_DELIVERED, 2, "");
+	assert_int_equal(s[1].n, 5);               /* SEG, report (503), report, two pictures */
+	delivery_is(id, "picky", DELIVERY_REFUSED, 1, "report.dcm: ");
+	assert_int_equal(s[2].n, 4);               /* what is refused keeps nothing else back */
+	delivery_is(id, "other", DELIVERY_REFUSED, 1, "\"results\" in the settings");
+	assert_int_equal(s[3].n, 0);
+
+	/* a retry begins with what was refused */
+	open_service(&s[2], "g");
+	snprintf(settings->destinations[2].url, sizeof settings->destinations[2].url, "http://127.0.0.1:%u/web", s[2].port);
+	assert_int_equal(deliveries_retry(node.db, id, &e), 0);
+	node_close(&node);
+	assert_int_equal(node_open(&node, settings, &e), 0);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	assert_true(deliver_stop(d));
+	close_service(&s[2]);
+	delivery_is(id, "picky", DELIVERY_DELIVERED, 2, "");
+	assert_int_equal(s[2].n, 3);
+	close_node();
+}
+
 /* A service that takes the connection and says nothing: stopping does not wait for it, and the delivery is taken up again. */
 static void
 stop_does_not_wait_for_a_silent_service(void **state)
@@ -371,7 +434,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_end), cmocka_unit_test(a_destination_that_is_no_more), cmocka_unit_test(a_result_that_is_lost_is_refused),
-		cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
+		cmocka_unit_test(every_object_counts), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -133,9 +133,9 @@ static const char full[] =
 	"\"series_complete_trigger\": 1, \"series_interrupted_trigger\": 2, \"study_forcecomplete_trigger\": 3,\n"
 	"\"rules\": [{\"name\": \"r\", \"channel\": \"flair\", \"where\": {\"Modality\": \"MR\", \"EchoTime\": [80, null], \"NumberOfSlices\": [null, 99.5], \"0018,0080\": 5},\n"
 	"  \"not\": {\"ImageType\": \"<loc&>\\\\\\\\\"}, \"fallback\": true}],\n"
-	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"]}, {\"name\": \"b\"}],\n"
+	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"], \"empty_report\": true}, {\"name\": \"b\", \"results\": [\"preview\"]}],\n"
 	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9},\n"
-	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\"}, \"back\": {\"type\": \"sender\"}},\n"
+	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\", \"results\": [\"rtstruct\", \"seg\"]}, \"back\": {\"type\": \"sender\"}},\n"
 	"\"archives\": {\"w\": {\"type\": \"dicomweb\", \"url\": \"http://h/w\"}, \"d\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1}, \"f\": {\"type\": \"folder\", \"path\": \"/p\"}},\n"
 	"\"workers\": 2, \"threads\": 3, \"max_attempts\": 4, \"job_timeout\": 5, \"worker_memory_mb\": 512, \"core_type\": \"HASWELL\",\n"
 	"\"retry_delay\": 1, \"retry_max\": 2, \"retry_give_up\": 3, \"disk_reserve_mb\": 0, \"retention\": {\"days\": 0, \"max_mb\": 1}, \"log_level\": \"debug\"}\n";
@@ -159,6 +159,11 @@ a_full_file_is_taken(void **state)
 	assert_string_equal(s->models[0].version, "1.0");
 	assert_string_equal(s->models[0].destinations[1], "back");
 	assert_int_equal(s->models[1].n_destinations, 0);
+	assert_int_equal(s->models[0].results, RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_REPORT));
+	assert_true(s->models[0].empty_report && !s->models[1].empty_report);
+	assert_int_equal(s->models[1].results, RESULT_SET(RESULT_PREVIEW));
+	assert_int_equal(settings_destination(s, "pacs")->results, RESULT_SET(RESULT_SEG));
+	assert_int_equal(settings_destination(s, "cloud")->results, RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_RTSTRUCT));
 	assert_int_equal(s->n_rules, 1);
 	assert_int_equal(s->rules[0].line, 7);
 	assert_true(s->rules[0].fallback);
@@ -192,7 +197,8 @@ what_is_printed_is_read_back(void **state)
 {
 	static const char *const texts[] = { "{}", full, "{\"rules\": [], \"models\": []}" };
 	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
-		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null" };
+		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
+		"[\"seg\", \"rtstruct\"]", "\"empty_report\": true" };
 	struct err e;
 
 	(void)state;
@@ -268,6 +274,11 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ TO("{\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"\", \"port\": 1}"), "destinations.d.host '' is not a host" },
 		{ TO("{\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 0}"), "destinations.d.port is 0" },
 		{ TO("{\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"url\": \"\"}"), "destinations.d.url: unknown key" },
+		{ TO("{\"type\": \"sender\", \"results\": \"seg\"}"), "destinations.d.results must be an array" },
+		{ TO("{\"type\": \"sender\", \"results\": []}"), "destinations.d.results must be an array" },
+		{ TO("{\"type\": \"sender\", \"results\": [\"seg\",\n\"png\"]}"), "line 3: destinations.d.results: a kind is" },
+		{ "{\"models\": [{\"name\": \"x\", \"results\": [1]}]}", "models[0].results: a kind is" },
+		{ "{\"archives\": {\"a\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"results\": [\"seg\"]}}}", "archives.a.results: an archive is read" },
 		{ TO("{\"type\": \"stow\"}"), "destinations.d.url is missing" },
 		{ TO("{\"type\": \"stow\", \"url\": \"ftp://h\"}"), "line 2: destinations.d.url must begin with http:// or https://" },
 		{ TO("{\"type\": \"stow\", \"url\": \"file:///etc\"}"), "must begin with http" },

@@ -12,7 +12,7 @@
 static void
 succeed(const struct order *o)
 {
-	struct segment_result r = { .present = true, .n_segments = 1, .segments = { { 1, "Whole tumour", 1 } }, .series_uid = "2.25.1", .sop_uid = "2.25.2", .frames = 3 };
+	struct segment_result r = { .present = true, .n_segments = 1, .segments = { { 1, "Whole tumour", 1 } }, .n_outputs = 1, .outputs = { { RESULT_SEG, "2.25.1", "2.25.2", 3, 1 } } };
 	char path[2 * SPOOL_PATH];
 	struct err e;
 	char *line = answer_progress(0.5, &e);

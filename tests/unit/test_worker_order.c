@@ -15,7 +15,8 @@ static const char *const flair_files[] = { "/spool/a b.dcm", "/spool/\"quoted\"\
 static const char *const t1c_files[] = { "/spool/c.dcm" };
 static const struct order sample = { .job = 42, .attempt = 3, .created_ms = 1770000000123, .threads = 2, .cpu_seconds = 1200, .model_dir = "/models/glioma-flair/0.1.0",
 	.out_dir = "/data/work/42-3", .identity = "node|1.2.3|abc|case 1|run 1", .node_id = "0123456789abcdef",
-	.channels = { { "flair", flair_files, 3 }, { "t1c", t1c_files, 1 } }, .n_channels = 2 };
+	.channels = { { "flair", flair_files, 3 }, { "t1c", t1c_files, 1 } }, .n_channels = 2,
+	.results = RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_PREVIEW), .empty_report = true };
 
 static void
 an_order_comes_back_as_it_was(void **state)
@@ -38,6 +39,8 @@ an_order_comes_back_as_it_was(void **state)
 	assert_string_equal(o.identity, sample.identity);
 	assert_string_equal(o.node_id, sample.node_id);
 	assert_int_equal(o.n_channels, 2);
+	assert_int_equal(o.results, sample.results);
+	assert_true(o.empty_report);
 	assert_string_equal(o.channels[0].channel, "flair");
 	assert_string_equal(o.channels[1].channel, "t1c");
 	assert_int_equal(o.channels[0].n_paths, 3);
@@ -90,6 +93,9 @@ what_is_no_order_is_refused(void **state)
 	refuse_order("\"files\":[\"/spool/c.dcm\"]", "\"files\":\"/spool/c.dcm\"");
 	refuse_order("\"/spool/c.dcm\"", "\"/spool/c.dcm\",17");
 	refuse_order("\"channels\":", "\"canals\":");
+	refuse_order("\"results\":[\"seg\",", "\"results\":[\"poem\",");
+	refuse_order("\"results\":[", "\"results\":[7,");
+	refuse_order("\"results\":[\"seg\",\"preview\"]", "\"results\":\"seg\"");
 	for (size_t i = 0; i <= MODEL_MAX_CHANNELS; i++)
 		n += (size_t)snprintf(channels + n, sizeof channels - n, "{\"channel\":\"x\",\"files\":[]},");
 	refuse_order("\"channels\":[", channels);
@@ -114,7 +120,7 @@ no_channel_is_no_order(void **state)
 static void
 answers_come_back_as_they_were(void **state)
 {
-	struct segment_result r = { .present = true, .n_segments = 1, .segments = { { 1, "Whole tumour", 23.4567 } }, .series_uid = "2.25.1", .sop_uid = "2.25.2", .frames = 9,
+	struct segment_result r = { .present = true, .n_segments = 1, .segments = { { 1, "Whole tumour", 23.4567 } }, .n_outputs = 1, .outputs = { { RESULT_SEG, "2.25.1", "2.25.2", 9, 1 } },
 		.read_ms = 1, .prepare_ms = 2, .segment_ms = 3, .write_ms = 4 };
 	struct err e = { 0 }, why = { ERR_LIMIT, "no memory for \"it\"" };
 	struct answer a;

@@ -1,0 +1,142 @@
+/* From masks to files: what each kind of result is given, and what a job's JSON says about it. How each kind looks is decided in dicom/ and preview.c. */
+#include "service/flow/results.h"
+
+#include "dicom/seg.h"
+#include "service/flow/nifti.h"
+#include "service/flow/preview.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SERIES_NUMBER = 9901 }; /* of the SEG; other kinds count on. Beyond what scanners count to, so that results sort behind the images */
+
+static struct seg_code
+seg_code(const struct code *c)
+{
+	return (struct seg_code) { c->scheme, c->value, c->meaning };
+}
+
+static void
+add_output(struct segment_result *out, enum result_kind kind, const char *series_uid, const char *sop_uid, size_t frames)
+{
+	struct segment_output *o = &out->outputs[out->n_outputs++];
+
+	*o = (struct segment_output) { .kind = kind, .frames = frames, .instances = 1 };
+	memcpy(o->series_uid, series_uid, sizeof o->series_uid);
+	memcpy(o->sop_uid, sop_uid, sizeof o->sop_uid);
+}
+
+static int
+write_seg(const struct results_input *in, struct segment_result *out, struct err *e)
+{
+	const struct segment_request *r = in->r;
+	const struct manifest *m = r->manifest;
+	struct seg_segment segments[MODEL_MAX_SEGMENTS];
+	struct seg_result written;
+	struct seg_request request = {
+		.source = in->series[0], .others = in->series + 1, .n_others = r->n_channels - 1, .segments = segments, .n_segments = m->n_segments,
+		.identity = r->identity, .node_id = r->node_id, .model_name = m->name, .model_version = m->version, .weights_sha256 = m->weights_sha256,
+		.core_type = compute_core(), .series_number = SERIES_NUMBER + RESULT_SEG, .created_ms = r->created_ms,
+	};
+
+	for (size_t i = 0; i < m->n_segments; i++) {
+		const struct segment_kind *k = &m->segments[i];
+		segments[i] = (struct seg_segment) { .number = k->number, .label = k->label, .category = seg_code(&k->category), .type = seg_code(&k->type),
+			.anatomy = seg_code(&k->anatomy), .mask = in->mask[i] };
+		memcpy(segments[i].rgb, k->rgb, sizeof segments[i].rgb);
+	}
+	if (seg_write(&request, r->paths[RESULT_SEG], &written, e) != 0)
+		return err_note(e, "writing the SEG of series %s", series_info(in->series[0])->series_uid);
+	add_output(out, RESULT_SEG, written.series_uid, written.sop_uid, written.frames);
+	return 0;
+}
+
+static int
+write_picture(const struct results_input *in, struct segment_result *out, struct err *e)
+{
+	const struct manifest *m = in->r->manifest;
+	struct preview_request preview = { .grid = series_grid(in->series[0]), .voxels = series_voxels(in->series[0]), .n_segments = m->n_segments };
+
+	for (size_t i = 0; i < m->n_segments; i++) {
+		preview.segments[i].mask = in->mask[i];
+		memcpy(preview.segments[i].rgb, m->segments[i].rgb, sizeof preview.segments[i].rgb);
+	}
+	out->has_preview = true;
+	return preview_write(&preview, in->r->preview_path, e);
+}
+
+int
+results_write(const struct results_input *in, struct segment_result *out, struct err *e)
+{
+	const struct segment_request *r = in->r;
+
+	if (r->probability_path != NULL && nifti_write(r->probability_path, series_grid(in->series[0]), in->probability, r->manifest->network.labels, e) != 0)
+		return -1;
+	if (!out->present)
+		return 0;
+	if (r->paths[RESULT_SEG] != NULL && write_seg(in, out, e) != 0)
+		return -1;
+	return r->preview_path == NULL ? 0 : write_picture(in, out, e);
+}
+
+/* ---- what a job's JSON says ---- */
+
+/* The instances of an item of the JSON; 0: it is none of ours. */
+static size_t
+n_instances(const struct json *item, enum result_kind *kind)
+{
+	const char *name = json_text(json_get(item, "kind"));
+	double n = json_number(json_get(item, "instances"), 1);
+
+	if (name == NULL || !result_kind_parse(name, kind) || !(n >= 1 && n <= RESULT_INSTANCES_MAX))
+		return 0;
+	return result_kind_is_series(*kind) ? (size_t)n : 1;
+}
+
+static int
+list_files(const struct json *list, unsigned kinds, struct result_file **out, size_t *n, struct err *e)
+{
+	enum result_kind kind;
+	size_t room = 1, position = 0;
+
+	for (const struct json *item = json_first(list); item != NULL; item = json_next(item)) {
+		size_t more = n_instances(item, &kind);
+		if (more == 0)
+			return err_set(e, ERR_BUG, "results of a job: an item that is no result");
+		room += more;
+	}
+	if ((*out = calloc(room, sizeof **out)) == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for %zu results", room);
+	for (const struct json *item = json_first(list); item != NULL; item = json_next(item)) {
+		size_t more = n_instances(item, &kind);
+		for (size_t i = 1; i <= more; i++, position++) {
+			struct result_file *f = &(*out)[*n];
+			if ((kinds & RESULT_SET(kind)) == 0)
+				continue;
+			f->kind = kind;
+			f->position = position;
+			result_file_name(kind, i, f->name);
+			++*n;
+		}
+	}
+	return 0;
+}
+
+int
+results_files(const char *json, unsigned kinds, struct result_file **out, size_t *n, struct err *e)
+{
+	struct json_doc *d;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (json == NULL || *json == '\0')
+		json = "[]";
+	if ((d = json_parse(json, strlen(json), 0, e)) == NULL) {
+		e->code = ERR_BUG;
+		return err_note(e, "results of a job");
+	}
+	rc = list_files(json_root(d), kinds, out, n, e);
+	json_doc_free(d);
+	return rc;
+}
