@@ -2,24 +2,19 @@
 // 3.6.7 (DICOM.md 0.1). What is common to all results is in derived.cc. Reads no SEG; makes no FRACTIONAL or LABELMAP one.
 //
 // A frame is one slice of one segment that has a voxel. Frames are ordered by segment, then position; both dimensions are counted 1, 2, ... over what has
-// frames. The file is made in memory and goes to disk at once, because DCMTK's file stream loses a late write error.
+// frames.
 #include "dicom/seg.h"
 #include "dicom/bits.h"
 #include "dicom/derived.hh"
+#include "dicom/object.hh"
 #include "dicom/put.hh"
 #include "dicom/shim.hh"
 #include "config/digest.h"
-#include "config/file.h"
-
-#include <dcmtk/dcmdata/dcostrmb.h>
-#include <dcmtk/dcmdata/dcwcache.h>
 
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
-
-static const char our_class_uid[] = "2.25.110218865339405787666790757946454859764", our_version_name[] = "SEGAN_010";
 
 struct frame { size_t segment, slice; };      // indices
 struct plan {
@@ -278,66 +273,13 @@ put_frame_groups(DcmItem &ds, const struct seg_request *r, const struct plan *p,
 	put_u16(put_item(groups, DCM_SegmentIdentificationSequence), DCM_ReferencedSegmentNumber, &number, 1);
 }
 
-// Group 2 (PS3.10 7.1), all by ourselves: DCMTK would say that it made the file.
 static void
-put_meta(DcmItem &meta, const struct seg_result *made)
+put_all(DcmDataset &ds, const struct seg_request *r, const struct plan *p, const struct seg_result *made)
 {
-	const Uint8 version[2] = { 0, 1 };
-
-	put_ok(meta.putAndInsertUint32(DcmTag(DCM_FileMetaInformationGroupLength, EVR_UL), 0)); // set on writing
-	put_ok(meta.putAndInsertUint8Array(DcmTag(DCM_FileMetaInformationVersion, EVR_OB), version, 2));
-	put_text(meta, DCM_MediaStorageSOPClassUID, EVR_UI, made->sop_class);
-	put_text(meta, DCM_MediaStorageSOPInstanceUID, EVR_UI, made->sop_uid);
-	put_text(meta, DCM_TransferSyntaxUID, EVR_UI, UID_LittleEndianExplicitTransferSyntax);
-	put_text(meta, DCM_ImplementationClassUID, EVR_UI, our_class_uid);
-	put_text(meta, DCM_ImplementationVersionName, EVR_SH, our_version_name);
-}
-
-// Appends what `object` writes to bytes; a DCMTK object writes until the buffer is full and goes on at the next call.
-template <class Write>
-static void
-append(std::string &bytes, DcmObject &object, Write write)
-{
-	std::vector<char> buffer(1 << 20);
-	DcmOutputBufferStream stream(buffer.data(), (offile_off_t)buffer.size());
-	OFCondition c;
-
-	object.transferInit();
-	do {
-		void *part = NULL;
-		offile_off_t n = 0;
-
-		c = write(stream);
-		stream.flushBuffer(part, n);
-		bytes.append((const char *)part, (size_t)n);
-	} while (c == EC_StreamNotifyClient);
-	put_ok(c);
-	object.transferEnd();
-}
-
-static std::string
-file_bytes(DcmMetaInfo &meta, DcmDataset &ds)
-{
-	const E_TransferSyntax syntax = EXS_LittleEndianExplicit;
-	DcmWriteCache cache;
-	std::string bytes;
-
-	put_ok(meta.computeGroupLengthAndPadding(EGL_recalcGL, EPD_withoutPadding, syntax, EET_ExplicitLength));
-	append(bytes, meta, [&](DcmOutputStream &to) { return meta.write(to, syntax, EET_ExplicitLength, NULL); });
-	append(bytes, ds, [&](DcmOutputStream &to) { return ds.write(to, syntax, EET_ExplicitLength, &cache, EGL_withoutGL, EPD_withoutPadding); });
-	return bytes;
-}
-
-static std::string
-make_file(const struct seg_request *r, const struct plan *p, const struct seg_result *made)
-{
-	DcmMetaInfo meta;
-	DcmDataset ds;
 	std::vector<Uint8> packed = pack_frames(r, p);
 	char digest[DIGEST_HEX];
 
 	digest_of(packed.data(), packed.size(), digest);
-	put_meta(meta, made);
 	put_general(ds, r, made);
 	put_image(ds, r, p);
 	for (size_t i = 0; i < r->n_segments; i++)
@@ -347,7 +289,6 @@ make_file(const struct seg_request *r, const struct plan *p, const struct seg_re
 	for (const frame &f : p->frames)
 		put_frame_groups(ds, r, p, f);
 	put_ok(ds.putAndInsertUint8Array(DcmTag(DCM_PixelData, EVR_OB), packed.data(), (unsigned long)packed.size()));
-	return file_bytes(meta, ds);
 }
 
 static int
@@ -355,6 +296,7 @@ write_seg(const struct seg_request *r, const char *path, struct seg_result *out,
 {
 	struct seg_result made = {};
 	struct plan p;
+	DcmDataset ds;
 
 	if (check_request(r, e) != 0 || make_plan(r, &p, e) != 0)
 		return -1;
@@ -362,8 +304,8 @@ write_seg(const struct seg_request *r, const char *path, struct seg_result *out,
 	make_uid(r, "instance", made.sop_uid);
 	snprintf(made.sop_class, sizeof made.sop_class, "%s", UID_SegmentationStorage);
 	made.frames = p.frames.size();
-	std::string bytes = make_file(r, &p, &made);
-	if (file_write(path, bytes.data(), bytes.size(), e) != 0)
+	put_all(ds, r, &p, &made);
+	if (object_write(ds, path, e) != 0)
 		return -1;
 	*out = made;
 	return 0;
