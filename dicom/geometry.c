@@ -155,8 +155,10 @@ check_neighbours(const struct slice *a, const struct slice *b, const double norm
 	for (int i = 0; i < 3; i++)
 		step[i] = b->position_mm[i] - a->position_mm[i];
 	*distance = dot(step, normal);
-	if (*distance <= SPACING_MM)
-		return bad(reason, "doubled position: %s of slice %s and of slice %s", POSITION, place(a, text[0]), place(b, text[1]));
+	if (*distance <= SPACING_MM) {
+		bad(reason, "doubled position: %s of slice %s and of slice %s", POSITION, place(a, text[0]), place(b, text[1]));
+		return GEOMETRY_DOUBLED;
+	}
 	for (int i = 0; i < 3; i++)
 		step[i] -= *distance * normal[i];
 	drift = sqrt(dot(step, step));
@@ -197,16 +199,20 @@ usual_distance(const double *distances, size_t n, double *usual)
 	return true;
 }
 
-/* All neighbours of n >= 2 ordered slices; distances has n - 1 entries. */
+/* All neighbours of n >= 2 ordered slices; distances has n - 1 entries. On DOUBLED the two are put in front. */
 static enum geometry_verdict
-check_stack(const struct slice *slices, size_t n, const size_t *order, const double normal[3], double *distances, struct err *reason)
+check_stack(const struct slice *slices, size_t n, size_t *order, const double normal[3], double *distances, struct err *reason)
 {
 	enum geometry_verdict verdict;
 	double usual;
 
 	for (size_t i = 0; i + 1 < n; i++)
-		if ((verdict = check_neighbours(&slices[order[i]], &slices[order[i + 1]], normal, &distances[i], reason)) != GEOMETRY_WHOLE)
+		if ((verdict = check_neighbours(&slices[order[i]], &slices[order[i + 1]], normal, &distances[i], reason)) != GEOMETRY_WHOLE) {
+			size_t both[2] = { order[i], order[i + 1] };
+			order[0] = both[0];
+			order[1] = both[1];
 			return verdict;
+		}
 	if (!usual_distance(distances, n - 1, &usual)) {
 		err_set(reason, ERR_LIMIT, "out of memory");
 		return GEOMETRY_BAD;
@@ -260,6 +266,7 @@ geometry_order(const struct slice *slices, size_t n, size_t *order, struct grid 
 	}
 	verdict = check_stack(slices, n, order, sorting.normal, distances, reason);
 	free(distances);
-	grid->spacing_mm[0] = (dot(slices[order[n - 1]].position_mm, sorting.normal) - dot(first->position_mm, sorting.normal)) / (double)(n - 1);
+	if (verdict == GEOMETRY_WHOLE)
+		grid->spacing_mm[0] = (dot(slices[order[n - 1]].position_mm, sorting.normal) - dot(first->position_mm, sorting.normal)) / (double)(n - 1);
 	return verdict;
 }

@@ -16,11 +16,12 @@ struct slice {                                /* one slice as its header tells; 
 enum geometry_verdict {
 	GEOMETRY_WHOLE,
 	GEOMETRY_GAP,                             /* slices are missing or unevenly spaced: more slices may cure it */
-	GEOMETRY_BAD                              /* doubled position, mixed orientation or size, tilt: more slices cannot */
+	GEOMETRY_DOUBLED,                         /* two slices in one place: more slices cannot cure it, fewer may */
+	GEOMETRY_BAD                              /* mixed orientation or size, tilt: nothing can */
 };
 
 /* order[i] = index of the i-th slice along the normal (n entries, caller's). On WHOLE the grid is filled (one slice: spacing = thickness, else 1 mm).
- * On GAP and BAD reason says which slices (UIDs, positions) and which tag. */
+ * Else reason says which slices (names, positions) and which tag; on DOUBLED order[0] and order[1] are the two. */
 enum geometry_verdict geometry_order(const struct slice *slices, size_t n, size_t *order, struct grid *grid, struct err *reason);
 
 #ifdef __cplusplus

@@ -3,29 +3,20 @@
 #include "dicom/seg_read.h"
 #include "dicom/bits.h"
 #include "dicom/seg_pixels.hh"
-#include "dicom/series_parts.hh"
+#include "dicom/seg_place.hh"
 #include "dicom/text.hh"
 #include "config/digest.h"
 #include "config/utf8.h"
 
 #include <cmath>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 static const char label_map_class[] = "1.2.840.10008.5.1.4.1.1.66.7"; // DCMTK 3.6.7 has no name for it
-static const double off_grid = 0.1;           // of a voxel: what writers' rounding may make of a position
 
 enum seg_kind { KIND_BINARY, KIND_FRACTIONAL, KIND_LABELMAP };
-
-struct seg_frame {
-	unsigned number = 0;                      // of its segment; LABELMAP: 0, the pixels say it
-	bool has_position = false, has_directions = false, has_spacing = false;
-	double position_mm[3] = {}, directions[6] = {}, spacing_mm[2] = {};
-	std::vector<std::string> sources;         // SOP Instance UIDs
-};
 
 struct seg_file {
 	struct seg_pixels pixels;
@@ -175,12 +166,19 @@ add_sources(DcmItem &holder, struct seg_frame &f)
 {
 	DcmSequenceOfItems *list = NULL;
 	OFString uid;
+	Sint32 number = 0;
 
 	if (holder.findAndGetSequence(DCM_SourceImageSequence, list).bad() || list == NULL)
 		return;
-	for (unsigned long i = 0; i < list->card(); i++)
-		if (part10_text(*list->getItem(i), DCM_ReferencedSOPInstanceUID, uid) && !uid.empty())
-			f.sources.push_back(uid.c_str());
+	for (unsigned long i = 0; i < list->card(); i++) {
+		DcmItem &item = *list->getItem(i);
+		if (!part10_text(item, DCM_ReferencedSOPInstanceUID, uid) || uid.empty())
+			continue;
+		f.sources.push_back({ uid.c_str(), {} });
+		for (unsigned long k = 0; item.findAndGetSint32(DCM_ReferencedFrameNumber, number, k).good(); k++)
+			if (number > 0)
+				f.sources.back().frames.push_back((size_t)number);
+	}
 }
 
 static void
@@ -229,7 +227,7 @@ read_frames(DcmItem &ds, struct seg_file &s, struct err *e)
 		if (read_frame(dynamic_cast<DcmItem *>(item), shared, s, e) != 0)
 			return -1;
 	if (!s.frames.empty() && !s.frames[0].sources.empty())
-		snprintf(s.info.first_source, sizeof s.info.first_source, "%s", s.frames[0].sources[0].c_str());
+		snprintf(s.info.first_source, sizeof s.info.first_source, "%s", s.frames[0].sources[0].instance.c_str());
 	return 0;
 }
 
@@ -360,66 +358,6 @@ seg_read_refers_to(const struct seg_file *s, const char *series_uid)
 
 // ---- onto the grid ----
 
-static int
-check_plane(const struct seg_frame &f, size_t number, const struct grid *g, struct err *e)
-{
-	if (f.has_directions)
-		for (int i = 0; i < 3; i++)
-			if (std::fabs(f.directions[i] - g->row_dir[i]) > 1e-3 || std::fabs(f.directions[3 + i] - g->col_dir[i]) > 1e-3)
-				return err_set(e, ERR_INPUT, "frame %zu: ImageOrientationPatient (0020,0037) is not that of the images", number);
-	if (f.has_spacing)
-		for (int i = 0; i < 2; i++)
-			if (!(std::fabs(f.spacing_mm[i] - g->spacing_mm[1 + i]) <= 0.01 * g->spacing_mm[1 + i]))
-				return err_set(e, ERR_INPUT, "frame %zu: PixelSpacing (0028,0030) is not that of the images", number);
-	return 0;
-}
-
-// The slice that a frame's position lies on; ERR_INPUT when it lies between slices or beside them.
-static int
-slice_at(const struct seg_frame &f, size_t number, const struct grid *g, size_t *slice, struct err *e)
-{
-	double index[3];
-
-	grid_index(g, f.position_mm, index);
-	double nearest = std::round(index[0]);
-	if (!(std::fabs(index[0] - nearest) <= off_grid && std::fabs(index[1]) <= off_grid && std::fabs(index[2]) <= off_grid && nearest >= 0 &&
-	      nearest < (double)g->slices))
-		return err_set(e, ERR_INPUT, "frame %zu: ImagePositionPatient (0020,0032) lies on no slice of the images", number);
-	*slice = (size_t)nearest;
-	return 0;
-}
-
-typedef std::map<std::string, size_t> slice_map; // SOP Instance UID -> slice
-
-static int
-place_frame(const struct seg_file &s, size_t i, const struct series *source, const slice_map &slices, size_t *slice, struct err *e)
-{
-	const struct seg_frame &f = s.frames[i];
-	const struct grid *g = series_grid(source);
-	bool is_referred = false;
-	size_t at = 0;
-
-	if (check_plane(f, i + 1, g, e) != 0)
-		return -1;
-	for (const std::string &uid : f.sources) {
-		slice_map::const_iterator found = slices.find(uid);
-		if (found != slices.end() && !is_referred) {
-			*slice = found->second;
-			is_referred = true;
-		}
-	}
-	if (!f.has_position)
-		return is_referred ? 0 : err_set(e, ERR_INPUT, "frame %zu has neither ImagePositionPatient (0020,0032) nor a source among the images", i + 1);
-	if (slice_at(f, i + 1, g, &at, e) != 0)
-		return -1;
-	if (is_referred && at != *slice)
-		return err_set(e, ERR_INPUT, "frame %zu refers to slice %zu but lies on slice %zu", i + 1, *slice + 1, at + 1);
-	if (!is_referred && strcmp(s.frame_of_reference, series_info(source)->frame_of_reference) != 0)
-		return err_set(e, ERR_INPUT, "frame %zu refers to none of the images, and FrameOfReferenceUID (0020,0052) is another one", i + 1);
-	*slice = at;
-	return 0;
-}
-
 // One frame's values: (rows * cols), BINARY unpacked to 0/1.
 static int
 read_values(const struct seg_file &s, int fd, size_t i, std::vector<unsigned char> &bytes, std::vector<uint16_t> &values, struct err *e)
@@ -457,23 +395,18 @@ read_masks(const struct seg_file &s, const struct series *source, const unsigned
 	std::vector<unsigned char> bytes;
 	std::vector<uint16_t> values;
 	seg_descriptor file(s.pixels.path);
-	slice_map slices;
+	const seg_slices slices = seg_map_slices(source);
 
 	if (file.fd < 0)
 		return err_errno(e, "opening %s", s.pixels.path.c_str());
 	if (s.pixels.layout.rows != g->rows || s.pixels.layout.cols != g->cols)
 		return err_set(e, ERR_INPUT, "Rows x Columns (0028,0010; 0028,0011) is %zux%zu, that of the images %zux%zu", s.pixels.layout.rows, s.pixels.layout.cols, g->rows, g->cols);
-	for (size_t i = 0; i < series_n_slices(source); i++) {
-		OFString uid;
-		part10_text(*series_header(source, i), DCM_SOPInstanceUID, uid);
-		slices[uid.c_str()] = i;
-	}
 	values.resize(a_slice);
 	for (size_t i = 0; i < n; i++)
 		memset(masks[i], 0, g->slices * a_slice);
 	for (size_t i = 0; i < s.frames.size(); i++) {
 		size_t slice = 0;
-		if (place_frame(s, i, source, slices, &slice, e) != 0 || read_values(s, file.fd, i, bytes, values, e) != 0)
+		if (seg_place(s.frames[i], i + 1, s.frame_of_reference, source, slices, &slice, e) != 0 || read_values(s, file.fd, i, bytes, values, e) != 0)
 			return -1;
 		for (size_t k = 0; k < n; k++)
 			if (s.kind == KIND_LABELMAP || s.frames[i].number == numbers[k])

@@ -2,28 +2,26 @@
 // series, frame of reference), then at where the slices lie (geometry.c). A reason names instances and tags, never a value of a patient attribute.
 #include "dicom/series.h"
 #include "dicom/series_parts.hh"
-#include "dicom/slice_file.hh"
+#include "dicom/split.hh"
 #include "config/digest.h"
 
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 static const uint64_t MAX_VOLUME_BYTES = UINT64_C(8) << 30;
 
-struct plane { // one frame of one file
-	size_t file;
-	struct slice_frame frame;
-};
 typedef std::vector<struct slice_file> slice_files;
-typedef std::vector<struct plane> planes;
+typedef std::vector<struct slice_frame> slice_frames;
 
 struct series {
 	struct series_info info = {};
 	std::vector<struct slice_file> files;
-	std::vector<struct plane> slices;         // in grid order
+	slice_frames slices;                      // in grid order
 	float *voxels = NULL;                     // (slices, rows, cols)
 	~series() { free(voxels); }
 };
@@ -88,66 +86,77 @@ is_orthogonal(const struct slice &a, const struct slice &b)
 
 // Three planes at right angles: a localizer that does not say so.
 static bool
-has_three_planes(const planes &slices)
+has_three_planes(const slice_frames &slices)
 {
 	const struct slice *second = NULL;
 
-	for (const struct plane &p : slices)
-		if (is_orthogonal(slices[0].frame.place, p.frame.place)) {
+	for (const struct slice_frame &f : slices)
+		if (is_orthogonal(slices[0].place, f.place)) {
 			if (second == NULL)
-				second = &p.frame.place;
-			else if (is_orthogonal(*second, p.frame.place))
+				second = &f.place;
+			else if (is_orthogonal(*second, f.place))
 				return true;
 		}
 	return false;
 }
 
-// Order and grid; the slices are put into that order when they are whole.
-static int
-judge_geometry(planes &slices, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
+// Parts of one multi-frame image (PS3.3 C.7.6.16.2.2.4): true with *reason set when one of them has not come yet.
+static bool
+lacks_part(const slice_files &files, struct err *reason)
 {
-	static const enum series_verdict verdicts[] = { SERIES_WHOLE, SERIES_GAP, SERIES_BAD }; // by enum geometry_verdict
-	std::vector<struct slice> places;
-	std::vector<size_t> order(slices.size());
-	planes sorted;
+	std::map<std::string, std::set<unsigned>> parts;
 
-	for (const struct plane &p : slices)
-		places.push_back(p.frame.place);
-	*verdict = verdicts[geometry_order(places.data(), places.size(), order.data(), grid, reason)];
-	if (*verdict != SERIES_WHOLE && reason->code == ERR_LIMIT) {
-		*e = *reason;
-		return -1;
-	}
-	if (*verdict == SERIES_WHOLE) {
-		for (size_t i : order)
-			sorted.push_back(slices[i]);
-		slices.swap(sorted);
-	}
-	return 0;
+	for (const struct slice_file &f : files)
+		if (f.part.concatenation[0] != '\0')
+			parts[f.part.concatenation].insert(f.part.number);
+	for (const struct slice_file &f : files)
+		if (f.part.total > parts[f.part.concatenation].size()) {
+			err_set(reason, ERR_INPUT, "concatenation %s: InConcatenationTotalNumber (0020,9163) is %u, %zu of its instances are here", f.part.concatenation, f.part.total,
+			    parts[f.part.concatenation].size());
+			return true;
+		}
+	return false;
 }
 
 static int
-judge(const slice_files &files, planes &slices, enum series_verdict *verdict, struct grid *grid, struct err *reason, struct err *e)
+judge(struct series &s, enum series_verdict *verdict, struct err *reason, struct err *e)
 {
-	if (judge_kinds(files, verdict, reason))
+	slice_frames all;
+	struct volume v;
+
+	if (judge_kinds(s.files, verdict, reason))
 		return 0;
 	*verdict = SERIES_BAD;
-	if (judge_identity(files, reason))
+	if (judge_identity(s.files, reason))
 		return 0;
-	for (const struct slice_file &f : files)
-		if (f.bad.code != ERR_NONE) {
-			*reason = f.bad;
+	for (size_t i = 0; i < s.files.size(); i++) {
+		if (s.files[i].bad.code != ERR_NONE) {
+			*reason = s.files[i].bad;
 			return 0;
 		}
-	for (size_t i = 0; i < files.size(); i++)
-		for (const struct slice_frame &frame : files[i].frames)
-			slices.push_back({ i, frame });
-	if (has_three_planes(slices)) {
+		for (struct slice_frame &frame : s.files[i].frames) {
+			frame.file = i;
+			all.push_back(std::move(frame));
+		}
+		s.files[i].frames.clear();
+	}
+	if (has_three_planes(all)) {
 		*verdict = SERIES_IGNORED;
 		err_set(reason, ERR_INPUT, "a localizer: ImageOrientationPatient (0020,0037) of its slices names three planes at right angles");
 		return 0;
 	}
-	return judge_geometry(slices, verdict, grid, reason, e);
+	if (lacks_part(s.files, reason)) {
+		*verdict = SERIES_GAP;
+		return 0;
+	}
+	if (split_choose(all, v, e) != 0)
+		return -1;
+	*verdict = v.verdict;
+	*reason = v.reason;
+	s.info.grid = v.grid;
+	s.info.n_slices = v.verdict == SERIES_WHOLE ? v.slices.size() : all.size();
+	s.slices.swap(v.slices);
+	return 0;
 }
 
 // Reads and judges. 0: *verdict and s.info are set.
@@ -173,7 +182,8 @@ check(const char *const *paths, size_t n, bool keep_headers, struct series &s, e
 	else // as derived.cc: a frame of its own, which no other series shares
 		digest_uid((std::string(first.series_uid) + "/frame-of-reference").c_str(), info->frame_of_reference);
 	info->n_instances = n;
-	return judge(s.files, s.slices, verdict, &info->grid, reason, e);
+	info->n_slices = n;
+	return judge(s, verdict, reason, e);
 }
 
 extern "C" int
@@ -202,9 +212,8 @@ load_voxels(struct series &s, struct err *e)
 	if (s.voxels == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for %zu voxels", n);
 	for (size_t i = 0; i < g.slices; i++) {
-		const struct plane &p = s.slices[i];
-		if (slice_file_voxels(s.files[p.file], p.frame, s.voxels + i * a_slice, e) != 0)
-			return err_note(e, "slice %s", p.frame.place.name);
+		if (slice_file_voxels(s.files[s.slices[i].file], s.slices[i], s.voxels + i * a_slice, e) != 0)
+			return err_note(e, "slice %s", s.slices[i].place.name);
 	}
 	return 0;
 }
@@ -269,7 +278,7 @@ series_header(const struct series *s, size_t slice)
 DcmItem *
 series_group(const struct series *s, size_t slice, const DcmTagKey &group)
 {
-	DcmItem *header = series_header(s, slice), *shared = NULL, *item = NULL, *groups = s->slices.at(slice).frame.groups;
+	DcmItem *header = series_header(s, slice), *shared = NULL, *item = NULL, *groups = s->slices.at(slice).groups;
 
 	if (groups == NULL || groups->findAndGetSequenceItem(group, item, 0).good())
 		return groups == NULL ? header : item;
@@ -281,7 +290,5 @@ series_group(const struct series *s, size_t slice, const DcmTagKey &group)
 size_t
 series_frame(const struct series *s, size_t slice)
 {
-	const struct slice_frame &f = s->slices.at(slice).frame;
-
-	return f.groups == NULL ? 0 : f.number + 1;
+	return s->slices.at(slice).number;
 }

@@ -1,4 +1,5 @@
-/* Files of one series -> one checked volume. Single-frame MR and CT, implicit and explicit VR little endian (others: refused in words). */
+/* Files of one series -> one checked volume. Single-frame and Enhanced multi-frame MR and CT, implicit and explicit VR little endian (others: refused in words).
+ * Which frames are the volume when a series holds more than one: split.cc. */
 #pragma once
 #include "config/grid.h"
 #include "dicom/dicom.h"
@@ -19,7 +20,7 @@ enum series_verdict {
 struct series_info {
 	char study_uid[DICOM_UID], series_uid[DICOM_UID], modality[17], description[129] /* untrusted UTF-8 */;
 	char frame_of_reference[DICOM_UID];       /* of a series that has none: one derived from its UID, equal to no other's */
-	size_t n_instances;
+	size_t n_instances, n_slices;             /* n_slices: of the volume; of the whole series while it is none */
 	struct grid grid;                         /* valid for SERIES_WHOLE */
 };
 

@@ -1,5 +1,6 @@
 // One file of a series: see slice_file.hh. Native pixels of 8 and 16 bits are unpacked here (PS3.5 8.1.1, PS3.3 C.7.6.3.1), since DCMTK gives them unmasked.
 #include "dicom/slice_file.hh"
+#include "dicom/enhanced.hh"
 #include "config/file.h"
 #include "config/utf8.h"
 #include "dicom/text.hh"
@@ -9,15 +10,6 @@
 #include <unistd.h>
 #include <vector>
 
-static const struct { const char *uid; const char *multiframe; } storage[] = { // what is segmented; multiframe: what to call a class that is not read yet
-	{ UID_MRImageStorage, NULL },
-	{ UID_CTImageStorage, NULL },
-	{ UID_EnhancedMRImageStorage, "Enhanced MR Image Storage" },
-	{ UID_EnhancedCTImageStorage, "Enhanced CT Image Storage" },
-	{ UID_LegacyConvertedEnhancedMRImageStorage, "Legacy Converted Enhanced MR Image Storage" },
-	{ UID_LegacyConvertedEnhancedCTImageStorage, "Legacy Converted Enhanced CT Image Storage" },
-};
-
 // An object of another kind: it may share the study, but is no slice.
 static void
 judge_kind(DcmItem &item, struct slice_file &f)
@@ -26,12 +18,8 @@ judge_kind(DcmItem &item, struct slice_file &f)
 	OFString photometric;
 	Uint16 samples = 1, allocated = 16;
 
-	for (const auto &s : storage) {
-		if (strcmp(f.sop_class, s.uid) != 0)
-			continue;
-		if (s.multiframe != NULL)
-			err_set(&f.bad, ERR_INPUT, "instance %s: %s is not read by this version, only single-frame MR and CT", uid, s.multiframe);
-		else if (!f.scan.has_pixels)
+	if (strcmp(f.sop_class, UID_MRImageStorage) == 0 || strcmp(f.sop_class, UID_CTImageStorage) == 0 || enhanced_is_class(f.sop_class)) {
+		if (!f.scan.has_pixels)
 			err_set(&f.ignored, ERR_INPUT, "instance %s has no PixelData (7FE0,0010)", uid);
 		part10_text(item, DCM_PhotometricInterpretation, photometric);
 		if ((item.findAndGetUint16(DCM_SamplesPerPixel, samples).good() && samples > 1) || (!photometric.empty() && photometric.compare(0, 10, "MONOCHROME") != 0))
@@ -56,7 +44,7 @@ judge_pixels(struct slice_file &f)
 	if (f.scan.is_encapsulated)
 		err_set(&f.bad, ERR_INPUT, "instance %s: its transfer syntax, %s, is compressed and not read by this version: send it uncompressed, as Explicit VR Little Endian", uid,
 		    syntax);
-	else if (p->frames > 1)
+	else if (p->frames > 1 && !enhanced_is_class(f.sop_class))
 		err_set(&f.bad, ERR_INPUT, "instance %s: NumberOfFrames (0028,0008) is %zu in a single-frame class", uid, p->frames);
 	else if (p->bits_allocated != 8 && p->bits_allocated != 16)
 		err_set(&f.bad, ERR_INPUT, "instance %s: BitsAllocated (0028,0100) is %u; 8 and 16 are read", uid, p->bits_allocated);
@@ -74,20 +62,6 @@ need_numbers(DcmItem &item, const DcmTagKey &tag, double *values, size_t n, cons
 }
 
 static void
-read_place(DcmItem &item, struct slice_frame &frame, struct slice_file &f)
-{
-	double directions[6] = {}, thickness;
-
-	need_numbers(item, DCM_ImagePositionPatient, frame.place.position_mm, 3, frame, f);
-	need_numbers(item, DCM_ImageOrientationPatient, directions, 6, frame, f);
-	need_numbers(item, DCM_PixelSpacing, frame.place.spacing_mm, 2, frame, f);
-	memcpy(frame.place.row_dir, directions, sizeof frame.place.row_dir);
-	memcpy(frame.place.col_dir, directions + 3, sizeof frame.place.col_dir);
-	if (part10_numbers(item, DCM_SliceThickness, &thickness, 1))
-		frame.place.thickness_mm = thickness;
-}
-
-static void
 read_rescale(DcmItem &item, struct slice_frame &frame, struct slice_file &f)
 {
 	if (item.tagExistsWithValue(DCM_RescaleSlope))
@@ -98,17 +72,33 @@ read_rescale(DcmItem &item, struct slice_frame &frame, struct slice_file &f)
 		err_set(&f.bad, ERR_INPUT, "slice %s: RescaleSlope (0028,1053) is 0", frame.place.name);
 }
 
+void
+slice_frame_read(const struct slice_source &from, struct slice_frame &frame, struct slice_file &f)
+{
+	double directions[6] = {}, thickness;
+
+	need_numbers(*from.position, DCM_ImagePositionPatient, frame.place.position_mm, 3, frame, f);
+	need_numbers(*from.orientation, DCM_ImageOrientationPatient, directions, 6, frame, f);
+	need_numbers(*from.measures, DCM_PixelSpacing, frame.place.spacing_mm, 2, frame, f);
+	memcpy(frame.place.row_dir, directions, sizeof frame.place.row_dir);
+	memcpy(frame.place.col_dir, directions + 3, sizeof frame.place.col_dir);
+	if (part10_numbers(*from.measures, DCM_SliceThickness, &thickness, 1))
+		frame.place.thickness_mm = thickness;
+	frame.place.rows = f.layout.rows;
+	frame.place.cols = f.layout.cols;
+	if (from.rescale != NULL)
+		read_rescale(*from.rescale, frame, f);
+}
+
 static void
-read_frame(DcmItem &item, struct slice_file &f)
+read_single(DcmItem &item, struct slice_file &f)
 {
 	struct slice_frame frame;
 
+	frame.traits = trait_reader(item).read(NULL);
 	snprintf(frame.place.name, sizeof frame.place.name, "%s", f.sop_uid);
-	frame.place.rows = f.layout.rows;
-	frame.place.cols = f.layout.cols;
-	read_place(item, frame, f);
-	read_rescale(item, frame, f);
-	f.frames.push_back(frame);
+	slice_frame_read({ &item, &item, &item, &item }, frame, f);
+	f.frames.push_back(std::move(frame));
 }
 
 // Cut to fit, at the end of a character.
@@ -176,10 +166,16 @@ slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct
 		if (part10_layout(item, &f.scan, &f.layout, e) != 0)
 			return err_note(e, "instance %s", f.sop_uid);
 		judge_pixels(f);
-		read_frame(item, f);
+		if (enhanced_is_class(f.sop_class))
+			enhanced_read(item, f);
+		else
+			read_single(item, f);
 	}
 	if (keep_header)
 		f.header = std::move(file);
+	else
+		for (struct slice_frame &frame : f.frames)
+			frame.groups = NULL;
 	return 0;
 }
 
@@ -202,9 +198,10 @@ slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, f
 	size_t n = p->rows * p->cols; // no overflow: each is below 65536
 	unsigned shift = p->high_bit + 1 - p->bits_stored;
 	int32_t range = (int32_t)1 << p->bits_stored, low = p->is_signed ? -range / 2 : 0, high = low + range - 1;
-	std::vector<unsigned char> bytes((size_t)p->n_bytes);
+	std::vector<unsigned char> bytes(n * p->bits_allocated / 8);
+	size_t before = frame.number > 0 ? frame.number - 1 : 0;
 
-	if (read_bytes(f.path, f.scan.pixels, bytes.data(), bytes.size(), e) != 0)
+	if (read_bytes(f.path, f.scan.pixels + before * bytes.size(), bytes.data(), bytes.size(), e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		int32_t word = p->bits_allocated == 8 ? bytes[i] : bytes[2 * i] | bytes[2 * i + 1] << 8;

@@ -2,15 +2,18 @@
 #pragma once
 #include "dicom/geometry.h"
 #include "dicom/part10.hh"
+#include "dicom/traits.hh"
 
 #include <memory>
 #include <vector>
 
 struct slice_frame {                          // one plane: all there is of a single-frame instance, one frame of a multi-frame one
-	size_t number = 0;                        // 0.. in its file
-	DcmItem *groups = NULL;                   // its item of PerFrameFunctionalGroupsSequence, borrowed from the header; NULL: single-frame
+	size_t file = 0;                          // its place among the files of the series
+	size_t number = 0;                        // 1.. in a multi-frame instance; 0: the instance is single-frame
+	DcmItem *groups = NULL;                   // its item of PerFrameFunctionalGroupsSequence; borrowed, valid as long as the file's header
 	struct slice place = {};
 	double slope = 1, intercept = 0;
+	std::vector<struct trait> traits;
 };
 
 struct slice_file {
@@ -22,10 +25,16 @@ struct slice_file {
 	char modality[17] = "", description[129] = "";
 	OFString patient;                         // PatientID and its issuer, to compare; never shown
 	bool is_localizer = false, is_inverted = false /* MONOCHROME1 */;
+	struct { char concatenation[DICOM_UID]; unsigned number, total /* 0: not said */; } part = {}; // of an image in several instances
 	std::vector<struct slice_frame> frames;   // in the file's order; empty when ignored or bad
 	struct err ignored = {};                  // code set: not a slice of an image series that we segment, and why
 	struct err bad = {};                      // code set: it should be one, but cannot be read as one, and why
 };
+
+// The attributes of one plane and what holds them: the main data set (single-frame) or items of functional groups.
+struct slice_source { DcmItem *position, *orientation, *measures, *rescale /* NULL: none */; };
+// Fills a frame's place and scale (its number is set); a missing or senseless number becomes f.bad.
+void slice_frame_read(const struct slice_source &from, struct slice_frame &frame, struct slice_file &f);
 
 // -1: not a sound DICOM file, e says what but not the path. The layout and all behind it are filled only when neither ignored nor bad.
 int slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct err *e);

@@ -4,6 +4,8 @@
 # slices in ascending order along the normal. Where pydicom can say it, its pixel_array must agree with the expectation, else this script fails.
 import copy, os, struct, sys, warnings
 import numpy as np, pydicom
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from mkenhanced import enhance
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
@@ -125,6 +127,13 @@ def moved(i, mm):
     return at(i, ImagePositionPatient=['%.9g' % x for x in ORIGIN + NORMAL * mm])
 
 
+def doubled(keyword, *values):  # four of the five slices in two places, each twice
+    def edit(d, k):
+        d.ImagePositionPatient = ['%.9g' % x for x in ORIGIN + NORMAL * 4 * (k // 2)]
+        setattr(d, keyword, values[k % 2])
+    return edit
+
+
 def tilt(d, k):
     d.ImagePositionPatient = ['%.9g' % x for x in ORIGIN + NORMAL * 4 * k + COL * 0.5 * k]
 
@@ -198,7 +207,10 @@ SERIES = {
     'signedfull': dict(signed=True, stored=16, high=15), 'mono1': dict(mono='MONOCHROME1'), 'mono1signed': dict(mono='MONOCHROME1', signed=True, slope=2.0),
     'rescaled': dict(slope=0.5), 'shuffled': dict(order=[3, 0, 4, 1, 2]), 'one': dict(n=1), 'two': dict(n=2, edit=moved(1, 17)),
     'reversed': dict(edit=reversed_axes, ref=False), 'gap': dict(edit=shuffled_without(2), ref=False), 'uneven': dict(edit=moved(2, 8.5), ref=False),
-    'double': dict(edit=moved(2, 4), ref=False), 'patients': dict(edit=at(3, PatientID='CANARYOTHER'), ref=False),
+    'double': dict(edit=moved(2, 4), ref=False),
+    'doubleecho': dict(edit=doubled('EchoTime', '20', '80'), ref=False), 'doubletime': dict(edit=doubled('TemporalPositionIdentifier', '1', '2'), ref=False),
+    'doublebvalue': dict(edit=doubled('DiffusionBValue', 0.0, 1000.0), ref=False), 'doublenumber': dict(edit=doubled('AcquisitionNumber', '1', '2'), ref=False),
+    'doubletype': dict(edit=doubled('ImageType', ['ORIGINAL', 'PRIMARY', 'M'], ['ORIGINAL', 'PRIMARY', 'P']), ref=False), 'patients': dict(edit=at(3, PatientID='CANARYOTHER'), ref=False),
     'issuers': dict(edit=at(3, IssuerOfPatientID='CANARYISSUER'), ref=False), 'studies': dict(edit=at(3, StudyInstanceUID='2.25.11'), ref=False),
     'serieses': dict(edit=at(3, SeriesInstanceUID='2.25.12'), ref=False), 'references': dict(edit=at(3, FrameOfReferenceUID='2.25.13'), ref=False),
     'noreferences': dict(edit=at(None, FrameOfReferenceUID=None)),
@@ -212,6 +224,114 @@ SERIES = {
     'long': dict(edit=lambda d, k: setattr(d, 'PixelData', d.PixelData + bytes(64)), ref=False),
     'onescreen': dict(edit=at(4, SOPClassUID=SC), ref=False), 'onebit': dict(edit=onebit, ref=False), 'float': dict(edit=floating, ref=False), 'frames2': dict(edit=two_frames, ref=False),
     'badslope': dict(edit=at(2, RescaleSlope='0', RescaleIntercept='0'), ref=False), 'bits32': dict(edit=lambda d, k: bits32(d), ref=False),
+}
+
+
+def slices_of(o, place=None, only=None):
+    """Single-frame slices as `series` has them; place: an edit of them, only: which of them."""
+    volume = raw(o['stored'], o['signed'])
+    out = [dataset(i, o, volume[i]) for i in range(o['n'])]
+    for i, d in enumerate(out):
+        d.PixelData = d.PixelData[:ROWS * COLS * o['allocated'] // 8]
+        if place:
+            place(d, i)
+    return [d for i, d in enumerate(out) if only is None or i in only]
+
+
+def enhanced_series(name, base={}, ref=None, stacks=None, edit=None, more=None, **options):
+    """A series of multi-frame instances; ref: what is added to the expected stored values; edit: of each instance; more: further data sets."""
+    o = {**BASE, **base}
+    made = enhance([slices_of(o, *s) for s in stacks] if stacks else slices_of(o), **options)
+    os.makedirs(f'{OUT}/{name}')
+    for k, d in enumerate(made + (more() if more else [])):
+        if edit:
+            edit(d)
+        save(d, f'{OUT}/{name}/{k:03d}.dcm')
+    if ref is not None:
+        np.array([expected(v + ref, i, o) for i, v in enumerate(raw(o['stored'], o['signed'])[:o['n']])], '<f4').tofile(f'{OUT}/{name}.f32')
+
+
+def group(frame, name, **values):
+    """An edit: a functional group of one frame (None: of all that share it); without values it is removed; a value None removes one."""
+    def edit(d):
+        g = d.SharedFunctionalGroupsSequence[0] if frame is None else d.PerFrameFunctionalGroupsSequence[frame]
+        if not values:
+            delattr(g, name)
+        for key, value in values.items():
+            if value is None:
+                delattr(g[name][0], key)
+            else:
+                setattr(g[name][0], key, value)
+    return edit
+
+
+def turned(d, k):  # another plane, evenly spaced
+    d.ImageOrientationPatient, d.ImagePositionPatient = ['0.6', '0.8', '0', '0', '0', '-1'], ['%g' % (0.8 * -4 * k), '%g' % (0.6 * 4 * k), '30']
+
+
+def turned_uneven(d, k):
+    turned(d, k + (k > 1))
+
+
+def higher(mm):
+    def edit(d, k):
+        d.ImagePositionPatient = ['%.9g' % x for x in ORIGIN + NORMAL * (4 * k + mm)]
+    return edit
+
+
+def three_planes(k):
+    def edit(d, i):
+        planes(d, k)
+        d.ImagePositionPatient = [['0', '0', '%d' % (4 * i)], ['0', '%d' % (4 * i), '0'], ['%d' % (4 * i), '0', '0']][k]
+    return edit
+
+
+def private_dimension(d):
+    d.DimensionIndexSequence.append(copy.deepcopy(d.DimensionIndexSequence[0]))
+    d.DimensionIndexSequence[-1].DimensionIndexPointer = 0x20051010
+    for k, g in enumerate(d.PerFrameFunctionalGroupsSequence):
+        g.add_new(0x20050010, 'LO', 'PRIVATE')
+        g.add_new(0x20051010, 'CS', 'FIRST' if k < SLICES else 'SECOND')
+
+
+def other_echo():
+    made = slices_of(BASE)
+    for d in made:
+        d.EchoTime = '80'
+    return enhance(made, uid=890000)
+
+
+def one_series(d):
+    d.SeriesInstanceUID = '2.25.880001'
+
+
+def fewer_groups(d):
+    del d.PerFrameFunctionalGroupsSequence[-1]
+
+
+def immense(d):
+    d.Rows = d.Columns = 65535
+    d.NumberOfFrames = '2147483647'
+
+
+RESCALED = dict(slope=0.5)
+ENHANCED_SERIES = {
+    'e_shuffled': dict(base=RESCALED, order='shuffled', ref=0), 'e_frame': dict(base=RESCALED, place='frame', order='reversed', ref=0),
+    'e_ct': dict(base=dict(sop=CT, slope=1.0, signed=True, stored=16, high=15), ref=0, **{'class': 'ct'}), 'e_legacy': dict(ref=0, order='shuffled', **{'class': 'legacymr'}),
+    'e_legacyct': dict(base=dict(sop=CT, slope=1.0, signed=True, stored=16, high=15), ref=0, **{'class': 'legacyct'}),
+    'e_eight': dict(base=dict(allocated=8, stored=8, high=7), ref=0, order='shuffled'), 'e_mono1': dict(base=dict(mono='MONOCHROME1', garbage=True), ref=0), 'e_one': dict(base=dict(n=1), ref=0),
+    'e_parts': dict(parts=2, order='shuffled', ref=0), 'e_files': dict(files=3, order='shuffled', ref=0), 'e_lost': dict(parts=3, drop=1),
+    'e_echo': dict(dims='echo=20|80'), 'e_time': dict(dims='time=1|2|3'), 'e_bvalue': dict(dims='bvalue=0|1000'), 'e_legacyecho': dict(dims='echo=20|80', **{'class': 'legacymr'}),
+    'e_phase': dict(base=dict(stored=16, high=15), dims='component=PHASE|MAGNITUDE', add=100, ref=100), 'e_type': dict(base=dict(stored=16, high=15), dims='type=ORIGINAL|DERIVED', add=100, ref=0), 'e_kinds': dict(dims='type=DERIVED_A|DERIVED_B'),
+    'e_again': dict(dims='again=1|2'), 'e_twofiles': dict(more=other_echo, edit=one_series), 'e_private': dict(dims='again=1|2', edit=private_dimension),
+    'e_twostacks': dict(place='frame', stacks=[(), (turned,)]), 'e_badstack': dict(place='frame', stacks=[(turned_uneven,), ()], ref=0), 'e_scout': dict(place='frame', stacks=[(), (turned, (0,))], ref=0),
+    'e_nostack': dict(place='frame', stacks=[(turned_uneven,), (None, (0, 1, 3))]), 'e_slabs': dict(stacks=[(None, (0, 1)), (None, (2, 3, 4))], ref=0), 'e_apart': dict(stacks=[(), (higher(50),)]),
+    'e_planes': dict(place='frame', stacks=[(three_planes(k),) for k in range(3)]), 'e_localizer': dict(edit=group(None, 'MRImageFrameTypeSequence', FrameType=['ORIGINAL', 'PRIMARY', 'LOCALIZER', 'NONE'])),
+    'e_singles': dict(more=lambda: slices_of(BASE), edit=one_series), 'e_count': dict(edit=fewer_groups), 'e_nogroups': dict(edit=lambda d: delattr(d, 'PerFrameFunctionalGroupsSequence')),
+    'e_noposition': dict(edit=group(2, 'PlanePositionSequence')), 'e_noorientation': dict(edit=group(None, 'PlaneOrientationSequence')),
+    'e_nomeasures': dict(edit=group(None, 'PixelMeasuresSequence')), 'e_nonumber': dict(edit=group(1, 'PlanePositionSequence', ImagePositionPatient=None)),
+    'e_badslope': dict(edit=group(3, 'PixelValueTransformationSequence', RescaleSlope='0')), 'e_noscale': dict(edit=group(3, 'PixelValueTransformationSequence'), ref=0),
+    'e_immense': dict(edit=immense), 'e_gap': dict(stacks=[(None, (0, 1, 3, 4))]),
 }
 
 
@@ -331,5 +451,8 @@ chosen = sys.argv[2:]
 for series_name, series_options in SERIES.items():
     if not chosen or series_name in chosen:
         series(series_name, **series_options)
+for series_name, series_options in ENHANCED_SERIES.items():
+    if not chosen or series_name in chosen:
+        enhanced_series(series_name, **series_options)
 if not chosen or 'files' in chosen:
     files()

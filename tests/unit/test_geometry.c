@@ -77,10 +77,10 @@ test_distances(void **state)
 		{ { 0, 4, 12, 16, 20 }, GEOMETRY_GAP, "1 slice is missing" },
 		{ { 0, 4, 8, 12, 28 }, GEOMETRY_GAP, "3 slices are missing" },
 		{ { 0, 4, 8, 12, 13 }, GEOMETRY_GAP, "unevenly spaced" },
-		{ { 0, 4, 8, 12, 12 }, GEOMETRY_BAD, "doubled position" },
-		{ { 0, 4, 8, 12, 12.0099 }, GEOMETRY_BAD, "doubled position" },
+		{ { 0, 4, 8, 12, 12 }, GEOMETRY_DOUBLED, "doubled position" },
+		{ { 0, 4, 8, 12, 12.0099 }, GEOMETRY_DOUBLED, "doubled position" },
 		{ { 0, 4, 8, 12, 12.0101 }, GEOMETRY_GAP, "unevenly spaced" },
-		{ { 0, 0, 0, 0, 0 }, GEOMETRY_BAD, "doubled position" },
+		{ { 0, 0, 0, 0, 0 }, GEOMETRY_DOUBLED, "doubled position" },
 		{ { 0, 4, 8, 12, NAN }, GEOMETRY_BAD, "2.25.104: ImagePositionPatient (0020,0032)" },
 		{ { 0, 4, 8, 12, INFINITY }, GEOMETRY_BAD, "ImagePositionPatient" },
 		{ { 0, 4, 8, 12, 1e300 }, GEOMETRY_BAD, "ImagePositionPatient" },
@@ -95,6 +95,21 @@ test_distances(void **state)
 }
 
 static void
+test_doubled_ones_are_told(void **state)
+{
+	struct slice s[N];
+	size_t order[N];
+	struct grid grid;
+	struct err reason;
+
+	(void)state;
+	make(s, (double[]){ 16, 4, 12, 0, 12 });
+	assert_int_equal(geometry_order(s, N, order, &grid, &reason), GEOMETRY_DOUBLED);
+	assert_int_equal(order[0], 2);
+	assert_int_equal(order[1], 4);
+}
+
+static void
 test_gap_names_the_neighbours(void **state)
 {
 	struct slice s[N];
@@ -105,8 +120,8 @@ test_gap_names_the_neighbours(void **state)
 	assert_verdict(s, N, GEOMETRY_GAP, "slice 2.25.102 at ");
 	assert_verdict(s, N, GEOMETRY_GAP, "8 mm apart along the normal, the usual distance is 4 mm");
 	make(s, (double[]){ 0, 4, 8, 8, 12 });
-	assert_verdict(s, N, GEOMETRY_BAD, "2.25.102 at ");
-	assert_verdict(s, N, GEOMETRY_BAD, "2.25.103 at ");
+	assert_verdict(s, N, GEOMETRY_DOUBLED, "2.25.102 at ");
+	assert_verdict(s, N, GEOMETRY_DOUBLED, "2.25.103 at ");
 }
 
 static void
@@ -272,7 +287,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_distances), cmocka_unit_test(test_gap_names_the_neighbours), cmocka_unit_test(test_grid), cmocka_unit_test(test_reversed),
+		cmocka_unit_test(test_distances), cmocka_unit_test(test_doubled_ones_are_told), cmocka_unit_test(test_gap_names_the_neighbours), cmocka_unit_test(test_grid), cmocka_unit_test(test_reversed),
 		cmocka_unit_test(test_few_slices), cmocka_unit_test(test_tilt), cmocka_unit_test(test_orientation), cmocka_unit_test(test_cosines),
 		cmocka_unit_test(test_size_and_spacing),
 	};

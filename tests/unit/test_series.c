@@ -72,7 +72,10 @@ test_verdicts(void **state)
 	static const struct { const char *name; enum series_verdict verdict; const char *words; } cases[] = {
 		{ "plain", SERIES_WHOLE, "" }, { "reversed", SERIES_WHOLE, "" }, { "shuffled", SERIES_WHOLE, "" }, { "one", SERIES_WHOLE, "" }, { "two", SERIES_WHOLE, "" },
 		{ "gap", SERIES_GAP, "1 slice is missing" }, { "uneven", SERIES_GAP, "unevenly spaced" },
-		{ "double", SERIES_BAD, "doubled position" }, { "mixed", SERIES_BAD, "mixed orientation" }, { "tilt", SERIES_BAD, "gantry tilt" },
+		{ "double", SERIES_BAD, "a repeated acquisition" }, { "doubleecho", SERIES_BAD, "they differ in EchoTime (0018,0081): 20, 80" },
+		{ "doubletime", SERIES_BAD, "they differ in TemporalPositionIdentifier (0020,0100): 1, 2" },
+		{ "doublebvalue", SERIES_BAD, "they differ in DiffusionBValue (0018,9087): 0, 1000" }, { "doublenumber", SERIES_BAD, "AcquisitionNumber (0020,0012): 1, 2" },
+		{ "doubletype", SERIES_BAD, "ImageType (0008,0008): ORIGINAL\\PRIMARY\\M, ORIGINAL\\PRIMARY\\P" }, { "mixed", SERIES_BAD, "mixed orientation" }, { "tilt", SERIES_BAD, "gantry tilt" },
 		{ "sizes", SERIES_BAD, "PixelSpacing (0028,0030)" },
 		{ "patients", SERIES_BAD, "two patients: PatientID (0010,0020)" }, { "issuers", SERIES_BAD, "two patients" }, { "studies", SERIES_BAD, "two studies" },
 		{ "serieses", SERIES_BAD, "two series" }, { "references", SERIES_BAD, "two frames of reference" }, { "noreference", SERIES_BAD, "two frames of reference" },
@@ -80,7 +83,7 @@ test_verdicts(void **state)
 		{ "localizer", SERIES_IGNORED, "LOCALIZER" }, { "planes", SERIES_IGNORED, "three planes" }, { "colour", SERIES_IGNORED, "colour" },
 		{ "sr", SERIES_IGNORED, "SOPClassUID (0008,0016)" }, { "sc", SERIES_IGNORED, "SecondaryCapture" }, { "onebit", SERIES_IGNORED, "one bit" },
 		{ "float", SERIES_IGNORED, "floating-point" }, { "onescreen", SERIES_BAD, "of the same series is an image" },
-		{ "enhanced", SERIES_BAD, "Enhanced MR Image Storage" }, { "rle", SERIES_BAD, "RLE" }, { "frames2", SERIES_BAD, "NumberOfFrames (0028,0008)" },
+		{ "rle", SERIES_BAD, "RLE" }, { "frames2", SERIES_BAD, "NumberOfFrames (0028,0008)" },
 		{ "noposition", SERIES_BAD, "2.25.7001: ImagePositionPatient (0020,0032)" }, { "noorientation", SERIES_BAD, "2.25.7001: ImageOrientationPatient (0020,0037)" },
 		{ "nospacing", SERIES_BAD, "2.25.7001: PixelSpacing (0028,0030)" }, { "badcosines", SERIES_BAD, "2.25.7001: ImageOrientationPatient (0020,0037)" },
 		{ "long", SERIES_BAD, "PixelData (7FE0,0010) holds 190 bytes" }, { "badslope", SERIES_BAD, "2.25.7002: RescaleSlope (0028,1053) is 0" },
@@ -93,10 +96,38 @@ test_verdicts(void **state)
 }
 
 static void
+test_multiframe_verdicts(void **state)
+{
+	static const struct { const char *name; enum series_verdict verdict; const char *words; } cases[] = {
+		{ "e_lost", SERIES_GAP, "InConcatenationTotalNumber (0020,9163) is 3, 2 of its instances" }, { "e_gap", SERIES_GAP, "1 slice is missing" },
+		{ "e_echo", SERIES_BAD, "they differ in EffectiveEchoTime (0018,9082): 20, 80" }, { "e_time", SERIES_BAD, "they differ in TemporalPositionIndex (0020,9128): 1, 2, 3" },
+		{ "e_bvalue", SERIES_BAD, "they differ in DiffusionBValue (0018,9087): 0, 1000; in DiffusionDirectionality (0018,9075): NONE, ISOTROPIC" },
+		{ "e_legacyecho", SERIES_BAD, "they differ in EchoTime (0018,0081): 20, 80" }, { "e_kinds", SERIES_BAD, "they differ in FrameType (0008,9007): DERIVED_A" },
+		{ "e_again", SERIES_BAD, "a repeated acquisition" }, { "e_twofiles", SERIES_BAD, "they differ in EffectiveEchoTime (0018,9082): 120, 80" },
+		{ "e_private", SERIES_BAD, "(2005,1010): FIRST, SECOND" },
+		{ "e_twostacks", SERIES_BAD, "2 stacks are whole volumes and nothing says which one is meant: StackID (0020,9056) 1 (5 slices), 2 (5 slices)" },
+		{ "e_apart", SERIES_BAD, "2 stacks are whole volumes" }, { "e_nostack", SERIES_GAP, "none of 2 stacks is a whole volume; StackID (0020,9056) 1: gap" },
+		{ "e_planes", SERIES_IGNORED, "three planes" }, { "e_localizer", SERIES_IGNORED, "LOCALIZER" },
+		{ "e_singles", SERIES_BAD, "two kinds of image: SOPClassUID (0008,0016)" },
+		{ "e_count", SERIES_BAD, "PerFrameFunctionalGroupsSequence (5200,9230) has 4 items, NumberOfFrames (0028,0008) is 5" },
+		{ "e_nogroups", SERIES_BAD, "PerFrameFunctionalGroupsSequence (5200,9230) is missing" },
+		{ "e_noposition", SERIES_BAD, "2.25.880010 frame 3: the functional group PlanePositionSequence (0020,9113) is missing" },
+		{ "e_noorientation", SERIES_BAD, "frame 1: the functional group PlaneOrientationSequence (0020,9116) is missing" },
+		{ "e_nomeasures", SERIES_BAD, "frame 1: the functional group PixelMeasuresSequence (0028,9110) is missing" },
+		{ "e_nonumber", SERIES_BAD, "2.25.880010 frame 2: ImagePositionPatient (0020,0032)" }, { "e_badslope", SERIES_BAD, "frame 4: RescaleSlope (0028,1053) is 0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_verdict(cases[i].name, cases[i].verdict, cases[i].words);
+}
+
+static void
 test_voxels(void **state)
 {
 	static const char *const names[] = { "plain", "implicit", "ct", "signed", "signedfull", "eight", "high", "mono1", "mono1signed", "rescaled", "shuffled", "one", "two",
-		"noreferences" };
+		"noreferences", "e_shuffled", "e_frame", "e_ct", "e_legacy", "e_legacyct", "e_eight", "e_mono1", "e_one", "e_parts", "e_files", "e_phase", "e_type", "e_badstack",
+		"e_scout", "e_slabs", "e_noscale" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -135,6 +166,7 @@ test_info_and_grid(void **state)
 	assert_string_equal(info.description, "FLAIR t\xc3\xaate");
 	assert_string_equal(info.frame_of_reference, "2.25.3");
 	assert_int_equal(info.n_instances, 5);
+	assert_int_equal(info.n_slices, 5);
 	assert_true(info.grid.slices == 5 && info.grid.rows == 7 && info.grid.cols == 9);
 	assert_true(fabs(info.grid.spacing_mm[0] - 4) < 1e-6 && info.grid.spacing_mm[1] == 1.5 && info.grid.spacing_mm[2] == 1.25);
 	assert_true(info.grid.origin_mm[0] == -40 && info.grid.origin_mm[1] == -50 && info.grid.origin_mm[2] == -20);
@@ -149,7 +181,7 @@ test_info_and_grid(void **state)
 static void
 test_unreadable(void **state)
 {
-	static const char *const names[] = { "text", "short", "uiddots", "deep", "frames" };
+	static const char *const names[] = { "text", "short", "uiddots", "deep", "frames", "e_immense" };
 	struct series_info info;
 	enum series_verdict verdict;
 	struct err reason, e;
@@ -172,7 +204,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_voxels), cmocka_unit_test(test_info_and_grid), cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_multiframe_verdicts), cmocka_unit_test(test_voxels), cmocka_unit_test(test_info_and_grid), cmocka_unit_test(test_unreadable),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
