@@ -8,6 +8,7 @@
 #include "dicom/derived.hh"
 #include "dicom/object.hh"
 #include "dicom/put.hh"
+#include "dicom/result.hh"
 #include "dicom/shim.hh"
 #include "config/digest.h"
 
@@ -110,38 +111,14 @@ pack_frames(const struct seg_request *r, const struct plan *p)
 	return packed;
 }
 
-static void
-make_uid(const struct seg_request *r, const std::string &kind, char uid[DICOM_UID])
-{
-	digest_uid((r->identity + ("/seg/" + kind)).c_str(), uid);
-}
-
-static std::string
-model_of(const struct seg_request *r)
-{
-	return std::string(r->model_name) + "@" + r->model_version;
-}
-
 // SOP common, series, equipment, frame of reference, references
 static void
 put_general(DcmItem &ds, const struct seg_request *r, const struct seg_result *made)
 {
-	DcmItem &header = *series_header(r->source, 0);
-	struct derived_time t = derived_time_at(header, r->created_ms);
-	std::vector<const struct series *> inputs(1, r->source);
+	std::vector<const struct series *> inputs = result_inputs(r);
 
-	inputs.insert(inputs.end(), r->others, r->others + r->n_others);
-	derived_patient_study(ds, header);           // first: it says the character set
-	put_text(ds, DCM_SOPClassUID, EVR_UI, made->sop_class);
-	put_text(ds, DCM_SOPInstanceUID, EVR_UI, made->sop_uid);
-	put_integer(ds, DCM_InstanceNumber, 1);
-	put_text(ds, DCM_Modality, EVR_CS, "SEG");
-	put_text(ds, DCM_SeriesInstanceUID, EVR_UI, made->series_uid);
-	put_integer(ds, DCM_SeriesNumber, r->series_number);
-	put_text(ds, DCM_SeriesDescription, EVR_LO, ("SEG " + model_of(r).substr(0, 40) + ", research use only").c_str());
-	derived_dates(ds, &t);
-	derived_equipment(ds, r->node_id, &t);
-	derived_frame_of_reference(ds, header, series_info(r->source)->series_uid);
+	result_general(ds, r, made, { "SEG", "SEG", 1 });
+	derived_frame_of_reference(ds, *series_header(r->source, 0), series_info(r->source)->series_uid);
 	derived_references(ds, inputs.data(), inputs.size());
 	derived_lossy(ds, inputs.data(), inputs.size());
 }
@@ -177,7 +154,7 @@ put_algorithm(DcmItem &segment, const struct seg_request *r, const char *pixel_s
 {
 	DcmItem &item = put_item(segment, DCM_SegmentationAlgorithmIdentificationSequence);
 	std::string parameters = std::string("weights_sha256=") + r->weights_sha256 + " pixel_sha256=" + pixel_sha256 + " core=" + r->core_type
-		+ " model=" + model_of(r);
+		+ " model=" + result_model(r);
 
 	put_code(item, DCM_AlgorithmFamilyCodeSequence, code_of(CODE_ARTIFICIAL_INTELLIGENCE));
 	put_text(item, DCM_AlgorithmName, EVR_LO, "SegAN");
@@ -196,7 +173,7 @@ put_segment(DcmItem &ds, const struct seg_request *r, const struct seg_segment *
 	put_text(item, DCM_SegmentLabel, EVR_LO, s->label);
 	put_text(item, DCM_SegmentDescription, EVR_ST, (std::string(s->label) + "; automatic, research use only").c_str());
 	put_text(item, DCM_SegmentAlgorithmType, EVR_CS, "AUTOMATIC");
-	put_text(item, DCM_SegmentAlgorithmName, EVR_LO, model_of(r).c_str());
+	put_text(item, DCM_SegmentAlgorithmName, EVR_LO, result_model(r).c_str());
 	put_algorithm(item, r, pixel_sha256);
 	put_code(item, DCM_SegmentedPropertyCategoryCodeSequence, &s->category);
 	put_code(item, DCM_SegmentedPropertyTypeCodeSequence, &s->type);
@@ -204,8 +181,8 @@ put_segment(DcmItem &ds, const struct seg_request *r, const struct seg_segment *
 		put_code(item, DCM_AnatomicRegionSequence, &s->anatomy);
 	code_cielab(s->rgb, lab);
 	put_u16(item, DCM_RecommendedDisplayCIELabValue, lab, 3);
-	put_text(item, DCM_TrackingID, EVR_UT, (model_of(r) + " segment " + std::to_string(s->number)).c_str());
-	make_uid(r, "tracking/" + std::to_string(s->number), uid);
+	put_text(item, DCM_TrackingID, EVR_UT, result_tracking_id(r, s->number).c_str());
+	result_tracking_uid(r, s->number, uid);
 	put_text(item, DCM_TrackingUID, EVR_UI, uid);
 }
 
@@ -219,7 +196,7 @@ put_dimensions(DcmItem &ds, const struct seg_request *r)
 	};
 	char uid[DICOM_UID];
 
-	make_uid(r, "dimensions", uid);
+	result_uid(r, "seg", "dimensions", uid);
 	put_text(put_item(ds, DCM_DimensionOrganizationSequence), DCM_DimensionOrganizationUID, EVR_UI, uid);
 	for (const auto &d : dimensions) {
 		DcmItem &item = put_item(ds, DCM_DimensionIndexSequence);
@@ -300,9 +277,7 @@ write_seg(const struct seg_request *r, const char *path, struct seg_result *out,
 
 	if (check_request(r, e) != 0 || make_plan(r, &p, e) != 0)
 		return -1;
-	make_uid(r, "series", made.series_uid);
-	make_uid(r, "instance", made.sop_uid);
-	snprintf(made.sop_class, sizeof made.sop_class, "%s", UID_SegmentationStorage);
+	result_made(r, "seg", UID_SegmentationStorage, &made);
 	made.frames = p.frames.size();
 	put_all(ds, r, &p, &made);
 	if (object_write(ds, path, e) != 0)
