@@ -2,6 +2,7 @@
 // The content digest covers SOP class, the UIDs, whose images they are, the pixel layout, every position, orientation, spacing, frame of reference and scale, and the
 // pixel bytes as stored: little endian words are the same in implicit and explicit VR. Encapsulated pixels are taken as they are, together with their transfer syntax: they equal only themselves.
 #include "dicom/attributes.h"
+#include "dicom/lookup.hh"
 #include "dicom/part10.hh"
 #include "dicom/text.hh"
 #include "config/file.h"
@@ -171,39 +172,11 @@ attributes_header(const struct attributes *a)
 	return &a->header;
 }
 
-// The first item's element of that tag, at any depth within it.
-static DcmElement *
-find_in_first_item(DcmItem &item, const DcmTagKey &sequence, const DcmTagKey &tag)
-{
-	DcmItem *first = NULL;
-	DcmElement *element = NULL;
-
-	if (item.findAndGetSequenceItem(sequence, first, 0).bad() || first == NULL || first->findAndGetElement(tag, element, OFTrue).bad())
-		return NULL;
-	return element;
-}
-
-static DcmElement *
-find_element(DcmItem &item, const DcmTagKey &tag)
-{
-	DcmElement *element = NULL;
-
-	if (item.findAndGetElement(tag, element).good() && element != NULL)
-		return element;
-	element = find_in_first_item(item, DCM_SharedFunctionalGroupsSequence, tag);
-	return element != NULL ? element : find_in_first_item(item, DCM_PerFrameFunctionalGroupsSequence, tag);
-}
-
 extern "C" const char *
 attributes_text(struct attributes *a, const char *keyword)
 {
 	return shim_value((const char *)NULL, [&]() -> const char * {
 		DcmTagKey tag;
-		DcmItem &item = *a->file.getDataset();
-		DcmElement *element = shim_tag(keyword, &tag) ? find_element(item, tag) : NULL;
-		if (element == NULL)
-			return NULL;
-		a->reader.read(*element, a->text);
-		return a->text.c_str();
+		return shim_tag(keyword, &tag) && lookup_text(*a->file.getDataset(), tag, a->reader, a->text) ? a->text.c_str() : NULL;
 	});
 }

@@ -25,7 +25,9 @@ struct attributes *attributes_load(const char *path, struct err *e);
 void attributes_free(struct attributes *a);
 const struct instance_header *attributes_header(const struct attributes *a);   /* borrowed */
 /* The attribute's text by keyword or "GGGG,EEEE": values joined by '\', trailing spaces cut, in UTF-8. NULL: absent (an empty one is ""). Looked up in the
- * main data set, then in the shared and first per-frame functional groups. borrowed until the next call or free. */
+ * main data set, then in the functional groups: shared, then the first frame's, or, of what tells frames apart (echo, time, stack, kind, ...), every frame's
+ * value once. In Enhanced instances EchoTime, InversionTime, ImageType, SequenceName, ScanningSequence, ContrastBolusAgent, AngioFlag, AcquisitionDate and
+ * AcquisitionTime are found under the names that those have for them. borrowed until the next call or free. */
 const char *attributes_text(struct attributes *a, const char *keyword);
 
 #ifdef __cplusplus

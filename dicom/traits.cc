@@ -74,6 +74,12 @@ trait_reader::read(DcmItem *groups) const
 	return result;
 }
 
+bool
+trait_is_one(const DcmTagKey &tag)
+{
+	return is_among(table, tag);
+}
+
 const std::string *
 trait_find(const std::vector<struct trait> &traits, const DcmTagKey &tag)
 {

@@ -20,5 +20,6 @@ private:
 	std::vector<std::string> common;      // by tags: the value in the header or the shared groups; "" for none
 };
 
+bool trait_is_one(const DcmTagKey &tag);    // of the table
 const std::string *trait_find(const std::vector<struct trait> &traits, const DcmTagKey &tag); // NULL: none
 std::string trait_name(const DcmTagKey &tag); // "EchoTime (0018,0081)"

@@ -301,6 +301,16 @@ def other_echo():
     return enhance(made, uid=890000)
 
 
+def agent(given):
+    def edit(d):
+        d.ContrastBolusAgentSequence = [Dataset()]
+        d.ContrastBolusAgentSequence[0].CodeValue, d.ContrastBolusAgentSequence[0].CodingSchemeDesignator, d.ContrastBolusAgentSequence[0].CodeMeaning = '7140000', 'SCT', 'Gadolinium'
+        for g in d.PerFrameFunctionalGroupsSequence:
+            g.ContrastBolusUsageSequence = [Dataset()]
+            g.ContrastBolusUsageSequence[0].ContrastBolusAgentNumber, g.ContrastBolusUsageSequence[0].ContrastBolusAgentAdministered = 1, given
+    return edit
+
+
 def one_series(d):
     d.SeriesInstanceUID = '2.25.880001'
 
@@ -331,7 +341,7 @@ ENHANCED_SERIES = {
     'e_noposition': dict(edit=group(2, 'PlanePositionSequence')), 'e_noorientation': dict(edit=group(None, 'PlaneOrientationSequence')),
     'e_nomeasures': dict(edit=group(None, 'PixelMeasuresSequence')), 'e_nonumber': dict(edit=group(1, 'PlanePositionSequence', ImagePositionPatient=None)),
     'e_badslope': dict(edit=group(3, 'PixelValueTransformationSequence', RescaleSlope='0')), 'e_noscale': dict(edit=group(3, 'PixelValueTransformationSequence'), ref=0),
-    'e_immense': dict(edit=immense), 'e_gap': dict(stacks=[(None, (0, 1, 3, 4))]),
+    'e_agent': dict(edit=agent('YES')), 'e_before': dict(edit=agent('NO')), 'e_immense': dict(edit=immense), 'e_gap': dict(stacks=[(None, (0, 1, 3, 4))]),
 }
 
 

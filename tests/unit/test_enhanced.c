@@ -1,0 +1,95 @@
+/* Attributes of Enhanced instances under the names that rules know, and SEGs that refer to frames. */
+#include "dicom/attributes.h"
+#include "dicom/seg.h"
+#include "dicom/seg_read.h"
+#include "dicom/series.h"
+#include "tests/unit/series_stage.h"
+
+static struct attributes *
+load(const char *name)
+{
+	char path[512];
+	struct err e;
+
+	snprintf(path, sizeof path, "%s/%s/000.dcm", folder, name);
+	struct attributes *a = attributes_load(path, &e);
+	if (a == NULL)
+		fail_msg("%s: %s", name, e.text);
+	return a;
+}
+
+static void
+test_attributes(void **state)
+{
+	static const struct { const char *file, *keyword, *text; } cases[] = {
+		{ "e_shuffled", "EchoTime", "120" }, { "e_shuffled", "RepetitionTime", "9000" }, { "e_shuffled", "InversionTime", "2500" },
+		{ "e_shuffled", "ScanningSequence", "SE\\IR" }, { "e_shuffled", "SequenceName", "tir2d" }, { "e_shuffled", "AngioFlag", NULL },
+		{ "e_shuffled", "ImageType", "ORIGINAL\\PRIMARY\\VOLUME\\NONE" }, { "e_shuffled", "ContrastBolusAgent", NULL }, { "e_agent", "ContrastBolusAgent", "Gadolinium" },
+		{ "e_before", "ContrastBolusAgent", NULL }, { "e_shuffled", "AcquisitionDate", "20240311" }, { "e_shuffled", "AcquisitionTime", "101500.000" },
+		{ "e_shuffled", "PixelSpacing", "1.5\\1.25" }, { "e_frame", "SliceThickness", "3" }, { "e_echo", "EchoTime", "20\\80" }, { "e_time", "TemporalPositionIndex", "1\\2\\3" },
+		{ "e_type", "FrameType", "ORIGINAL\\PRIMARY\\VOLUME\\NONE\\DERIVED\\PRIMARY\\VOLUME\\NONE" }, { "e_bvalue", "DiffusionBValue", "0\\1000" },
+		{ "e_legacyecho", "EchoTime", "20\\80" }, { "e_shuffled", "SeriesDescription", "FLAIR t\xc3\xaate" }, { "plain", "EchoTime", NULL }, { "plain", "AcquisitionTime", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct attributes *a = load(cases[i].file);
+		const char *text = attributes_text(a, cases[i].keyword);
+		if ((text == NULL) != (cases[i].text == NULL) || (text != NULL && strcmp(text, cases[i].text) != 0))
+			fail_msg("%s %s: \"%s\" instead of \"%s\"", cases[i].file, cases[i].keyword, text != NULL ? text : "absent", cases[i].text != NULL ? cases[i].text : "absent");
+		attributes_free(a);
+	}
+}
+
+/* All in one file, frames shuffled; a slice's place in the file is then not its number. */
+static struct series *
+load_series(const char *name)
+{
+	char path[512];
+	const char *paths[1] = { path };
+	struct err e;
+
+	snprintf(path, sizeof path, "%s/%s/000.dcm", folder, name);
+	struct series *s = series_load(paths, 1, &e);
+	if (s == NULL)
+		fail_msg("%s: %s", name, e.text);
+	return s;
+}
+
+static void
+test_seg(void **state)
+{
+	enum { N = 5 * 7 * 9 };
+	static uint8_t mask[N], back[N];
+	struct series *s = load_series("e_shuffled");
+	struct seg_segment segment = { .number = 1, .label = "Lesion", .category = { "SCT", "49755003", "Morphologically Abnormal Structure" },
+		.type = { "SCT", "108369006", "Neoplasm" }, .mask = mask };
+	struct seg_request r = { .source = s, .segments = &segment, .n_segments = 1, .identity = "test", .node_id = "1", .model_name = "m", .model_version = "1.0.0",
+		.weights_sha256 = "0", .core_type = "test", .series_number = 9 };
+	struct seg_result made;
+	uint8_t *masks[1] = { back };
+	char path[512];
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++)
+		mask[i] = i / 63 != 2 && i * i % 7 < 3;
+	snprintf(path, sizeof path, "%s/seg.dcm", folder);
+	assert_int_equal(seg_write(&r, path, &made, &e), 0);
+	assert_int_equal(made.frames, 4);
+	struct seg_file *seg = seg_read_open(path, &e);
+	assert_non_null(seg);
+	assert_string_equal(seg_read_info(seg)->first_source, "2.25.880010");
+	assert_int_equal(seg_read_masks(seg, s, (unsigned[]){ 1 }, 1, masks, &e), 0);
+	assert_memory_equal(mask, back, N);
+	seg_read_free(seg);
+	series_free(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_attributes), cmocka_unit_test(test_seg) };
+
+	return cmocka_run_group_tests(tests, make_files, remove_files);
+}
