@@ -54,6 +54,7 @@ static const struct {
 	{ "destinations", settings_read_destinations },
 	{ "models", settings_read_models },
 	{ "archives", settings_read_archives },
+	{ "patterns", settings_read_patterns },
 	{ "rules", settings_read_rules },
 };
 
@@ -281,6 +282,7 @@ settings_free(struct settings *s)
 	if (s == NULL)
 		return;
 	settings_free_rules(s);
+	settings_free_patterns(s);
 	settings_free_models(s);
 	free(s->dicom.peers);
 	free(s->destinations);

@@ -5,6 +5,7 @@
 #include "config/json.h"
 #include "config/result_kind.h"
 
+#include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,17 +35,27 @@ struct archive_setting {         /* where cases for training come from */
 	char path[SETTINGS_PATH];    /* folder */
 };
 
-struct condition_setting {       /* one attribute of a rule */
-	char attribute[SETTINGS_NAME];   /* DICOM keyword, "GGGG,EEEE", or "NumberOfSlices" */
-	char *pattern;               /* POSIX extended, case-insensitive; NULL for a range */
-	double min, max;
+/* One test of an attribute, or a group of them. */
+enum condition_kind { CONDITION_TEXT, CONDITION_RANGE, CONDITION_ALL, CONDITION_ANY, CONDITION_NONE };
+struct condition_setting {
+	enum condition_kind kind;
+	char attribute[SETTINGS_NAME];   /* TEXT, RANGE: DICOM keyword, "GGGG,EEEE", or a computed one (service/flow/match_values.h) */
+	char *written;               /* TEXT: the pattern as it stands in the file */
+	regex_t *pattern;            /* TEXT: with every ${NAME} put in; POSIX extended, case-insensitive */
+	double min, max;             /* RANGE, ends included; infinite = open */
+	struct condition_setting *items; /* ALL, ANY, NONE of these hold */
+	size_t n_items;
 	unsigned line;
 };
+struct pattern_setting {         /* "patterns": {NAME: TEXT}: ${NAME} stands for (TEXT) */
+	char name[SETTINGS_NAME];
+	char *text;
+};
 struct rule_setting {
-	char name[SETTINGS_NAME], channel[SETTINGS_NAME];
-	struct condition_setting *where, *unless; /* "where": all must hold; "not": none may */
-	size_t n_where, n_unless;
+	char name[SETTINGS_NAME], channel[SETTINGS_NAME]; /* channel "": what fits fills none, and no later rule is asked */
+	struct condition_setting where, unless; /* "where": ALL; "not": NONE */
 	bool fallback;               /* runs only where no other rule of this channel fits a series of the study */
+	bool registered;             /* its series lies where the reference channel's does, though FrameOfReferenceUID differs */
 	unsigned line;
 };
 
@@ -71,6 +82,8 @@ struct settings {
 		int64_t port, max_connections, max_body_mb, idle_timeout /* s */;
 	} http;
 	int64_t series_complete_trigger, series_interrupted_trigger, study_forcecomplete_trigger; /* s */
+	struct pattern_setting *patterns;
+	size_t n_patterns;
 	struct rule_setting *rules;
 	size_t n_rules;
 	struct model_setting *models;

@@ -1,5 +1,5 @@
 /* Between the files of the settings: settings.c (order of reading, cross checks), settings_tables.c (every key), settings_lists.c (peers,
- * destinations, models, archives), settings_rules.c (rules), settings_print.c. Not for other rooms. */
+ * destinations, models, archives), settings_rules.c (rules), settings_patterns.c (their patterns), settings_print.c. Not for other rooms. */
 #pragma once
 #include "config/settings.h"
 
@@ -37,7 +37,12 @@ int settings_read_peers(const struct json_doc *d, const struct json *v, struct s
 int settings_read_destinations(const struct json_doc *d, const struct json *v, struct settings *s, struct err *e);
 int settings_read_models(const struct json_doc *d, const struct json *v, struct settings *s, struct err *e);
 int settings_read_archives(const struct json_doc *d, const struct json *v, struct settings *s, struct err *e);
+int settings_read_patterns(const struct json_doc *d, const struct json *v, struct settings *s, struct err *e); /* adds to, or replaces by name */
 int settings_read_rules(const struct json_doc *d, const struct json *v, struct settings *s, struct err *e);
+
+/* Compiles a condition's pattern, ${NAME}s put in. ERR_INPUT says what is wrong with it, not where. */
+int settings_compile_pattern(const struct settings *s, struct condition_setting *c, struct err *e);
 
 void settings_free_models(struct settings *s);
 void settings_free_rules(struct settings *s);
+void settings_free_patterns(struct settings *s);

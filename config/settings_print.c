@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct json *
 from_table(enum settings_table_name table, const void *from)
@@ -72,21 +73,66 @@ print_models(const struct settings *s)
 }
 
 static struct json *
-print_conditions(const struct condition_setting *list, size_t n)
+print_range(const struct condition_setting *c)
+{
+	struct json *range = json_new_array();
+
+	json_add_number(range, c->min); /* an open end is infinite here, null there */
+	json_add_number(range, c->max);
+	return range;
+}
+
+static struct json *print_conditions(const struct condition_setting *group);
+
+/* An object can say it: no key would stand twice. */
+static bool
+is_object(const struct condition_setting *c)
+{
+	for (size_t i = 0; i < c->n_items; i++)
+		for (size_t k = 0; k < i; k++)
+			if (c->items[i].kind == c->items[k].kind && strcmp(c->items[i].attribute, c->items[k].attribute) == 0)
+				return false;
+	return c->kind == CONDITION_ALL;
+}
+
+/* Every item as an object of its own. */
+static struct json *
+print_items(const struct condition_setting *group)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < group->n_items; i++) {
+		struct condition_setting one = { .kind = CONDITION_ALL, .items = &group->items[i], .n_items = 1 };
+		json_add(list, print_conditions(is_object(&group->items[i]) ? &group->items[i] : &one));
+	}
+	return list;
+}
+
+static struct json *
+print_conditions(const struct condition_setting *group)
+{
+	static const char *const words[] = { [CONDITION_ALL] = "all", [CONDITION_ANY] = "any", [CONDITION_NONE] = "not" };
+	struct json *object = json_new_object();
+
+	for (size_t i = 0; i < group->n_items; i++) {
+		const struct condition_setting *c = &group->items[i];
+		if (c->kind == CONDITION_TEXT)
+			json_set_string(object, c->attribute, c->written);
+		else if (c->kind == CONDITION_RANGE)
+			json_set(object, c->attribute, print_range(c));
+		else
+			json_set(object, words[c->kind], print_items(c));
+	}
+	return object;
+}
+
+static struct json *
+print_patterns(const struct settings *s)
 {
 	struct json *object = json_new_object();
 
-	for (size_t i = 0; i < n; i++) {
-		struct json *range;
-		if (list[i].pattern != NULL) {
-			json_set_string(object, list[i].attribute, list[i].pattern);
-			continue;
-		}
-		range = json_new_array();
-		json_add_number(range, list[i].min); /* an open end is infinite here, null there */
-		json_add_number(range, list[i].max);
-		json_set(object, list[i].attribute, range);
-	}
+	for (size_t i = 0; i < s->n_patterns; i++)
+		json_set_string(object, s->patterns[i].name, s->patterns[i].text);
 	return object;
 }
 
@@ -99,10 +145,11 @@ print_rules(const struct settings *s)
 		const struct rule_setting *r = &s->rules[i];
 		struct json *object = json_new_object();
 		json_set_string(object, "name", r->name);
-		json_set_string(object, "channel", r->channel);
-		json_set(object, "where", print_conditions(r->where, r->n_where));
-		json_set(object, "not", print_conditions(r->unless, r->n_unless));
+		json_set_string(object, "channel", r->channel[0] != 0 ? r->channel : NULL);
+		json_set(object, "where", print_conditions(&r->where));
+		json_set(object, "not", print_conditions(&r->unless));
 		json_set_bool(object, "fallback", r->fallback);
+		json_set_bool(object, "registered", r->registered);
 		json_add(list, object);
 	}
 	return list;
@@ -120,6 +167,7 @@ settings_print(const struct settings *s, struct err *e)
 	json_set(root, "destinations", print_destinations(s));
 	json_set(root, "models", print_models(s));
 	json_set(root, "archives", s->archives != NULL ? json_copy(s->archives) : json_new_object());
+	json_set(root, "patterns", print_patterns(s));
 	json_set(root, "rules", print_rules(s));
 	text = json_print(root, true, e);
 	json_free(root);

@@ -1,32 +1,45 @@
-/* Rules: which series is which channel. Patterns are compiled here only to refuse a bad one with its line; service/flow/match.c uses them. */
+/* Rules: which series is which channel. A rule has "where" (all must hold) and "not" (none may); each is an object whose members are tests of attributes or
+ * the groups "all", "any", "not", nested. Whether the dictionary has an attribute, and what decides, service/flow/match.c knows. */
 #include "config/settings_parts.h"
 
 #include <math.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATTERN_MAX = 4096 };
+enum { RULES_MAX = 1000, CONDITIONS_MAX = 256 /* of one rule */, NESTING_MAX = 8 };
+
+struct reader {                  /* of one rule */
+	const struct json_doc *doc;
+	const struct settings *settings;
+	size_t n_conditions;
+};
+
+static void
+release(struct condition_setting *c)
+{
+	for (size_t i = 0; i < c->n_items; i++)
+		release(&c->items[i]);
+	free(c->items);
+	free(c->written);
+	if (c->pattern != NULL)
+		regfree(c->pattern);
+	free(c->pattern);
+}
 
 void
 settings_free_rules(struct settings *s)
 {
 	for (size_t i = 0; i < s->n_rules; i++) {
-		struct rule_setting *r = &s->rules[i];
-		for (size_t k = 0; k < r->n_where; k++)
-			free(r->where[k].pattern);
-		for (size_t k = 0; k < r->n_unless; k++)
-			free(r->unless[k].pattern);
-		free(r->where);
-		free(r->unless);
+		release(&s->rules[i].where);
+		release(&s->rules[i].unless);
 	}
 	free(s->rules);
 	s->rules = NULL;
 	s->n_rules = 0;
 }
 
-/* A DICOM keyword ("SeriesDescription"), "GGGG,EEEE", or "NumberOfSlices". Whether the dictionary has it, the dicom room knows. */
+/* A DICOM keyword ("SeriesDescription"), "GGGG,EEEE", or a computed one ("NumberOfSlices"). */
 static bool
 is_attribute(const char *key)
 {
@@ -38,26 +51,6 @@ is_attribute(const char *key)
 	if (n == 0 || n >= SETTINGS_NAME || !(key[0] >= 'A' && key[0] <= 'Z'))
 		return false;
 	return strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == n;
-}
-
-static int
-read_pattern(const struct json_doc *d, const struct json *v, const char *where, struct condition_setting *c, struct err *e)
-{
-	const char *text = json_text(v);
-	char reason[128];
-	regex_t compiled;
-	int bad;
-
-	if (strlen(text) > PATTERN_MAX)
-		return settings_refuse(e, d, v, "%s is longer than %d bytes", where, PATTERN_MAX);
-	bad = regcomp(&compiled, text, REG_EXTENDED | REG_ICASE | REG_NOSUB);
-	if (bad != 0) {
-		regerror(bad, &compiled, reason, sizeof reason);
-		return settings_refuse(e, d, v, "%s is not a POSIX extended regular expression: %s", where, reason);
-	}
-	regfree(&compiled);
-	c->pattern = strdup(text);
-	return c->pattern != NULL ? 0 : err_set(e, ERR_LIMIT, "no memory for the settings");
 }
 
 static bool
@@ -81,40 +74,95 @@ read_range(const struct json_doc *d, const struct json *v, const char *where, st
 }
 
 static int
-read_condition(const struct json_doc *d, const struct json *v, const char *place, struct condition_setting *c, struct err *e)
+read_test(const struct reader *r, const struct json *v, const char *place, struct condition_setting *c, struct err *e)
 {
-	char where[200];
+	char where[SETTINGS_NAME + 200];
+	struct err why = { 0 };
 
-	snprintf(where, sizeof where, "%.110s.%.64s", place, json_key(v));
+	snprintf(where, sizeof where, "%.150s.%.64s", place, json_key(v));
 	if (!is_attribute(json_key(v)))
-		return settings_refuse(e, d, v, "%s: '%.64s' is not a DICOM keyword, GGGG,EEEE or NumberOfSlices", place, json_key(v));
+		return settings_refuse(e, r->doc, v, "%s: '%.64s' is not a DICOM keyword, GGGG,EEEE or NumberOfSlices, and not all, any or not", place, json_key(v));
 	snprintf(c->attribute, sizeof c->attribute, "%s", json_key(v));
-	c->line = json_line(d, v);
+	c->kind = CONDITION_RANGE;
 	switch (json_type(v)) {
 	case JSON_STRING:
-		return read_pattern(d, v, where, c, e);
+		c->kind = CONDITION_TEXT;
+		c->written = strdup(json_text(v));
+		if (c->written == NULL)
+			return err_set(e, ERR_LIMIT, "no memory for the settings");
+		return settings_compile_pattern(r->settings, c, &why) == 0 ? 0 : settings_refuse(e, r->doc, v, "%s %s", where, why.text);
 	case JSON_NUMBER:
 		c->min = c->max = json_number(v, 0);
 		return 0;
 	case JSON_ARRAY:
-		return read_range(d, v, where, c, e);
+		return read_range(r->doc, v, where, c, e);
 	default:
-		return settings_refuse(e, d, v, "%s must be a pattern, a number or [min, max]", where);
+		return settings_refuse(e, r->doc, v, "%s must be a pattern, a number or [min, max]", where);
 	}
 }
 
-/* What has been read stays in the rule even on failure: settings_free_rules has it. */
+static int read_group(struct reader *r, const struct json *v, enum condition_kind kind, const char *place, int depth, struct condition_setting *c, struct err *e);
+
+/* A member of a group that is an object. */
 static int
-read_conditions(const struct json_doc *d, const struct json *v, const char *place, struct condition_setting **list, size_t *n, struct err *e)
+read_member(struct reader *r, const struct json *v, const char *place, int depth, struct condition_setting *c, struct err *e)
 {
-	if (json_type(v) != JSON_OBJECT)
-		return settings_refuse(e, d, v, "%s must be an object {ATTRIBUTE: pattern or [min, max]}", place);
-	*list = calloc(json_size(v) + 1, sizeof **list);
-	if (*list == NULL)
+	static const struct { const char *word; enum condition_kind kind; } groups[] = { { "all", CONDITION_ALL }, { "any", CONDITION_ANY }, { "not", CONDITION_NONE } };
+	char where[SETTINGS_NAME + 200];
+
+	c->line = json_line(r->doc, v);
+	if (++r->n_conditions > CONDITIONS_MAX)
+		return settings_refuse(e, r->doc, v, "%s: a rule has at most %d conditions", place, CONDITIONS_MAX);
+	for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+		if (strcmp(json_key(v), groups[i].word) == 0) {
+			snprintf(where, sizeof where, "%.150s.%s", place, groups[i].word);
+			return read_group(r, v, groups[i].kind, where, depth + 1, c, e);
+		}
+	return read_test(r, v, place, c, e);
+}
+
+/* An object: its members are the items. A list (not of the outermost group): each item is an object of which all members must hold. What has been read
+ * stays in the rule even on failure: settings_free_rules has it. */
+static int
+read_group(struct reader *r, const struct json *v, enum condition_kind kind, const char *place, int depth, struct condition_setting *c, struct err *e)
+{
+	bool is_list = json_type(v) == JSON_ARRAY && depth > 0;
+
+	c->kind = kind;
+	c->line = json_line(r->doc, v);
+	if (json_type(v) != JSON_OBJECT && !is_list)
+		return settings_refuse(e, r->doc, v, "%s must be an object {ATTRIBUTE: pattern or [min, max]}%s", place, depth > 0 ? " or a list of such" : "");
+	if (depth > NESTING_MAX)
+		return settings_refuse(e, r->doc, v, "%s is nested deeper than %d", place, NESTING_MAX);
+	if (json_size(v) == 0 && depth > 0)
+		return settings_refuse(e, r->doc, v, "%s is empty", place);
+	if (json_size(v) > CONDITIONS_MAX)
+		return settings_refuse(e, r->doc, v, "%s: a rule has at most %d conditions", place, CONDITIONS_MAX);
+	c->items = calloc(json_size(v) + 1, sizeof *c->items);
+	if (c->items == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for the settings");
-	for (const struct json *m = json_first(v); m != NULL; m = json_next(m))
-		if (read_condition(d, m, place, &(*list)[(*n)++], e) != 0)
+	for (const struct json *m = json_first(v); m != NULL; m = json_next(m)) {
+		struct condition_setting *item = &c->items[c->n_items++];
+		if (is_list && json_type(m) != JSON_OBJECT)
+			return settings_refuse(e, r->doc, m, "%s: an item of the list must be an object", place);
+		if ((is_list ? read_group(r, m, CONDITION_ALL, place, depth, item, e) : read_member(r, m, place, depth, item, e)) != 0)
 			return -1;
+	}
+	return 0;
+}
+
+static int
+read_names(const struct json_doc *d, const struct json *v, const struct settings *s, const char *place, const struct rule_setting *r, struct err *e)
+{
+	if (settings_check_name(d, json_get(v, "name"), place, r->name, e) != 0)
+		return -1;
+	if (json_type(json_get(v, "channel")) != JSON_NULL && settings_check_name(d, json_get(v, "channel"), place, r->channel, e) != 0)
+		return -1;
+	if (r->channel[0] == 0 && r->fallback)
+		return settings_refuse(e, d, v, "%s: a fallback needs a channel", place);
+	for (const struct rule_setting *other = s->rules; other < r; other++)
+		if (strcmp(other->name, r->name) == 0)
+			return settings_refuse(e, d, json_get(v, "name"), "%s: there are two rules named '%s'", place, r->name);
 	return 0;
 }
 
@@ -123,24 +171,21 @@ read_rule(const struct json_doc *d, const struct json *v, struct settings *s, st
 {
 	struct rule_setting *r = &s->rules[s->n_rules++];
 	const struct json *unless = json_get(v, "not");
+	struct reader reader = { d, s, 0 };
 	char place[120];
 
 	snprintf(place, sizeof place, "rules[%zu]", s->n_rules - 1);
 	r->line = json_line(d, v);
-	if (json_read(d, v, settings_tables[TABLE_RULE].fields, settings_tables[TABLE_RULE].n, place, r, e) != 0)
+	r->unless.kind = CONDITION_NONE;
+	if (json_read(d, v, settings_tables[TABLE_RULE].fields, settings_tables[TABLE_RULE].n, place, r, e) != 0 || read_names(d, v, s, place, r, e) != 0)
 		return -1;
-	if (settings_check_name(d, json_get(v, "name"), place, r->name, e) != 0 || settings_check_name(d, json_get(v, "channel"), place, r->channel, e) != 0)
-		return -1;
-	for (size_t i = 0; i + 1 < s->n_rules; i++)
-		if (strcmp(s->rules[i].name, r->name) == 0)
-			return settings_refuse(e, d, json_get(v, "name"), "%s: there are two rules named '%s'", place, r->name);
 	snprintf(place, sizeof place, "rule '%s' where", r->name);
-	if (read_conditions(d, json_get(v, "where"), place, &r->where, &r->n_where, e) != 0)
+	if (read_group(&reader, json_get(v, "where"), CONDITION_ALL, place, 0, &r->where, e) != 0)
 		return -1;
-	if (r->n_where == 0)
+	if (r->where.n_items == 0)
 		return settings_refuse(e, d, json_get(v, "where"), "%s is empty: it would take every series", place);
 	snprintf(place, sizeof place, "rule '%s' not", r->name);
-	return unless == NULL ? 0 : read_conditions(d, unless, place, &r->unless, &r->n_unless, e);
+	return unless == NULL ? 0 : read_group(&reader, unless, CONDITION_NONE, place, 0, &r->unless, e);
 }
 
 int
@@ -148,6 +193,8 @@ settings_read_rules(const struct json_doc *d, const struct json *v, struct setti
 {
 	if (json_type(v) != JSON_ARRAY)
 		return settings_refuse(e, d, v, "rules must be an array [...]");
+	if (json_size(v) > RULES_MAX)
+		return settings_refuse(e, d, v, "rules: %d are the most", RULES_MAX);
 	settings_free_rules(s);
 	s->rules = calloc(json_size(v) + 1, sizeof *s->rules);
 	if (s->rules == NULL)

@@ -37,6 +37,7 @@ static const struct json_field root[] = {
 	WHOLE(struct settings, "disk_reserve_mb", disk_reserve_mb, 0, MB_MAX),
 	OTHER("retention"),
 	TEXT(struct settings, "log_level", log_level),
+	OTHER("patterns"),
 	OTHER("rules"),
 };
 static const struct json_field dicom[] = {
@@ -100,10 +101,11 @@ static const struct json_field folder[] = {
 };
 static const struct json_field rule[] = {
 	NEEDED(struct rule_setting, "name", name),
-	NEEDED(struct rule_setting, "channel", channel),
+	{ "channel", FIELD_STRING, offsetof(struct rule_setting, channel), SIZE_OF(struct rule_setting, channel), 0, 0, true, true },
 	OTHER_NEEDED("where"),
 	OTHER("not"),
 	FLAG(struct rule_setting, "fallback", fallback),
+	FLAG(struct rule_setting, "registered", registered),
 };
 static const struct json_field model[] = {
 	OTHER_NEEDED("name"),

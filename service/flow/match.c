@@ -1,12 +1,11 @@
 /* Rules are data: conditions on attributes, tried in the order of the settings, the first that fits wins. What is said about a decision quotes what was
  * received (cut, no control characters, never a patient's), so it goes to the database and to whoever asks, not to the log.
- * Not here: which of several series wins a channel (cases.c). */
+ * Not here: the values (match_values.c), which of several series wins a channel (precedence.c). */
 #include "service/flow/match.h"
 
-#include "dicom/attributes.h"
+#include "service/flow/match_values.h"
 
 #include <math.h>
-#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,101 +13,46 @@
 
 enum { QUOTE_MAX = 96 };
 
-static const char slices_word[] = "NumberOfSlices";
-
 struct rules {
 	const struct settings *settings;
-	size_t *first;         /* (n_rules) index of a rule's first pattern; its "where" come first, then its "not" */
-	regex_t *patterns;     /* (all conditions) compiled where the condition has a pattern */
-	bool *is_compiled;
-	size_t n;
 };
 
-/* ---- compiling ---- */
+/* ---- the rules as a whole ---- */
 
 static int
-compile(const struct settings *s, const struct rule_setting *rule, const struct condition_setting *c, regex_t *pattern, bool *is_compiled, struct err *e)
+check(const struct settings *s, const struct rule_setting *rule, const struct condition_setting *c, struct err *e)
 {
-	const char *file = s->file[0] != 0 ? s->file : "settings";
-	char why[128];
-	int code;
+	bool is_test = c->kind == CONDITION_TEXT || c->kind == CONDITION_RANGE;
 
-	if (strcmp(c->attribute, slices_word) != 0 && !dicom_keyword_is_known(c->attribute))
-		return err_set(e, ERR_INPUT, "%s line %u: rule \"%s\": \"%s\" is no DICOM attribute (a keyword as SeriesDescription, \"GGGG,EEEE\", or %s)", file,
-		    c->line, rule->name, c->attribute, slices_word);
-	if (c->pattern == NULL)
-		return 0;
-	code = regcomp(pattern, c->pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB);
-	if (code != 0) {
-		regerror(code, pattern, why, sizeof why);
-		return err_set(e, ERR_INPUT, "%s line %u: rule \"%s\": %s: \"%s\" is no POSIX extended regular expression: %s", file, c->line, rule->name,
-		    c->attribute, c->pattern, why);
-	}
-	*is_compiled = true;
+	if (is_test && !match_attribute_is_known(c->attribute))
+		return err_set(e, ERR_INPUT, "%s line %u: rule \"%s\": \"%s\" is no DICOM attribute (a keyword as SeriesDescription, \"GGGG,EEEE\", or one of %s)",
+		    s->file[0] != 0 ? s->file : "settings", c->line, rule->name, c->attribute, match_computed_names);
+	for (size_t i = 0; i < c->n_items; i++)
+		if (check(s, rule, &c->items[i], e) != 0)
+			return -1;
 	return 0;
-}
-
-static const struct condition_setting *
-condition_at(const struct rule_setting *rule, size_t i)
-{
-	return i < rule->n_where ? &rule->where[i] : &rule->unless[i - rule->n_where];
 }
 
 struct rules *
 rules_compile(const struct settings *s, struct err *e)
 {
-	struct rules *r = calloc(1, sizeof *r);
-	size_t total = 0;
+	struct rules *r;
 
 	for (size_t i = 0; i < s->n_rules; i++)
-		total += s->rules[i].n_where + s->rules[i].n_unless;
-	if (r == NULL || (r->first = calloc(s->n_rules + 1, sizeof *r->first)) == NULL || (r->patterns = calloc(total + 1, sizeof *r->patterns)) == NULL ||
-	    (r->is_compiled = calloc(total + 1, sizeof *r->is_compiled)) == NULL) {
-		err_set(e, ERR_LIMIT, "no memory for %zu rules", s->n_rules);
-		rules_free(r);
-		return NULL;
-	}
-	r->settings = s;
-	for (size_t i = 0; i < s->n_rules; i++) {
-		const struct rule_setting *rule = &s->rules[i];
-		r->first[i] = r->n;
-		for (size_t k = 0; k < rule->n_where + rule->n_unless; k++, r->n++)
-			if (compile(s, rule, condition_at(rule, k), &r->patterns[r->n], &r->is_compiled[r->n], e) != 0) {
-				rules_free(r);
-				return NULL;
-			}
-	}
+		if (check(s, &s->rules[i], &s->rules[i].where, e) != 0 || check(s, &s->rules[i], &s->rules[i].unless, e) != 0)
+			return NULL;
+	r = malloc(sizeof *r);
+	if (r == NULL)
+		err_set(e, ERR_LIMIT, "no memory for the rules");
+	else
+		r->settings = s;
 	return r;
 }
 
 void
 rules_free(struct rules *r)
 {
-	if (r == NULL)
-		return;
-	for (size_t i = 0; i < r->n; i++)
-		if (r->is_compiled[i])
-			regfree(&r->patterns[i]);
-	free(r->first);
-	free(r->patterns);
-	free(r->is_compiled);
 	free(r);
-}
-
-int
-rules_decide_all(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e)
-{
-	struct decision fallback;
-
-	if (rules_decide(r, path, n_slices, false, out, e) != 0)
-		return -1;
-	if (out->channel[0] != 0)
-		return 0;
-	if (rules_decide(r, path, n_slices, true, &fallback, e) != 0)
-		return -1;
-	if (fallback.channel[0] != 0)
-		*out = fallback;
-	return 0;
 }
 
 int
@@ -120,6 +64,49 @@ rules_place(const struct rules *r, const char *name, const struct rule_setting *
 			return (int)i;
 		}
 	return -1;
+}
+
+/* ---- deciding ---- */
+
+static bool
+any_in_range(const char *text, double min, double max)
+{
+	for (const char *at = text;;) {
+		char *end;
+		double value = strtod(at, &end);
+		if (end != at && (*end == 0 || *end == '\\' || *end == ' ') && isfinite(value) && value >= min && value <= max)
+			return true;
+		at = strchr(at, '\\');
+		if (at == NULL)
+			return false;
+		at++;
+	}
+}
+
+static bool
+holds(struct match_values *v, const struct condition_setting *c)
+{
+	const char *text;
+	size_t n = 0;
+
+	switch (c->kind) {
+	case CONDITION_TEXT:
+		text = match_value(v, c->attribute);
+		return text != NULL && regexec(c->pattern, text, 0, NULL, 0) == 0;
+	case CONDITION_RANGE:
+		text = match_value(v, c->attribute);
+		return text != NULL && any_in_range(text, c->min, c->max);
+	case CONDITION_ALL:
+		while (n < c->n_items && holds(v, &c->items[n]))
+			n++;
+		return n == c->n_items;
+	case CONDITION_ANY:
+	case CONDITION_NONE:
+		while (n < c->n_items && !holds(v, &c->items[n]))
+			n++;
+		return (n == c->n_items) == (c->kind == CONDITION_NONE);
+	}
+	return false;
 }
 
 /* ---- saying why ---- */
@@ -169,9 +156,10 @@ quote(const char *text, char out[QUOTE_MAX + 4])
 }
 
 static void
-say_condition(struct decision *d, const struct condition_setting *c, const char *text, bool holds)
+say_test(struct decision *d, struct match_values *v, const struct condition_setting *c, bool is_held)
 {
 	char value[QUOTE_MAX + 4], pattern[QUOTE_MAX + 4];
+	const char *text = match_value(v, c->attribute);
 
 	if (text == NULL) {
 		say(d, "%s is absent", c->attribute);
@@ -179,126 +167,124 @@ say_condition(struct decision *d, const struct condition_setting *c, const char 
 	}
 	quote(text, value);
 	say(d, is_identity(c->attribute) ? "%s (not shown)" : "%s \"%s\"", c->attribute, value);
-	if (c->pattern == NULL) {
-		say(d, " is %swithin [%g, %g]", holds ? "" : "not ", c->min, c->max);
+	if (c->kind == CONDITION_RANGE) {
+		say(d, " is %swithin [%g, %g]", is_held ? "" : "not ", c->min, c->max);
 		return;
 	}
-	quote(c->pattern, pattern);
-	say(d, " %s \"%s\"", holds ? "matches" : "does not match", pattern);
+	quote(c->written, pattern);
+	say(d, " %s \"%s\"", is_held ? "matches" : "does not match", pattern);
 }
 
-/* ---- deciding ---- */
-
-static bool
-any_in_range(const char *text, double min, double max)
+/* The tests that decided: all that made a group what it is, or the first that was enough. */
+static void
+explain(struct decision *d, struct match_values *v, const struct condition_setting *c)
 {
-	for (const char *at = text;;) {
-		char *end;
-		double value = strtod(at, &end);
-		if (end != at && (*end == 0 || *end == '\\' || *end == ' ') && isfinite(value) && value >= min && value <= max)
-			return true;
-		at = strchr(at, '\\');
-		if (at == NULL)
-			return false;
-		at++;
+	bool is_held = holds(v, c), items_hold = c->kind == CONDITION_NONE ? !is_held : is_held; /* those that are worth a word */
+	bool says_all = c->kind == CONDITION_ANY ? !is_held : is_held;
+	const char *before = "";
+
+	if (c->kind == CONDITION_TEXT || c->kind == CONDITION_RANGE) {
+		say_test(d, v, c, is_held);
+		return;
 	}
-}
-
-/* The condition's text in buffer (borrowed, cut to MATCH_TEXT) or NULL when the attribute is absent. */
-static const char *
-value_of(const struct condition_setting *c, struct attributes *a, size_t n_slices, char buffer[MATCH_TEXT])
-{
-	const char *text;
-
-	if (strcmp(c->attribute, slices_word) == 0) {
-		snprintf(buffer, MATCH_TEXT, "%zu", n_slices);
-		return buffer;
+	for (size_t i = 0; i < c->n_items; i++) {
+		if (holds(v, &c->items[i]) != items_hold)
+			continue;
+		say(d, "%s", before);
+		explain(d, v, &c->items[i]);
+		before = is_held ? ", " : " and ";
+		if (!says_all)
+			break;
 	}
-	text = attributes_text(a, c->attribute);
-	if (text == NULL)
-		return NULL;
-	snprintf(buffer, MATCH_TEXT, "%s", text);
-	return buffer;
-}
-
-static bool
-condition_holds(const struct rules *r, size_t pattern, const struct condition_setting *c, const char *text)
-{
-	if (text == NULL)
-		return false;
-	if (c->pattern == NULL)
-		return any_in_range(text, c->min, c->max);
-	return regexec(&r->patterns[pattern], text, 0, NULL, 0) == 0;
+	if (c->kind == CONDITION_NONE && !is_held)
+		say(d, ", which the rule excludes");
 }
 
 /* Says in d->reason what decided: every condition of a rule that fits, the first that fails of one that does not. */
 static bool
-rule_fits(const struct rules *r, size_t place, struct attributes *a, size_t n_slices, struct decision *d)
+rule_fits(const struct rule_setting *rule, struct match_values *v, struct decision *d)
 {
-	const struct rule_setting *rule = &r->settings->rules[place];
-	char buffer[MATCH_TEXT];
+	bool fits = holds(v, &rule->where);
 
 	memset(d, 0, sizeof *d);
-	say(d, "rule %s: ", rule->name);
-	for (size_t i = 0; i < rule->n_where + rule->n_unless; i++) {
-		const struct condition_setting *c = condition_at(rule, i);
-		const char *text = value_of(c, a, n_slices, buffer);
-		bool holds = condition_holds(r, r->first[place] + i, c, text), is_unless = i >= rule->n_where;
-		if (holds == is_unless) {
-			memset(d, 0, sizeof *d);
-			say(d, "rule %s: ", rule->name);
-			say_condition(d, c, text, holds);
-			say(d, "%s", is_unless ? ", which the rule excludes" : "");
-			return false;
-		}
-		if (is_unless)
-			continue;
-		say(d, "%s", i > 0 ? ", " : "");
-		say_condition(d, c, text, holds);
+	if (fits && !holds(v, &rule->unless)) {
+		say(d, "rule %s: ", rule->name);
+		explain(d, v, &rule->unless);
+		return false;
 	}
-	say(d, "%s", rule->n_where == 0 ? "nothing that it excludes" : "");
+	say(d, "%srule %s: ", fits && rule->channel[0] == 0 ? "ignored by " : "", rule->name);
+	explain(d, v, &rule->where);
+	if (!fits)
+		return false;
 	snprintf(d->channel, sizeof d->channel, "%s", rule->channel);
 	snprintf(d->rule, sizeof d->rule, "%s", rule->name);
 	return true;
 }
 
+/* Of rules that would only have ignored the series nothing is said. */
 static void
-decide(const struct rules *r, struct attributes *a, size_t n_slices, bool fallback, struct decision *d)
+decide(const struct rules *r, struct match_values *v, bool fallback, struct decision *d)
 {
 	struct decision one;
 
+	memset(d, 0, sizeof *d);
 	for (size_t i = 0; i < r->settings->n_rules; i++) {
-		if (r->settings->rules[i].fallback != fallback)
+		const struct rule_setting *rule = &r->settings->rules[i];
+		if (rule->fallback != fallback)
 			continue;
-		if (rule_fits(r, i, a, n_slices, &one)) {
+		if (rule_fits(rule, v, &one)) {
 			*d = one;
 			return;
 		}
-		say(d, "%s%s", d->reason[0] != 0 ? "; " : "", one.reason);
+		if (rule->channel[0] != 0)
+			say(d, "%s%s", d->reason[0] != 0 ? "; " : "", one.reason);
 	}
 	if (d->reason[0] == 0)
 		say(d, "there is no %srule", fallback ? "fallback " : "");
 }
 
-static bool
-has_rule(const struct rules *r, bool fallback)
+int
+rules_decide(const struct rules *r, const char *path, size_t n_instances, bool fallback, struct decision *out, struct err *e)
 {
-	for (size_t i = 0; i < r->settings->n_rules; i++)
-		if (r->settings->rules[i].fallback == fallback)
-			return true;
-	return false;
+	struct match_values *v = match_values_load(path, n_instances, e);
+
+	if (v == NULL)
+		return -1;
+	decide(r, v, fallback, out);
+	match_values_free(v);
+	return 0;
 }
 
 int
-rules_decide(const struct rules *r, const char *path, size_t n_slices, bool fallback, struct decision *out, struct err *e)
+rules_decide_all(const struct rules *r, const char *path, size_t n_instances, struct decision *out, struct err *e)
 {
-	struct attributes *a = NULL;
+	struct match_values *v = match_values_load(path, n_instances, e);
+	struct decision fallback;
 
-	memset(out, 0, sizeof *out);
-	if (has_rule(r, fallback) && (a = attributes_load(path, e)) == NULL)
+	if (v == NULL)
 		return -1;
-	decide(r, a, n_slices, fallback, out);
-	if (a != NULL)
-		attributes_free(a);
+	decide(r, v, false, out);
+	if (out->rule[0] == 0) {
+		decide(r, v, true, &fallback);
+		if (fallback.rule[0] != 0)
+			*out = fallback;
+	}
+	match_values_free(v);
+	return 0;
+}
+
+int
+rules_explain(const struct rules *r, const char *path, size_t n_instances, rules_each each, void *arg, struct err *e)
+{
+	struct match_values *v = match_values_load(path, n_instances, e);
+	struct decision d;
+
+	if (v == NULL)
+		return -1;
+	for (size_t i = 0; i < r->settings->n_rules; i++) {
+		bool fits = rule_fits(&r->settings->rules[i], v, &d);
+		each(arg, &r->settings->rules[i], fits, d.reason);
+	}
+	match_values_free(v);
 	return 0;
 }

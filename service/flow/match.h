@@ -1,22 +1,24 @@
 /* Rules: which series of a study is which channel, and for every series why or why not (DESIGN "Flow of a case"). A pattern is searched in the attribute's
  * text, case-insensitive, the values of a multi-valued attribute joined by '\' ("ORIGINAL\PRIMARY\M"), at most MATCH_TEXT bytes of it; a range holds when
- * any value lies in it, ends included. An absent attribute fits no condition: "where" fails, "not" does not. NumberOfSlices counts the series' instances. */
+ * any value lies in it, ends included. An absent attribute fits no condition: "where" fails, "not" does not. Attributes that are computed: match_values.h. */
 #pragma once
 #include "config/settings.h"
 
 #include <stdbool.h>
 
-enum { MATCH_TEXT = 4096 };
-
 struct rules;
-/* Compiles the patterns; a bad pattern or unknown keyword is ERR_INPUT with rule and line. borrows s. caller: rules_free. */
+/* An unknown keyword is ERR_INPUT with rule and line. borrows s. caller: rules_free. */
 struct rules *rules_compile(const struct settings *s, struct err *e);
 void rules_free(struct rules *r);
 
-struct decision { char channel[65], rule[65], reason[512]; };               /* channel "" = not used; reason always says the rule, condition and value that decided */
-/* One series by one of its files. fallback: only fallback rules are asked, else only the others. -1: file unreadable. One line, no patient attribute's value. */
-int rules_decide(const struct rules *r, const char *path, size_t n_slices, bool fallback, struct decision *out, struct err *e);
-/* The rules and, where none takes the series, the fallback rules; what the rules said when neither does. -1: file unreadable. */
-int rules_decide_all(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e);
+struct decision { char channel[65], rule[65], reason[1000]; };              /* channel "" = not used; reason always says the rule, condition and value that decided */
+/* One series by one of its files. fallback: only fallback rules are asked, else only the others. -1: file unreadable. One line, no patient attribute's value.
+ * A rule without a channel that fits: rule is its name, channel "". */
+int rules_decide(const struct rules *r, const char *path, size_t n_instances, bool fallback, struct decision *out, struct err *e);
+/* The rules and, where none fits, the fallback rules; what the rules said when neither does. -1: file unreadable. */
+int rules_decide_all(const struct rules *r, const char *path, size_t n_instances, struct decision *out, struct err *e);
+/* What every rule by itself says of a file, in their order. */
+typedef void (*rules_each)(void *arg, const struct rule_setting *rule, bool fits, const char *reason);
+int rules_explain(const struct rules *r, const char *path, size_t n_instances, rules_each each, void *arg, struct err *e);
 /* Place of a rule in the settings, for who comes first; -1: no such rule (any more). */
 int rules_place(const struct rules *r, const char *name, const struct rule_setting **rule);

@@ -3,7 +3,7 @@
 # SPEC is NAME:key=value,...  and makes OUT_DIR/NAME/NNN.dcm. Keys: study series base (numbers of UIDs 2.25.N; instances are base, base+1, ...), n (slices),
 # first (index of the first slice), skip (index left out), double (index of a slice given twice, as another instance), text (SeriesDescription; + is a space), type (ImageType, / for \), add (to every
 # pixel: other content), syntax (implicit), serial (DeviceSerialNumber, and written by segan), modality, patient (PatientID),
-# slope (RescaleSlope).
+# slope (RescaleSlope), attr (KEYWORD/VALUE;KEYWORD/VALUE..., several values joined by +).
 import os, sys, warnings
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 warnings.simplefilter('ignore')  # values too long for their VR are made on purpose
 MR = '1.2.840.10008.5.1.4.1.1.4'
-DEFAULT = dict(study='1', series='10', base='1000', n='4', first='0', skip='-1', double='-1', text='FLAIR', type='ORIGINAL/PRIMARY/M', add='0', syntax='explicit', serial='', modality='MR', patient='CANARYID', slope='')
+DEFAULT = dict(study='1', series='10', base='1000', n='4', first='0', skip='-1', double='-1', text='FLAIR', type='ORIGINAL/PRIMARY/M', add='0', syntax='explicit', serial='', modality='MR', patient='CANARYID', slope='', attr='')
 
 
 def slice_of(o, i, uid):
@@ -34,6 +34,8 @@ def slice_of(o, i, uid):
     d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12, 11, 0
     if o['slope']:
         d.RescaleSlope, d.RescaleIntercept = o['slope'], '0'
+    for keyword, _, value in (a.partition('/') for a in o['attr'].split(';') if a):
+        setattr(d, keyword, value.split('+') if '+' in value else int(value) if keyword in ('Rows', 'Columns') else value)
     d.PixelData = (np.arange(48) * 7 + i * 31 + int(o['add'])).astype('<u2').tobytes()
     d['PixelData'].VR = 'OW'
     m.MediaStorageSOPClassUID, m.MediaStorageSOPInstanceUID = d.SOPClassUID, d.SOPInstanceUID

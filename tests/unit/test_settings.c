@@ -132,13 +132,44 @@ static const char full[] =
 	"\"http\": {\"bind\": \"0.0.0.0\", \"port\": 0, \"tokens_file\": null, \"max_connections\": 5, \"max_body_mb\": 6, \"idle_timeout\": 7},\n"
 	"\"series_complete_trigger\": 1, \"series_interrupted_trigger\": 2, \"study_forcecomplete_trigger\": 3,\n"
 	"\"rules\": [{\"name\": \"r\", \"channel\": \"flair\", \"where\": {\"Modality\": \"MR\", \"EchoTime\": [80, null], \"NumberOfSlices\": [null, 99.5], \"0018,0080\": 5},\n"
-	"  \"not\": {\"ImageType\": \"<loc&>\\\\\\\\\"}, \"fallback\": true}],\n"
+	"  \"not\": {\"ImageType\": \"<loc&>\\\\\\\\\"}, \"fallback\": true},\n"
+	"  {\"name\": \"g\", \"channel\": \"t1\", \"registered\": true, \"where\": {\"SeriesDescription\": \"${mine}$\", \"any\": [{\"EchoTime\": [1, 2], \"not\": {\"Modality\": \"CT\"}}, {\"all\": [{\"Modality\": \"M\"}, {\"Modality\": \"R\"}]}]}},\n"
+	"  {\"name\": \"i\", \"channel\": null, \"where\": {\"Modality\": \"SR\"}}],\n"
+	"\"patterns\": {\"mine\": \"a|${yours}\", \"yours\": \"b\"},\n"
 	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"], \"empty_report\": true}, {\"name\": \"b\", \"results\": [\"preview\"]}],\n"
 	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9},\n"
 	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\", \"results\": [\"rtstruct\", \"seg\"]}, \"back\": {\"type\": \"sender\"}},\n"
 	"\"archives\": {\"w\": {\"type\": \"dicomweb\", \"url\": \"http://h/w\"}, \"d\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1}, \"f\": {\"type\": \"folder\", \"path\": \"/p\"}},\n"
 	"\"workers\": 2, \"threads\": 3, \"max_attempts\": 4, \"job_timeout\": 5, \"worker_memory_mb\": 512, \"core_type\": \"HASWELL\",\n"
 	"\"retry_delay\": 1, \"retry_max\": 2, \"retry_give_up\": 3, \"disk_reserve_mb\": 0, \"retention\": {\"days\": 0, \"max_mb\": 1}, \"log_level\": \"debug\"}\n";
+
+static bool
+pattern_fits(const struct condition_setting *c, const char *text)
+{
+	return regexec(c->pattern, text, 0, NULL, 0) == 0;
+}
+
+static void
+the_rules_are(const struct rule_setting *rules, size_t n)
+{
+	const struct condition_setting *where = rules[0].where.items, *any = &rules[1].where.items[1];
+
+	assert_int_equal(n, 3);
+	assert_int_equal(rules[0].line, 7);
+	assert_true(rules[0].fallback && !rules[0].registered);
+	assert_true(rules[0].where.kind == CONDITION_ALL && rules[0].where.n_items == 4);
+	assert_true(where[0].kind == CONDITION_TEXT && strcmp(where[0].written, "MR") == 0 && pattern_fits(&where[0], "xmr") && !pattern_fits(&where[0], "SR"));
+	assert_true(where[1].kind == CONDITION_RANGE && where[1].min == 80 && isinf(where[1].max));
+	assert_true(where[2].min == -INFINITY && where[2].max == 99.5);
+	assert_true(where[3].min == 5 && where[3].max == 5);
+	assert_true(rules[0].unless.kind == CONDITION_NONE && rules[0].unless.n_items == 1 && rules[0].unless.items[0].line == 8);
+	assert_string_equal(rules[0].unless.items[0].written, "<loc&>\\\\");
+	assert_true(rules[1].registered && !rules[1].fallback && rules[1].unless.n_items == 0);
+	assert_true(pattern_fits(&rules[1].where.items[0], "xA") && pattern_fits(&rules[1].where.items[0], "b") && !pattern_fits(&rules[1].where.items[0], "bc"));
+	assert_true(any->kind == CONDITION_ANY && any->n_items == 2 && any->items[0].kind == CONDITION_ALL && any->items[0].n_items == 2);
+	assert_true(any->items[0].items[1].kind == CONDITION_NONE && any->items[1].items[0].kind == CONDITION_ALL && any->items[1].items[0].n_items == 2);
+	assert_string_equal(rules[2].channel, "");
+}
 
 static void
 a_full_file_is_taken(void **state)
@@ -164,17 +195,7 @@ a_full_file_is_taken(void **state)
 	assert_int_equal(s->models[1].results, RESULT_SET(RESULT_PREVIEW));
 	assert_int_equal(settings_destination(s, "pacs")->results, RESULT_SET(RESULT_SEG));
 	assert_int_equal(settings_destination(s, "cloud")->results, RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_RTSTRUCT));
-	assert_int_equal(s->n_rules, 1);
-	assert_int_equal(s->rules[0].line, 7);
-	assert_true(s->rules[0].fallback);
-	assert_int_equal(s->rules[0].n_where, 4);
-	assert_string_equal(s->rules[0].where[0].pattern, "MR");
-	assert_null(s->rules[0].where[1].pattern);
-	assert_true(s->rules[0].where[1].min == 80 && isinf(s->rules[0].where[1].max));
-	assert_true(s->rules[0].where[2].min == -INFINITY && s->rules[0].where[2].max == 99.5);
-	assert_true(s->rules[0].where[3].min == 5 && s->rules[0].where[3].max == 5);
-	assert_int_equal(s->rules[0].unless[0].line, 8);
-	assert_string_equal(s->rules[0].unless[0].pattern, "<loc&>\\\\");
+	the_rules_are(s->rules, s->n_rules);
 	to = settings_destination(s, "cloud");
 	assert_string_equal(to->url, "https://h:8/dicom-web");
 	assert_int_equal(to->timeout, 60);
@@ -196,7 +217,7 @@ static void
 what_is_printed_is_read_back(void **state)
 {
 	static const char *const texts[] = { "{}", full, "{\"rules\": [], \"models\": []}" };
-	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
+	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "${mine}$", "\"yours\": \"b\"", "\"channel\": null", "\"registered\": true", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
 		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
 		"[\"seg\", \"rtstruct\"]", "\"empty_report\": true" };
 	struct err e;
@@ -315,6 +336,21 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ RULE("{\"EchoTime\": [1, \"2\"]}"), "where.EchoTime must be [min, max]" },
 		{ RULE("{\"EchoTime\": [2, 1]}"), "min 2 is larger than max 1" },
 		{ RULE("{\"EchoTime\": true}"), "where.EchoTime must be a pattern, a number or [min, max]" },
+		{ RULE("{\"any\": {}}"), "line 3: rule 'r' where.any is empty" },
+		{ RULE("{\"any\": \"MR\"}"), "line 3: rule 'r' where.any must be an object {ATTRIBUTE: pattern or [min, max]} or a list of such" },
+		{ RULE("{\"any\": [{\"Modality\": \"MR\"},\n[]]}"), "line 4: rule 'r' where.any: an item of the list must be an object" },
+		{ RULE("{\"all\": {\"not\": {\"any\": {\n\"Modality\": \"*(\"}}}}"), "line 4: rule 'r' where.all.not.any.Modality is not a POSIX" },
+		{ RULE("{\"not\": {\"not\": {\"not\": {\"not\": {\"not\": {\"not\": {\"not\": {\"not\": {\"not\": {\"Modality\": \"MR\"}}}}}}}}}}"), "is nested deeper than 8" },
+		{ RULE("{\"none\": {\"Modality\": \"x\"}}"), "'none' is not a DICOM keyword, GGGG,EEEE or NumberOfSlices, and not all, any or not" },
+		{ RULE("{\"Modality\": \"${nothing}\"}"), "line 3: rule 'r' where.Modality names ${nothing}, which \"patterns\" does not have" },
+		{ RULE("{\"Modality\": \"${flair\"}"), "line 3: rule 'r' where.Modality has a \"${\" without its \"}\"" },
+		{ "{\"rules\": [{\"name\": \"r\", \"channel\": null, \"fallback\": true, \"where\": {\"Modality\": \"x\"}}]}", "rules[0]: a fallback needs a channel" },
+		{ "{\"patterns\": []}", "patterns must be an object" },
+		{ "{\"patterns\": {\n\"x\": 1}}", "line 2: patterns.x must be a text" },
+		{ "{\"patterns\": {\n\"x y\": \"1\"}}", "line 2: patterns: the name 'x y'" },
+		{ "{\"patterns\": {\n\"x\": \"a)(\"}}", "line 2: patterns.x is not a POSIX extended regular expression: " },
+		{ "{\"patterns\": {\n\"x\": \"${y}\",\n\"y\": \"${x}\"}}", "line 2: patterns.x has ${NAME}s that are nested deeper than 8, or in a circle" },
+		{ "{\"patterns\": {\n\"e\": \"${b}\", \"b\": \"${t1}\"}}", "nested deeper than 8, or in a circle" },
 		{ RULE("{\"modality\": \"x\"}"), "'modality' is not a DICOM keyword" },
 		{ RULE("{\"0018-0080\": \"x\"}"), "'0018-0080' is not a DICOM keyword" },
 		{ "{\"rules\": [{\"name\": \"r\", \"channel\": \"c\", \"where\": {\"Modality\": \"x\"}},\n{\"name\": \"r\", \"channel\": \"c\", \"where\": {\"Modality\": \"x\"}}]}",
@@ -344,77 +380,58 @@ a_missing_file_is_not_the_defaults(void **state)
 	assert_non_null(strstr(e.text, "/nonexistent/segand.json"));
 }
 
-/* ---- the shipped rules ---- */
+/* ---- patterns ---- */
 
-struct sample {
-	const char *description, *image_type, *agent, *channel;
-};
-
-static bool
-fits(const struct condition_setting *c, const struct sample *s)
+/* One piece changed changes the shipped rules that use it, and no other. */
+static void
+a_piece_changes_the_shipped_rules(void **state)
 {
-	const struct {
-		const char *attribute, *text;
-	} known[] = { { "Modality", "MR" }, { "SeriesDescription", s->description }, { "ImageType", s->image_type }, { "ContrastBolusAgent", s->agent } };
+	struct err e;
+	struct settings *shipped = settings_load(NULL, &e), *ours = parse("{\"patterns\": {\"flair\": \"blue\"}}", &e);
+	const struct rule_setting *r = NULL, *old = NULL;
 
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-		regex_t compiled;
-		bool result;
-		if (strcmp(known[i].attribute, c->attribute) != 0 || known[i].text == NULL)
-			continue;
-		assert_int_equal(regcomp(&compiled, c->pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB), 0);
-		result = regexec(&compiled, known[i].text, 0, NULL, 0) == 0;
-		regfree(&compiled);
-		return result;
-	}
-	return false;
-}
-
-static const char *
-channel_of(const struct settings *settings, const struct sample *s, bool fallback)
-{
-	for (size_t i = 0; i < settings->n_rules; i++) {
-		const struct rule_setting *r = &settings->rules[i];
-		bool good = r->fallback == fallback;
-		for (size_t k = 0; good && k < r->n_where; k++)
-			good = fits(&r->where[k], s);
-		for (size_t k = 0; good && k < r->n_unless; k++)
-			good = !fits(&r->unless[k], s);
-		if (good)
-			return r->channel;
-	}
-	return "none";
+	(void)state;
+	for (size_t i = 0; i < ours->n_rules; i++)
+		if (strcmp(ours->rules[i].name, "flair") == 0) {
+			r = &ours->rules[i];
+			old = &shipped->rules[i];
+		}
+	assert_non_null(r);
+	assert_string_equal(r->where.items[0].written, "${flair}");
+	assert_true(pattern_fits(&r->where.items[0], "AX BLUE") && !pattern_fits(&r->where.items[0], "FLAIR"));
+	assert_true(pattern_fits(&old->where.items[0], "FLAIR"));
+	assert_int_equal(ours->n_patterns, shipped->n_patterns);
+	settings_free(shipped);
+	settings_free(ours);
 }
 
 static void
-shipped_rules_know_brain_mr(void **state)
+too_much_is_refused(void **state)
 {
-	static const char m[] = "ORIGINAL\\PRIMARY\\M\\ND", mpr[] = "DERIVED\\SECONDARY\\MPR";
-	static const struct sample samples[] = {
-		{ "AX T2 FLAIR", m, NULL, "flair" }, { "AX T2 FLAIR", NULL, NULL, "flair" }, { "flair", m, "Gadovist", "flair" },
-		{ "t2_tirm_tra_dark-fluid_320", m, NULL, "flair" }, { "Sagittal 3D FLAIR_MPR_Cor", mpr, NULL, "none" },
-		{ "Ax T1 FLAIR PROPELLER", m, NULL, "t1" }, { "t1_tirm_tra_dark-fluid", m, NULL, "t1" }, { "t1_mprage_sag_iso", m, NULL, "t1" },
-		{ "T1 AXIAL avant gado", m, NULL, "t1" }, { "AXIAL T1 PRE GD", m, "GD", "t1" }, { "T1", m, "NO", "t1" }, { "SAG FSPGR 3D ", m, NULL, "t1" },
-		{ "T1", m, "Dotarem 15 ml", "t1c" }, { "Ax T1 FLAIR +C", m, NULL, "t1c" }, { "T1+C Axial", m, NULL, "t1c" }, { "3D t1 gado", m, NULL, "t1c" },
-		{ "t1_se_fs_cor_3mm_KM", m, NULL, "t1c" }, { "O-Ax T1-POST", m, NULL, "t1c" }, { "T1 post op", m, NULL, "t1" },
-		{ "t2_tse_tra_512", m, NULL, "t2" }, { "Ax T2 FSE", m, NULL, "t2" },
-		{ "SCOUT2", m, NULL, "none" }, { "COR  T1 LOC", m, NULL, "none" }, { "AX T2* GRE", m, NULL, "none" }, { "sT2W/PD_TSE", m, NULL, "none" },
-		{ "C-Sag T1", m, NULL, "none" }, { "FLAIR", "ORIGINAL\\PRIMARY\\LOCALIZER", NULL, "none" }, { "MP RAGE FS +C SUB", m, NULL, "none" },
-		{ "T2 MAP", m, NULL, "none" }, { "FLAIR", "DERIVED\\PRIMARY\\PROJECTION IMAGE\\MIP", NULL, "none" }, { "ep2d_diff_ADC", m, NULL, "none" },
-	};
-	static const struct sample reformats[] = { { "Sagittal 3D FLAIR_MPR_Cor", mpr, NULL, "flair" }, { "T1 KM MPR", mpr, NULL, "t1c" },
-		{ "AX T2 FLAIR", m, NULL, "none" }, { "FLAIR MIP", "DERIVED\\PRIMARY\\MIP", NULL, "none" } };
-	struct err e;
-	struct settings *s = settings_load(NULL, &e);
+	char *text = calloc(1, 200000);
+	struct err e = { 0 };
+	size_t n;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
-		if (strcmp(channel_of(s, &samples[i], false), samples[i].channel) != 0)
-			fail_msg("'%s' is %s", samples[i].description, channel_of(s, &samples[i], false));
-	for (size_t i = 0; i < sizeof reformats / sizeof reformats[0]; i++)
-		if (strcmp(channel_of(s, &reformats[i], true), reformats[i].channel) != 0)
-			fail_msg("fallback: '%s' is %s", reformats[i].description, channel_of(s, &reformats[i], true));
-	settings_free(s);
+	n = (size_t)snprintf(text, 1000, "{\"rules\": [{\"name\": \"r\", \"channel\": \"c\", \"where\": {\"any\": [");
+	for (int i = 0; i < 257; i++)
+		n += (size_t)snprintf(text + n, 100, "%s{\"Modality\": \"x\"}", i > 0 ? ", " : "");
+	snprintf(text + n, 100, "]}}]}");
+	assert_null(parse(text, &e));
+	assert_non_null(strstr(e.text, "at most 256 conditions"));
+	n = (size_t)snprintf(text, 100, "{\"patterns\": {\"x\": \"");
+	for (int i = 0; i < 4097; i++)
+		text[n++] = 'a';
+	snprintf(text + n, 100, "\"}}");
+	assert_null(parse(text, &e));
+	assert_non_null(strstr(e.text, "patterns.x is longer than 4096 bytes"));
+	n = (size_t)snprintf(text, 100, "{\"patterns\": {\"x\": \"");
+	for (int i = 0; i < 4000; i++)
+		text[n++] = 'a';
+	snprintf(text + n, 1000, "\", \"y\": \"${x}${x}${x}${x}${x}${x}${x}${x}${x}\", \"z\": \"${y}${y}\"}}");
+	assert_null(parse(text, &e));
+	assert_non_null(strstr(e.text, "patterns.z is longer than 65535 bytes with its ${NAME}s put in"));
+	free(text);
 }
 
 int
@@ -423,7 +440,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_the_contract), cmocka_unit_test(the_default_file_is_complete), cmocka_unit_test(the_compiled_text_is_the_file),
 		cmocka_unit_test(a_full_file_is_taken), cmocka_unit_test(what_is_printed_is_read_back), cmocka_unit_test(bad_files_are_refused_by_line_and_key),
-		cmocka_unit_test(a_missing_file_is_not_the_defaults), cmocka_unit_test(shipped_rules_know_brain_mr),
+		cmocka_unit_test(a_missing_file_is_not_the_defaults), cmocka_unit_test(a_piece_changes_the_shipped_rules), cmocka_unit_test(too_much_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
