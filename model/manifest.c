@@ -256,6 +256,38 @@ read_segments(const struct reader *r, const struct json *v)
 	return 0;
 }
 
+/* {"cases": n, "channels": {NAME: {FIGURE: [lowest, highest]}}}; absent: the model has none. A figure that is not there is not known. */
+static int
+read_statistics(const struct reader *r, const struct json *v)
+{
+	struct manifest *m = r->out;
+	struct numbers { int64_t cases; } n;
+	static const struct json_field fields[] = { WHOLE(struct numbers, cases, 1, 1000000) };
+
+	for (size_t i = 0; i < m->n_channels; i++)
+		m->statistics[i] = likeness_nothing();
+	if (!v)
+		return 0;
+	if (read_object(r, v, fields, COUNT_OF(fields), "statistics", &n) != 0)
+		return -1;
+	m->n_trained_on = (size_t)n.cases;
+	for (size_t i = 0; i < m->n_channels; i++)
+		for (size_t f = 0; f < LIKENESS_N_FIGURES; f++) {
+			const struct json *pair = json_get(json_get(json_get(v, "channels"), m->channels[i]), likeness_key((enum likeness_figure)f));
+			double range[2];
+
+			if (!pair)
+				continue;
+			if (read_pair(r, pair, "statistics: channels: a range", 0, 1e9, range) != 0)
+				return -1;
+			if (range[0] > range[1])
+				return wrong(r, "statistics: channels: a range", "ascending");
+			m->statistics[i].low[f] = range[0];
+			m->statistics[i].high[f] = range[1];
+		}
+	return 0;
+}
+
 /* Name and version become folders and words of UIDs and URLs. */
 static int
 check_word(const struct reader *r, const char *text, const char *where)
@@ -283,7 +315,9 @@ read_manifest(const struct reader *r, const struct json *root)
 		return wrong(r, "weights_sha256", "64 hexadecimal digits in lower case");
 	if (read_channels(r, json_get(root, "channels")) != 0 || read_network(r, json_get(root, "network")) != 0)
 		return -1;
-	return read_input(r, json_get(root, "input")) != 0 ? -1 : read_segments(r, json_get(root, "segments"));
+	if (read_input(r, json_get(root, "input")) != 0 || read_segments(r, json_get(root, "segments")) != 0)
+		return -1;
+	return read_statistics(r, json_get(root, "statistics"));
 }
 
 int

@@ -2,6 +2,7 @@
  * (training writes notes there). ERR_INPUT names file, key and what is allowed. */
 #pragma once
 #include "config/err.h"
+#include "model/likeness.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,6 +51,8 @@ struct manifest {
 	struct normalisation normalisation;
 	struct segment_kind segments[MODEL_MAX_SEGMENTS];
 	size_t n_segments;
+	size_t n_trained_on;               /* cases behind the statistics; 0: the model has none */
+	struct likeness_range statistics[MODEL_MAX_CHANNELS]; /* of the training's cases, one a channel */
 	char weights_sha256[65];
 };
 
@@ -59,3 +62,4 @@ struct json;
 struct json_doc;
 int manifest_read(const struct json_doc *doc, const struct json *root, struct manifest *out, struct err *e);
 struct json *manifest_json(const struct manifest *m);                      /* what model.json holds; reading it gives m again. caller: json_free */
+struct json *manifest_statistics_json(const struct manifest *m);           /* its "statistics". caller: json_free */

@@ -2,7 +2,9 @@
 #include "model/manifest.h"
 #include "config/json.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct json *
 network(const struct network *n)
@@ -79,6 +81,35 @@ segment(const struct segment_kind *s)
 	return v;
 }
 
+/* To four digits: more would say nothing of the next head. */
+static double
+rounded(double value)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%.4g", value);
+	return strtod(text, NULL);
+}
+
+struct json *
+manifest_statistics_json(const struct manifest *m)
+{
+	struct json *v = json_new_object(), *channels = json_new_object();
+
+	json_set_int(v, "cases", (int64_t)m->n_trained_on);
+	for (size_t i = 0; i < m->n_channels; i++) {
+		const struct likeness_range *r = &m->statistics[i];
+		struct json *figures = json_new_object();
+
+		for (size_t f = 0; f < LIKENESS_N_FIGURES; f++)
+			if (isfinite(r->low[f]))
+				json_set(figures, likeness_key((enum likeness_figure)f), json_new_pair(rounded(r->low[f]), rounded(r->high[f])));
+		json_set(channels, m->channels[i], figures);
+	}
+	json_set(v, "channels", channels);
+	return v;
+}
+
 struct json *
 manifest_json(const struct manifest *m)
 {
@@ -95,6 +126,8 @@ manifest_json(const struct manifest *m)
 	for (size_t i = 0; i < m->n_segments; i++)
 		json_add(segments, segment(&m->segments[i]));
 	json_set(v, "segments", segments);
+	if (m->n_trained_on > 0)
+		json_set(v, "statistics", manifest_statistics_json(m));
 	json_set_string(v, "licence", m->licence);
 	json_set_string(v, "weights_sha256", m->weights_sha256);
 	return v;

@@ -20,8 +20,8 @@ struct axis {
 	struct tap *to_source;                 /* (n_source): taps in the model */
 };
 
-/* x -> (x - shift) * scale, clipped; air is what 0 above the floor becomes. */
-struct intensity { double shift, scale; float air; };
+/* x -> (x - shift) * scale, clipped; air is what 0 above the floor becomes; voxels over head_over are head. */
+struct intensity { double shift, scale, head_over; float air; };
 
 struct prep {
 	const struct manifest *m;
@@ -124,6 +124,7 @@ plan_intensity(const struct normalisation *k, const float *voxels, size_t n, str
 		return err_set(e, ERR_INPUT, "the image is constant where there should be a head");
 	out->shift = floor_value + low;
 	out->scale = 1 / (high - low);
+	out->head_over = floor_value + k->head_fraction * (whole[1] - floor_value);
 	out->air = clip(-low * out->scale, k->clip);
 	return 0;
 }
@@ -273,6 +274,14 @@ float
 prep_air(const struct prep *p, size_t i)
 {
 	return p->intensity[i].air;
+}
+
+struct likeness_scale
+prep_scale(const struct prep *p, size_t i)
+{
+	const struct intensity *t = &p->intensity[i];
+
+	return (struct likeness_scale){ .over = t->head_over, .low = t->shift, .high = t->shift + 1 / t->scale };
 }
 
 /* Model row of a mask, by the taps of the image: slice is the source slice; out (n_padded columns). */

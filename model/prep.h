@@ -20,6 +20,8 @@ size_t prep_cols(const struct prep *p);
 void prep_slice(const struct prep *p, size_t k, float *x);
 /* What air is in channel i, where a network slice is padded or moved beyond its edge. */
 float prep_air(const struct prep *p, size_t i);
+/* How bright what is in channel i, as it was given. */
+struct likeness_scale prep_scale(const struct prep *p, size_t i);
 /* The truth of network slice k, in the frame of its input: mask is (slices, rows, cols) of the source, 0/1; out (prep_rows, prep_cols) is 0 or 1,
  * between source voxels as 1 where half or more of the neighbours are, 0 in the padding. Thread-safe for different out. */
 void prep_truth(const struct prep *p, size_t k, const uint8_t *mask, float *out);

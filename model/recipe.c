@@ -122,7 +122,7 @@ recipe_default(struct recipe *out, const char *const *channels, size_t n_channel
 	*out = (struct recipe){ .model = { .n_channels = n_channels, .description = "Trained by segan train; research use only", .plane = "axial", .version = "1.0.0",
 		.spacing_mm = 0.9, .skull_present = true, .pad_multiple = 16, .neighbours = 1, .mirror = true, .normalisation = { 0.1, 0.1, 99, 2, 98, { -0.5, 2 } },
 		.licence = "as the training data: demonstration, not a medical device",
-		.network = { .kind = NETWORK_UNET, .skip = SKIP_SUM, .channels = n_channels, .width = 8, .labels = n_labels, .leaky_slope = 0.2, .bn_eps = 1e-5 } } };
+		.network = { .kind = NETWORK_UNET, .skip = SKIP_SUM, .channels = 3 * n_channels, .width = 8, .labels = n_labels, .leaky_slope = 0.2, .bn_eps = 1e-5 } } };
 	if (n_channels < 1 || n_channels > MODEL_MAX_CHANNELS || n_labels < 1 || n_labels > MODEL_MAX_SEGMENTS)
 		return err_set(e, ERR_INPUT, "%zu channels and %zu truth masks: a model has 1 to %d and 1 to %d", n_channels, n_labels, MODEL_MAX_CHANNELS, MODEL_MAX_SEGMENTS);
 	snprintf(m->name, sizeof m->name, "%s", n_labels == 1 ? "glioma-flair" : "glioma-regions");
@@ -157,6 +157,7 @@ int
 recipe_from_model(struct recipe *out, const struct manifest *from, struct err *e)
 {
 	*out = (struct recipe){ .model = *from };
+	out->model.n_trained_on = 0; /* on other cases, soon */
 	out->model.dir[0] = '\0';
 	memset(out->model.weights_sha256, '0', sizeof out->model.weights_sha256 - 1);
 	default_rest(out);

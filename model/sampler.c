@@ -6,6 +6,7 @@
  *
  * Voxels are read where the cases' files are mapped, and a case rests after every batch it was in: memory does not grow with the set. */
 #include "model/sampler.h"
+#include "model/distribution.h"
 #include "model/random.h"
 
 #include <pthread.h>
@@ -59,6 +60,8 @@ prepare(struct dataset *d, size_t i, const struct manifest *m, struct prepared *
 		volumes[c] = (struct volume){ &out->source->grid, out->source->channel[k] };
 	}
 	out->prep = prep_new(m, volumes, m->n_channels, e);
+	if (out->prep)
+		distribution_measure(out->prep, volumes, m->n_channels, out->likeness);
 	prepared_rest(out);
 	return out->prep ? 0 : err_note(e, "case %s", out->source->name);
 }

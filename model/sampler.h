@@ -6,7 +6,7 @@
 #include "model/recipe.h"
 
 /* One case, mapped and ready for prep_slice. Its place in its set; NULL: its voxels lie in memory. */
-struct prepared { const struct dataset_case *source; struct prep *prep; const struct dataset *set; size_t at; };
+struct prepared { const struct dataset_case *source; struct prep *prep; const struct dataset *set; size_t at; struct likeness likeness[MODEL_MAX_CHANNELS]; };
 
 /* All cases of a split. borrows d and m. *out (*n), caller: prepared_free. No case: *n 0, no error. ERR_INPUT: the set lacks a channel of m. */
 int prepared_open(struct dataset *d, const struct manifest *m, enum dataset_split split, struct prepared **out, size_t *n, struct err *e);

@@ -7,6 +7,7 @@
 #include "config/clock.h"
 #include "config/file.h"
 #include "model/average.h"
+#include "model/distribution.h"
 #include "model/game_parts.h"
 #include "model/run_folder.h"
 #include "model/sampler.h"
@@ -369,6 +370,7 @@ open_data(struct trainer *t, struct err *e)
 	if (prepared_open(t->data, &r->model, SPLIT_TRAIN, &t->train, &t->n_train, e) != 0 ||
 	    prepared_open(t->data, &r->model, SPLIT_VALIDATION, &t->validation, &t->n_validation, e) != 0)
 		return -1;
+	distribution_learn(&t->recipe.model, t->train, t->n_train);
 	t->sampler = sampler_new(r, t->train, t->n_train, t->threads, e);
 	if (!t->sampler)
 		return -1;

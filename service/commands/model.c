@@ -10,7 +10,7 @@
 
 const char model_usage[] =
     "usage: segan model list | show NAME[@VERSION] | add DIR | export RUN DIR | verify FILE.json | rollback NAME\n"
-    "                 | promote NAME@VERSION (--evaluation FILE | --force --reason TEXT)\n"
+    "                 | promote NAME@VERSION (--evaluation FILE | --force --reason TEXT) | statistics DIR --data SET\n"
     "list:     every installed model; * marks the version in service\n"
     "show:     one model: channels, network, segments, history; and whether its weights are whole\n"
     "add:      checks the model folder DIR (model.json, weights.safetensors: digest, every tensor's name, shape and values) and installs it as NAME/VERSION.\n"
@@ -21,12 +21,15 @@ const char model_usage[] =
     "promote:  puts a version in service. It takes an evaluation (segan evaluate --model NAME@VERSION --against NAME --data SET --json > FILE) in which its\n"
     "          mean Dice on held-back (test) cases is better than that of the version in service, all cases segmented; or --force with a reason, which is kept\n"
     "rollback: back to what was in service before the last promotion; once more: before the one before\n"
+    "statistics: what the training cases of SET are like (size of the head, skull, brightness), into DIR/model.json: by these figures the node knows an input\n"
+    "          that is out of distribution. segan train writes them by itself; this is for a model trained before it did\n"
     "  --models DIR      where models are installed and changed. Default $SEGAN_MODELS; else data_dir/models of the configuration, the only folder written to,\n"
     "                    and models_dir and those that came with the program, which are only read\n"
     "  --config FILE     the configuration (default /etc/segand/segand.json)\n"
     "  --evaluation FILE promote: the evaluation\n"
     "  --force           promote: without one\n"
     "  --reason TEXT     promote: why\n"
+    "  --data SET        statistics: the data set that the model was trained on\n"
     "  --json            the answer as JSON\n"
     "A model promoted or rolled back is taken up by a node when it starts. History: NAME/history.jsonl in the folder that is written to, a line a change.\n";
 
@@ -219,12 +222,13 @@ static const struct verb {
 	int (*run)(char *const *words, const struct model_options *o);
 } verbs[] = {
 	{ "list", 0, list }, { "show", 1, show }, { "add", 1, model_add }, { "export", 2, model_export },
-	{ "verify", 1, verify }, { "promote", 1, model_promote }, { "rollback", 1, model_rollback },
+	{ "verify", 1, verify }, { "promote", 1, model_promote }, { "rollback", 1, model_rollback }, { "statistics", 1, model_statistics },
 };
 
 static const struct command_option options[] = {
 	{ "models", required_argument, offsetof(struct model_options, models), 0 }, { "config", required_argument, offsetof(struct model_options, config), 0 },
 	{ "evaluation", required_argument, offsetof(struct model_options, evaluation), 0 }, { "reason", required_argument, offsetof(struct model_options, reason), 0 },
+	{ "data", required_argument, offsetof(struct model_options, data), 0 },
 	{ "force", no_argument, offsetof(struct model_options, force), 0 }, { "json", no_argument, offsetof(struct model_options, json), 0 },
 };
 
@@ -239,5 +243,5 @@ command_model(int argc, char **argv)
 	for (size_t i = 0; optind < argc && i < sizeof verbs / sizeof *verbs; i++)
 		if (strcmp(argv[optind], verbs[i].name) == 0 && optind + 1 + verbs[i].n_words == argc)
 			return verbs[i].run(argv + optind + 1, &o);
-	return command_usage(model_usage, "list, show NAME, add DIR, export RUN DIR, verify FILE.json, promote NAME@VERSION or rollback NAME?");
+	return command_usage(model_usage, "list, show NAME, add DIR, export RUN DIR, verify FILE.json, promote NAME@VERSION, rollback NAME or statistics DIR?");
 }

@@ -3,7 +3,7 @@
 #include "service/commands/common.h"
 
 struct model_options {
-	const char *models, *config, *evaluation, *reason;
+	const char *models, *config, *evaluation, *reason, *data;
 	bool json, force;
 };
 extern const char model_usage[];
@@ -13,3 +13,4 @@ int model_add(char *const *words, const struct model_options *o);
 int model_export(char *const *words, const struct model_options *o);
 int model_promote(char *const *words, const struct model_options *o);
 int model_rollback(char *const *words, const struct model_options *o);
+int model_statistics(char *const *words, const struct model_options *o);

@@ -108,5 +108,15 @@ if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
 else
 	echo "PyTorch is not installed: the export was not loaded by it"
 fi
-for verb in add export promote rollback; do "$B/segan" model --help | grep -q "^$verb: " || fail "model --help does not tell of $verb"; done
+# ---- statistics: of the model's own training set, nothing else changes ----
+jq 'del(.statistics)' "$source/model.json" > "$work/exported/model.json"
+refused 1 'trained on another data set' model statistics "$work/exported" --data "$work/set"
+refused 2 'of which cases' model statistics "$work/exported"
+jq 'del(.statistics, .training)' "$source/model.json" > "$work/exported/model.json"
+must model statistics "$work/exported" --data "$work/set" --json
+same "statistics" "$(jq -c '.statistics' "$work/exported/model.json")" "$(jq -c . "$work/out")"
+same "cases" "$(jq '.cases' "$work/out")" "$(jq '[.cases[] | select(.split == "train")] | length' "$work/set/dataset.json")"
+same "the rest" "$(jq -S 'del(.statistics)' "$work/exported/model.json")" "$(jq -S 'del(.statistics, .training)' "$source/model.json")"
+
+for verb in add export promote rollback statistics; do "$B/segan" model --help | grep -q "^$verb: " || fail "model --help does not tell of $verb"; done
 echo "models are added, promoted, rolled back, exported"

@@ -41,6 +41,7 @@ done
 # The model is a model folder; a training can begin with it.
 mkdir -p "$work/models/glioma-flair"; cp -r "$work/whole/best" "$work/models/glioma-flair/1.0.0"
 "$B/segan" model show glioma-flair --models "$work/models" > "$work/log" 2>&1 || { cat "$work/log"; fail "model show"; }
+same "statistics" "$(jq -c '.statistics | .cases, (.channels.flair.head_ml)' "$work/whole/best/model.json" | paste -sd' ')" '2 [1662,1799]'
 jq 'del(.width, .steps)' "$work/whole/recipe.json" > /dev/null || fail "recipe.json is no JSON"
 echo '{"batch": 4, "crop": 96}' > "$work/small.json"
 train --out "$work/on" --from glioma-flair@1.0.0 --models "$work/models" --recipe "$work/small.json" --steps 3 > "$work/log" || { cat "$work/log"; fail "--from"; }

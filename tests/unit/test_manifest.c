@@ -4,6 +4,7 @@
 #include "config/json.h"
 #include "tests/unit/own_folder.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -109,6 +110,10 @@ static const struct { const char *from, *to, *words; } wrong[] = {
 	{ "31101439c01b", "31101439c01", "weights_sha256" },
 	{ "\"segments\": [", "\"segments\": 1, \"other\": [", "segments" },
 	{ "\"input\": {", "\"other\": {", "input" },
+	{ "{", "{\"statistics\": 1, ", "statistics must be an object" },
+	{ "{", "{\"statistics\": {\"cases\": 0}, ", "cases" },
+	{ "{", "{\"statistics\": {\"cases\": 2, \"channels\": {\"flair\": {\"head_ml\": [1]}}}, ", "statistics: channels: a range must be two numbers" },
+	{ "{", "{\"statistics\": {\"cases\": 2, \"channels\": {\"flair\": {\"head_ml\": [2, 1]}}}, ", "statistics: channels: a range must be ascending" },
 	{ "{", "{,", "line 1" },
 };
 
@@ -151,6 +156,12 @@ what_is_written_reads_as_the_same(void **state)
 	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2, \"mirror\": true");
 	assert_int_equal(manifest_load(folder, &m, &e), 0);
 	m.segments[0].peak = 0.9;
+	assert_int_equal(m.n_trained_on, 0);
+	assert_true(isnan(m.statistics[0].low[LIKENESS_HEAD_ML]));
+	m.n_trained_on = 7;
+	m.statistics[0].low[LIKENESS_HEAD_ML] = 912.5;
+	m.statistics[0].high[LIKENESS_HEAD_ML] = 1903;
+	m.statistics[0].low[LIKENESS_ROUGHNESS] = m.statistics[0].high[LIKENESS_ROUGHNESS] = 0.0625;
 	v = manifest_json(&m);
 	text = json_print(v, true, &e);
 	json_free(v);

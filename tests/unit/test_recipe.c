@@ -66,7 +66,7 @@ defaults_fit_the_data(void **state)
 	assert_int_equal(r.game.network.labels, 1);
 	r = defaults(2, 3);
 	assert_string_equal(r.model.name, "glioma-regions");
-	assert_int_equal(r.game.network.channels, 2);
+	assert_int_equal(r.game.network.channels, 6);
 	assert_string_equal(r.model.segments[2].label, "Enhancing tumour");
 	assert_string_equal(r.model.segments[2].type.scheme, "NCIt");
 	assert_int_equal(recipe_default(&r, two, 2, 17, &e), -1);

@@ -52,6 +52,8 @@ set_up(void **state)
 
 	(void)state;
 	assert_int_equal(recipe_default(&recipe, channels, 1, 1, &e), 0);
+	recipe.model.neighbours = 0;
+	recipe.model.network.channels = 1;
 	recipe.crop = CROP;
 	recipe.batch = 8;
 	recipe.model.normalisation.clip[0] = 1;        /* all that is no tumour */
