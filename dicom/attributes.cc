@@ -17,6 +17,7 @@ struct attributes {
 	struct instance_header header = {};
 	text_reader reader;
 	OFString text;                            // of the last attributes_text
+	DcmItem *frame = NULL;                    // of attributes_set_frame
 };
 
 struct digest_closer {
@@ -172,11 +173,35 @@ attributes_header(const struct attributes *a)
 	return &a->header;
 }
 
+static DcmSequenceOfItems *
+frames_of(const struct attributes *a)
+{
+	DcmSequenceOfItems *frames = NULL;
+
+	return const_cast<struct attributes *>(a)->file.getDataset()->findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames).good() ? frames : NULL;
+}
+
+extern "C" size_t
+attributes_n_frames(const struct attributes *a)
+{
+	return shim_value((size_t)0, [&] { return frames_of(a) != NULL ? (size_t)frames_of(a)->card() : 0; });
+}
+
+extern "C" void
+attributes_set_frame(struct attributes *a, size_t frame)
+{
+	shim_value(0, [&] {
+		DcmSequenceOfItems *frames = frames_of(a);
+		a->frame = frame > 0 && frames != NULL && frame <= frames->card() ? frames->getItem((unsigned long)frame - 1) : NULL;
+		return 0;
+	});
+}
+
 extern "C" const char *
 attributes_text(struct attributes *a, const char *keyword)
 {
 	return shim_value((const char *)NULL, [&]() -> const char * {
 		DcmTagKey tag;
-		return shim_tag(keyword, &tag) && lookup_text(*a->file.getDataset(), tag, a->reader, a->text) ? a->text.c_str() : NULL;
+		return shim_tag(keyword, &tag) && lookup_text({ *a->file.getDataset(), a->reader, a->frame }, tag, a->text) ? a->text.c_str() : NULL;
 	});
 }

@@ -29,6 +29,9 @@ const struct instance_header *attributes_header(const struct attributes *a);   /
  * value once. In Enhanced instances EchoTime, InversionTime, ImageType, SequenceName, ScanningSequence, ContrastBolusAgent, AngioFlag, AcquisitionDate and
  * AcquisitionTime are found under the names that those have for them. borrowed until the next call or free. */
 const char *attributes_text(struct attributes *a, const char *keyword);
+/* Of a multi-frame instance: how many there are (0: single-frame); which one attributes_text speaks of from now on (1..; 0: all, as at first). */
+size_t attributes_n_frames(const struct attributes *a);
+void attributes_set_frame(struct attributes *a, size_t frame);
 
 #ifdef __cplusplus
 }

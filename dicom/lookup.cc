@@ -46,38 +46,38 @@ add_other_frames(DcmItem &header, const DcmTagKey &tag, text_reader &reader, OFS
 }
 
 static bool
-find_text(DcmItem &header, const DcmTagKey &tag, text_reader &reader, OFString &text)
+find_text(const struct lookup &from, const DcmTagKey &tag, OFString &text)
 {
 	DcmElement *element = NULL;
 	bool is_of_frame = false;
 
-	if (header.findAndGetElement(tag, element).bad() || element == NULL)
-		element = find_within(first_item(header, DCM_SharedFunctionalGroupsSequence), tag);
-	if (element == NULL)
-		is_of_frame = (element = find_within(first_item(header, DCM_PerFrameFunctionalGroupsSequence), tag)) != NULL;
+	if (from.header.findAndGetElement(tag, element).bad() || element == NULL)
+		element = find_within(first_item(from.header, DCM_SharedFunctionalGroupsSequence), tag);
+	if (element == NULL) {
+		DcmItem *groups = from.frame != NULL ? from.frame : first_item(from.header, DCM_PerFrameFunctionalGroupsSequence);
+		is_of_frame = (element = find_within(groups, tag)) != NULL;
+	}
 	if (element == NULL)
 		return false;
-	reader.read(*element, text);
-	if (is_of_frame)
-		add_other_frames(header, tag, reader, text);
+	from.reader.read(*element, text);
+	if (is_of_frame && from.frame == NULL)
+		add_other_frames(from.header, tag, from.reader, text);
 	return true;
 }
 
 // ---- other names ----
 
-struct source { DcmItem &header; text_reader &reader; };
-
 static bool
-is_value(const struct source &s, const DcmTagKey &tag, const char *wanted)
+is_value(const struct lookup &s, const DcmTagKey &tag, const char *wanted)
 {
 	OFString text;
 
-	return find_text(s.header, tag, s.reader, text) && text == wanted;
+	return find_text(s, tag, text) && text == wanted;
 }
 
 // The meaning of the agent's code, unless every frame says that it was not given.
 static bool
-contrast_agent(const struct source &s, OFString &text)
+contrast_agent(const struct lookup &s, OFString &text)
 {
 	DcmItem *agent = first_item(s.header, DCM_ContrastBolusAgentSequence);
 	DcmElement *meaning = NULL;
@@ -89,7 +89,7 @@ contrast_agent(const struct source &s, OFString &text)
 }
 
 static bool
-scanning_sequence(const struct source &s, OFString &text)
+scanning_sequence(const struct lookup &s, OFString &text)
 {
 	static const struct { DcmTagKey tag; const char *value, *word; } words[] = {
 		{ DCM_EchoPulseSequence, "SPIN", "SE" }, { DCM_EchoPulseSequence, "GRADIENT", "GR" }, { DCM_EchoPulseSequence, "BOTH", "SE\\GR" },
@@ -104,7 +104,7 @@ scanning_sequence(const struct source &s, OFString &text)
 }
 
 static bool
-angio_flag(const struct source &s, OFString &text)
+angio_flag(const struct lookup &s, OFString &text)
 {
 	if (!is_value(s, DCM_TimeOfFlightContrast, "YES") && !is_value(s, DCM_PhaseContrast, "YES"))
 		return false;
@@ -113,24 +113,24 @@ angio_flag(const struct source &s, OFString &text)
 }
 
 static bool
-acquisition_date(const struct source &s, OFString &text)
+acquisition_date(const struct lookup &s, OFString &text)
 {
-	if (!find_text(s.header, DCM_AcquisitionDateTime, s.reader, text) || text.length() < 8)
+	if (!find_text(s, DCM_AcquisitionDateTime, text) || text.length() < 8)
 		return false;
 	text = text.substr(0, 8);
 	return true;
 }
 
 static bool
-acquisition_time(const struct source &s, OFString &text)
+acquisition_time(const struct lookup &s, OFString &text)
 {
-	if (!find_text(s.header, DCM_AcquisitionDateTime, s.reader, text) || text.length() < 12)
+	if (!find_text(s, DCM_AcquisitionDateTime, text) || text.length() < 12)
 		return false;
 	text = text.substr(8, text.find_first_of("+-", 8) == OFString_npos ? OFString_npos : text.find_first_of("+-", 8) - 8);
 	return true;
 }
 
-static const struct { DcmTagKey tag, name; bool (*value)(const struct source &, OFString &); } others[] = { // by another tag, or computed
+static const struct { DcmTagKey tag, name; bool (*value)(const struct lookup &, OFString &); } others[] = { // by another tag, or computed
 	{ DCM_EchoTime, DCM_EffectiveEchoTime, NULL },
 	{ DCM_InversionTime, DCM_InversionTimes, NULL },
 	{ DCM_SequenceName, DCM_PulseSequenceName, NULL },
@@ -143,14 +143,14 @@ static const struct { DcmTagKey tag, name; bool (*value)(const struct source &, 
 };
 
 bool
-lookup_text(DcmItem &header, const DcmTagKey &tag, text_reader &reader, OFString &text)
+lookup_text(const struct lookup &from, const DcmTagKey &tag, OFString &text)
 {
-	if (find_text(header, tag, reader, text))
+	if (find_text(from, tag, text))
 		return true;
-	if (!header.tagExists(DCM_PerFrameFunctionalGroupsSequence))
+	if (!from.header.tagExists(DCM_PerFrameFunctionalGroupsSequence))
 		return false;
 	for (const auto &o : others)
 		if (o.tag == tag)
-			return o.value != NULL ? o.value({ header, reader }, text) : find_text(header, o.name, reader, text);
+			return o.value != NULL ? o.value(from, text) : find_text(from, o.name, text);
 	return false;
 }

@@ -2,5 +2,11 @@
 #pragma once
 #include "dicom/text.hh"
 
+struct lookup {
+	DcmItem &header;
+	text_reader &reader;
+	DcmItem *frame;               // functional groups of the one frame that is meant; NULL: all
+};
+
 // false: absent. See attributes_text for what is found.
-bool lookup_text(DcmItem &header, const DcmTagKey &tag, text_reader &reader, OFString &text);
+bool lookup_text(const struct lookup &from, const DcmTagKey &tag, OFString &text);

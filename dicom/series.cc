@@ -1,6 +1,7 @@
 // Files of one series -> one checked volume. The verdict looks at the kind of each object first, then at what must be one for all of them (patient, study,
 // series, frame of reference), then at where the slices lie (geometry.c). A reason names instances and tags, never a value of a patient attribute.
 #include "dicom/series.h"
+#include "dicom/frames.h"
 #include "dicom/series_parts.hh"
 #include "dicom/split.hh"
 #include "config/digest.h"
@@ -140,6 +141,10 @@ judge(struct series &s, enum series_verdict *verdict, struct err *reason, struct
 		}
 		s.files[i].frames.clear();
 	}
+	if (all.empty()) {
+		err_set(reason, ERR_INPUT, "none of the chosen frames is among those of instance %s", s.files[0].sop_uid);
+		return 0;
+	}
 	if (has_three_planes(all)) {
 		*verdict = SERIES_IGNORED;
 		err_set(reason, ERR_INPUT, "a localizer: ImageOrientationPatient (0020,0037) of its slices names three planes at right angles");
@@ -159,18 +164,35 @@ judge(struct series &s, enum series_verdict *verdict, struct err *reason, struct
 	return 0;
 }
 
+// Those that count.
+static int
+keep_frames(const char *list, struct slice_file &f, struct err *e)
+{
+	slice_frames kept;
+
+	if (!frames_are_valid(list))
+		return err_set(e, ERR_BUG, "\"%s\" is no list of frames", list);
+	for (struct slice_frame &frame : f.frames)
+		if (frame.number == 0 || frames_hold(list, frame.number))
+			kept.push_back(std::move(frame));
+	f.frames.swap(kept);
+	return 0;
+}
+
 // Reads and judges. 0: *verdict and s.info are set.
 static int
-check(const char *const *paths, size_t n, bool keep_headers, struct series &s, enum series_verdict *verdict, struct err *reason, struct err *e)
+check(const struct series_input *in, bool keep_headers, struct series &s, enum series_verdict *verdict, struct err *reason, struct err *e)
 {
 	struct series_info *info = &s.info;
 
-	if (n == 0)
+	if (in->n == 0)
 		return err_set(e, ERR_INPUT, "a series without a file");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < in->n; i++) {
 		s.files.emplace_back();
-		if (slice_file_read(paths[i], keep_headers, s.files.back(), e) != 0)
-			return err_note(e, "reading %s", paths[i]);
+		if (slice_file_read(in->paths[i], keep_headers, s.files.back(), e) != 0)
+			return err_note(e, "reading %s", in->paths[i]);
+		if (in->frames != NULL && keep_frames(in->frames[i], s.files.back(), e) != 0)
+			return -1;
 	}
 	const struct slice_file &first = s.files[0];
 	memcpy(info->study_uid, first.study_uid, sizeof info->study_uid);
@@ -181,18 +203,18 @@ check(const char *const *paths, size_t n, bool keep_headers, struct series &s, e
 		memcpy(info->frame_of_reference, first.frame_of_reference, sizeof info->frame_of_reference);
 	else // as derived.cc: a frame of its own, which no other series shares
 		digest_uid((std::string(first.series_uid) + "/frame-of-reference").c_str(), info->frame_of_reference);
-	info->n_instances = n;
-	info->n_slices = n;
+	info->n_instances = in->n;
+	info->n_slices = in->n;
 	return judge(s, verdict, reason, e);
 }
 
 extern "C" int
-series_check(const char *const *paths, size_t n, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e)
+series_check(const struct series_input *in, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e)
 {
 	return shim_int(e, [&] {
 		struct series s;
 		*info = {};
-		if (check(paths, n, false, s, verdict, reason, e) != 0)
+		if (check(in, false, s, verdict, reason, e) != 0)
 			return -1;
 		*info = s.info;
 		return 0;
@@ -219,13 +241,13 @@ load_voxels(struct series &s, struct err *e)
 }
 
 extern "C" struct series *
-series_load(const char *const *paths, size_t n, struct err *e)
+series_load(const struct series_input *in, struct err *e)
 {
 	return shim_pointer(e, [&]() -> struct series * {
 		std::unique_ptr<struct series> s(new struct series);
 		enum series_verdict verdict;
 		struct err reason = {};
-		if (check(paths, n, true, *s, &verdict, &reason, e) != 0)
+		if (check(in, true, *s, &verdict, &reason, e) != 0)
 			return nullptr;
 		if (verdict != SERIES_WHOLE) {
 			err_set(e, ERR_INPUT, "%s", reason.text);

@@ -24,12 +24,19 @@ struct series_info {
 	struct grid grid;                         /* valid for SERIES_WHOLE */
 };
 
+/* frames: (n) of a multi-frame file those that count (dicom/frames.h); NULL: all. */
+struct series_input {
+	const char *const *paths;
+	size_t n;
+	const char *const *frames;
+};
+
 /* Headers only. -1: a file could not be read (e says which). Else *verdict, and for all but WHOLE reason->text: slice (UID) and tag, never a patient's value. */
-int series_check(const char *const *paths, size_t n, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e);
+int series_check(const struct series_input *in, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e);
 
 struct series;
 /* Checks again and decodes; ERR_INPUT for every verdict but WHOLE. caller: series_free. */
-struct series *series_load(const char *const *paths, size_t n, struct err *e);
+struct series *series_load(const struct series_input *in, struct err *e);
 void series_free(struct series *s);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow" /* g++: a function named as a struct; two things in C */

@@ -101,7 +101,7 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	struct series_info info = { 0 };
 	const struct rule_setting *rule = NULL;
 
-	if (series_check((const char *const *)s->paths, s->n_paths, &s->verdict, &info, &s->reason, e) != 0)
+	if (series_check(&(struct series_input) { (const char *const *)s->paths, s->n_paths, NULL }, &s->verdict, &info, &s->reason, e) != 0)
 		return -1;
 	memcpy(info.study_uid, s->info.study_uid, sizeof info.study_uid);
 	memcpy(info.series_uid, s->info.series_uid, sizeof info.series_uid);

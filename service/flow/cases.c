@@ -43,7 +43,7 @@ decide_by_file(const struct rules *r, const char *path, size_t n_slices, struct 
 		return -1;
 	if (out->channel[0] == 0)
 		return 0;
-	if (series_check(&path, 1, &verdict, &info, &reason, e) != 0)
+	if (series_check(&(struct series_input) { &path, 1, NULL }, &verdict, &info, &reason, e) != 0)
 		return -1;
 	if (verdict == SERIES_IGNORED) { /* a screenshot that a rule would take makes no job */
 		out->channel[0] = out->rule[0] = 0;

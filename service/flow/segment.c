@@ -46,7 +46,7 @@ read_channels(struct work *w, struct err *e)
 
 		if (strcmp(c->channel, r->manifest->channels[i]) != 0)
 			return err_set(e, ERR_BUG, "channel %zu of model %s is %s, %s was given", i + 1, r->manifest->name, r->manifest->channels[i], c->channel);
-		if ((w->series[i] = series_load(c->paths, c->n_paths, e)) == NULL)
+		if ((w->series[i] = series_load(&(struct series_input) { c->paths, c->n_paths, c->frames }, e)) == NULL)
 			return err_note(e, "channel %s", c->channel);
 		first = series_info(w->series[0]);
 		info = series_info(w->series[i]);

@@ -7,7 +7,12 @@
 
 #include <stdint.h>
 
-struct segment_channel { char channel[33]; const char *const *paths; size_t n_paths; };
+struct segment_channel {
+	char channel[33];
+	const char *const *paths;
+	size_t n_paths;
+	const char *const *frames;                   /* (n_paths) of each file the frames that count (dicom/frames.h); NULL: all */
+};
 struct segment_request {
 	const struct manifest *manifest;
 	struct segmentor *segmentor;                 /* loaded from it */

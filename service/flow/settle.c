@@ -59,7 +59,7 @@ check_files(const struct node *n, const struct series_row *row, enum series_verd
 		}
 		list[i] = paths[i];
 	}
-	result = series_check(list, count, verdict, &info, reason, e);
+	result = series_check(&(struct series_input) { list, count, NULL }, verdict, &info, reason, e);
 out:
 	free(list);
 	free(paths);

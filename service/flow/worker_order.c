@@ -18,16 +18,32 @@ static const struct json_field order_fields[] = {
 	{ "empty_report", FIELD_BOOL, offsetof(struct order, empty_report), 0, 0, 0, true, false },
 };
 
+static void
+free_texts(const char *const *texts, size_t n)
+{
+	for (size_t i = 0; texts != NULL && i < n; i++)
+		free((char *)texts[i]);
+	free((void *)texts);
+}
+
 void
 order_release(struct order *o)
 {
 	for (size_t i = 0; i < o->n_channels; i++) {
-		const char *const *paths = o->channels[i].paths;
-		for (size_t k = 0; paths != NULL && k < o->channels[i].n_paths; k++)
-			free((char *)paths[k]);
-		free((void *)paths);
+		free_texts(o->channels[i].paths, o->channels[i].n_paths);
+		free_texts(o->channels[i].frames, o->channels[i].n_paths);
 	}
 	o->n_channels = 0;
+}
+
+static struct json *
+print_frames(const struct segment_channel *c)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < c->n_paths; i++)
+		json_add_string(list, c->frames[i]);
+	return list;
 }
 
 char *
@@ -56,6 +72,8 @@ order_print(const struct order *o, struct err *e)
 		for (size_t k = 0; k < o->channels[i].n_paths; k++)
 			json_add_string(files, o->channels[i].paths[k]);
 		json_set(c, "files", files);
+		if (o->channels[i].frames != NULL)
+			json_set(c, "frames", print_frames(&o->channels[i]));
 		json_add(channels, c);
 	}
 	json_set(v, "channels", channels);
@@ -64,27 +82,39 @@ order_print(const struct order *o, struct err *e)
 	return text;
 }
 
+/* A list of n texts; *out is the caller's, also where it is incomplete (then NULLs). */
+static int
+parse_texts(const struct json *list, size_t n, const char *const **out, struct err *e)
+{
+	char **texts = calloc(n + 1, sizeof *texts);
+	size_t i = 0;
+
+	*out = (const char *const *)texts;
+	if (texts == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for %zu files", n);
+	if (json_type(list) != JSON_ARRAY || json_size(list) != n)
+		return err_set(e, ERR_INPUT, "a list of %zu texts is wanted", n);
+	for (const struct json *f = json_first(list); f != NULL; f = json_next(f)) {
+		if (json_text(f) == NULL)
+			return err_set(e, ERR_INPUT, "a file is not a text");
+		if ((texts[i++] = strdup(json_text(f))) == NULL)
+			return err_set(e, ERR_LIMIT, "no memory for %zu files", n);
+	}
+	return 0;
+}
+
 static int
 parse_channel(const struct json *c, struct segment_channel *out, struct err *e)
 {
-	const struct json *files = json_get(c, "files");
+	const struct json *files = json_get(c, "files"), *frames = json_get(c, "frames");
 	const char *name = json_text(json_get(c, "channel"));
-	size_t n = json_size(files), i = 0;
-	char **paths;
 
 	if (name == NULL || strlen(name) >= sizeof out->channel || json_type(files) != JSON_ARRAY)
 		return err_set(e, ERR_INPUT, "worker order: a channel needs a name and files");
 	memcpy(out->channel, name, strlen(name) + 1);
-	if ((paths = calloc(n + 1, sizeof *paths)) == NULL)
-		return err_set(e, ERR_LIMIT, "worker order: no memory for %zu files", n);
-	out->paths = (const char *const *)paths;
-	out->n_paths = n;
-	for (const struct json *f = json_first(files); f != NULL; f = json_next(f)) {
-		if (json_text(f) == NULL)
-			return err_set(e, ERR_INPUT, "worker order: channel %s: a file is not a text", name);
-		if ((paths[i++] = strdup(json_text(f))) == NULL)
-			return err_set(e, ERR_LIMIT, "worker order: no memory for %zu files", n);
-	}
+	out->n_paths = json_size(files);
+	if (parse_texts(files, out->n_paths, &out->paths, e) != 0 || (frames != NULL && parse_texts(frames, out->n_paths, &out->frames, e) != 0))
+		return err_note(e, "worker order: channel %s", name);
 	return 0;
 }
 

@@ -66,7 +66,7 @@ series_from(const char *nifti)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(file_walk(dicom_dir, note_path, &p, &e), 0);
-	s = series_load((const char *const *)p.path, p.n, &e);
+	s = series_load(&(struct series_input){ (const char *const *)p.path, p.n, NULL }, &e);
 	if (s == NULL)
 		fail_msg("%s", e.text);
 	while (p.n > 0)

@@ -1,5 +1,6 @@
 /* Attributes of Enhanced instances under the names that rules know, and SEGs that refer to frames. */
 #include "dicom/attributes.h"
+#include "dicom/frames.h"
 #include "dicom/seg.h"
 #include "dicom/seg_read.h"
 #include "dicom/series.h"
@@ -41,6 +42,99 @@ test_attributes(void **state)
 	}
 }
 
+static void
+test_attributes_of_a_frame(void **state)
+{
+	struct attributes *a = load("e_echo");
+
+	(void)state;
+	assert_int_equal(attributes_n_frames(a), 10);
+	attributes_set_frame(a, 5);
+	assert_string_equal(attributes_text(a, "EchoTime"), "20");
+	attributes_set_frame(a, 6);
+	assert_string_equal(attributes_text(a, "EchoTime"), "80");
+	assert_string_equal(attributes_text(a, "RepetitionTime"), "9000");
+	assert_string_equal(attributes_text(a, "ImagePositionPatient"), "-40\\-50\\-20");
+	attributes_set_frame(a, 11);
+	assert_string_equal(attributes_text(a, "EchoTime"), "20\\80");
+	attributes_free(a);
+	a = load("plain");
+	assert_int_equal(attributes_n_frames(a), 0);
+	attributes_set_frame(a, 1);
+	assert_string_equal(attributes_text(a, "PixelSpacing"), "1.5\\1.25");
+	attributes_free(a);
+}
+
+static void
+assert_frames(const char *name, const char *list, const char *words)
+{
+	char path[512];
+	const char *paths[1] = { path };
+	struct err reason = { 0 }, e;
+	enum series_verdict verdict;
+	struct series_info info;
+
+	snprintf(path, sizeof path, "%s/%s/000.dcm", folder, name);
+	if (series_check(&(struct series_input){ paths, 1, &list }, &verdict, &info, &reason, &e) != 0)
+		fail_msg("%s", e.text);
+	if ((verdict == SERIES_WHOLE) != (words == NULL) || (words != NULL && strstr(reason.text, words) == NULL))
+		fail_msg("%s %s: verdict %d, %s", name, list, verdict, reason.text);
+	if (words == NULL)
+		assert_int_equal(info.n_slices, 5);
+}
+
+static void
+test_chosen_frames(void **state)
+{
+	const char *paths[1] = { "" }, *nonsense = "3-1";
+	struct err reason, e;
+	enum series_verdict verdict;
+	struct series_info info;
+	char path[512];
+
+	(void)state;
+	assert_frames("e_echo", "1-5", NULL);
+	assert_frames("e_echo", "6-10", NULL);
+	assert_frames("e_echo", "1-6", "doubled position");
+	assert_frames("e_echo", "1,3-5", "gap");
+	assert_frames("e_echo", "11", "none of the chosen frames");
+	assert_frames("e_echo", "", "doubled position");
+	assert_frames("e_twostacks", "6-10", NULL);
+	snprintf(path, sizeof path, "%s/e_echo/000.dcm", folder);
+	paths[0] = path;
+	assert_int_equal(series_check(&(struct series_input){ paths, 1, &nonsense }, &verdict, &info, &reason, &e), -1);
+	assert_int_equal(e.code, ERR_BUG);
+}
+
+static void
+test_lists(void **state)
+{
+	static const struct { const char *list; bool is_valid; } lists[] = { { "", true }, { NULL, true }, { "1", true }, { "1-20,41", true }, { "2,3", true }, { "0", false },
+		{ "1,", false }, { ",1", false }, { "3-1", false }, { "2,2", false }, { "1-", false }, { "-1", false }, { "1 2", false }, { "1-3,3", false }, { "x", false } };
+	static const bool some[] = { true, true, false, false, true, false, true, true };
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+		if (frames_are_valid(lists[i].list) != lists[i].is_valid)
+			fail_msg("%s", lists[i].list);
+	char *text = frames_print(some, 8, &e);
+	assert_string_equal(text, "1-2,5,7-8");
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(frames_hold(text, i + 1), some[i]);
+	assert_false(frames_hold(text, 9));
+	free(text);
+	text = frames_print(some, 2, &e);
+	assert_string_equal(text, "");
+	assert_true(frames_hold(text, 7));
+	free(text);
+	text = frames_print(some + 2, 4, &e);
+	assert_string_equal(text, "3");
+	free(text);
+	assert_null(frames_print(some + 2, 2, &e));
+	assert_int_equal(e.code, ERR_INPUT);
+}
+
 /* All in one file, frames shuffled; a slice's place in the file is then not its number. */
 static struct series *
 load_series(const char *name)
@@ -50,7 +144,7 @@ load_series(const char *name)
 	struct err e;
 
 	snprintf(path, sizeof path, "%s/%s/000.dcm", folder, name);
-	struct series *s = series_load(paths, 1, &e);
+	struct series *s = series_load(&(struct series_input){ paths, 1, NULL }, &e);
 	if (s == NULL)
 		fail_msg("%s: %s", name, e.text);
 	return s;
@@ -89,7 +183,8 @@ test_seg(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_attributes), cmocka_unit_test(test_seg) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_attributes), cmocka_unit_test(test_attributes_of_a_frame), cmocka_unit_test(test_chosen_frames),
+		cmocka_unit_test(test_lists), cmocka_unit_test(test_seg) };
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
 }

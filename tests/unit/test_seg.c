@@ -103,7 +103,7 @@ load(const char *dir)
 	struct err e;
 
 	assert_int_equal(file_walk(dir, note_path, &p, &e), 0);
-	s = series_load((const char *const *)p.path, p.n, &e);
+	s = series_load(&(struct series_input){ (const char *const *)p.path, p.n, NULL }, &e);
 	while (p.n > 0)
 		free(p.path[--p.n]);
 	if (s == NULL)

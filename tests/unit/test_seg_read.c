@@ -111,7 +111,7 @@ open_source(const char *rows, const char *cols)
 	snprintf(source_dir, sizeof source_dir, "%s/%sx%s", root, rows, cols);
 	must_run((const char *const[]) { "/usr/bin/python3", "tests/tools/mkoblique.py", source_dir, "--rows", rows, "--cols", cols, NULL });
 	assert_int_equal(file_walk(source_dir, note_path, &p, &e), 0);
-	series = series_load((const char *const *)p.path, p.n, &e);
+	series = series_load(&(struct series_input){ (const char *const *)p.path, p.n, NULL }, &e);
 	if (series == NULL)
 		fail_msg("%s", e.text);
 	while (p.n > 0)

@@ -51,12 +51,12 @@ assert_verdict(const char *name, enum series_verdict verdict, const char *words)
 	enum series_verdict got;
 	struct series *s;
 
-	if (series_check((const char *const *)f.paths, f.n, &got, &info, &reason, &e) != 0)
+	if (series_check(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &got, &info, &reason, &e) != 0)
 		fail_msg("%s: %s", name, e.text);
 	if (got != verdict || strstr(reason.text, words) == NULL)
 		fail_msg("%s: verdict %d instead of %d, \"%s\" instead of \"%s\"", name, got, verdict, reason.text, words);
 	assert_null(strstr(reason.text, "CANARY"));
-	s = series_load((const char *const *)f.paths, f.n, &e);
+	s = series_load(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &e);
 	assert_int_equal(s != NULL, verdict == SERIES_WHOLE);
 	if (verdict != SERIES_WHOLE) {
 		assert_int_equal(e.code, ERR_INPUT);
@@ -135,7 +135,7 @@ test_voxels(void **state)
 		char path[512];
 		struct err e;
 		size_t n;
-		struct series *s = series_load((const char *const *)f.paths, f.n, &e);
+		struct series *s = series_load(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &e);
 
 		snprintf(path, sizeof path, "%s/%s.f32", folder, names[i]);
 		char *expected = file_read(path, 1 << 20, &n, &e);
@@ -159,7 +159,7 @@ test_info_and_grid(void **state)
 	struct err reason, e;
 
 	(void)state;
-	assert_int_equal(series_check((const char *const *)f.paths, f.n, &verdict, &info, &reason, &e), 0);
+	assert_int_equal(series_check(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &verdict, &info, &reason, &e), 0);
 	assert_string_equal(info.study_uid, "2.25.1");
 	assert_string_equal(info.series_uid, "2.25.2");
 	assert_string_equal(info.modality, "MR");
@@ -172,7 +172,7 @@ test_info_and_grid(void **state)
 	assert_true(info.grid.origin_mm[0] == -40 && info.grid.origin_mm[1] == -50 && info.grid.origin_mm[2] == -20);
 	drop(&f);
 	f = find("noreferences");
-	assert_int_equal(series_check((const char *const *)f.paths, f.n, &verdict, &info, &reason, &e), 0);
+	assert_int_equal(series_check(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &verdict, &info, &reason, &e), 0);
 	assert_true(dicom_uid_is_valid(info.frame_of_reference));
 	drop(&f);
 }
@@ -189,13 +189,13 @@ test_unreadable(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		struct files f = find(names[i]);
-		assert_int_equal(series_check((const char *const *)f.paths, f.n, &verdict, &info, &reason, &e), -1);
+		assert_int_equal(series_check(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &verdict, &info, &reason, &e), -1);
 		assert_int_equal(e.code, ERR_INPUT);
 		assert_non_null(strstr(e.text, "000.dcm"));
-		assert_null(series_load((const char *const *)f.paths, f.n, &e));
+		assert_null(series_load(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &e));
 		drop(&f);
 	}
-	assert_int_equal(series_check(NULL, 0, &verdict, &info, &reason, &e), -1);
+	assert_int_equal(series_check(&(struct series_input){ NULL, 0, NULL }, &verdict, &info, &reason, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	series_free(NULL);
 }
