@@ -1,0 +1,427 @@
+#!/usr/bin/python3
+"""mkzoo.py OUT [MEMBER...]: a zoo of MR studies, all from the same real voxels (twelve slices of tests/data/lgg/TCGA_CS_4942_19970222), one folder a member.
+tests/data/zoo.tsv says what the right answer to each one is; tests/e2e/zoo.sh asks for it. Needs pydicom, nibabel, numpy, DCMTK's tools and opj_compress."""
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+
+import nibabel as nib
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+MR, ENHANCED, SC = '1.2.840.10008.5.1.4.1.1.4', '1.2.840.10008.5.1.4.1.1.4.1', '1.2.840.10008.5.1.4.1.1.7'
+CASE = 'tests/data/lgg/TCGA_CS_4942_19970222'
+
+
+class Volume:
+    """v[k, r, c] lies at origin + k * step[0] + r * step[1] + c * step[2], in mm, LPS"""
+    def __init__(self, v, origin, step, thickness=None):
+        self.v, self.origin, self.step = v, np.array(origin, float), [np.array(s, float) for s in step]
+        self.thickness = thickness or float(np.linalg.norm(self.step[0]))
+
+    def turned(self, order, flips=(False, False, False)):
+        """the same voxels at the same places, the axes in another order and sense"""
+        v, origin, step = self.v.transpose(order), self.origin.copy(), [self.step[a] for a in order]
+        for axis, flip in enumerate(flips):
+            if flip:
+                origin += step[axis] * (v.shape[axis] - 1)
+                step[axis] = -step[axis]
+                v = np.flip(v, axis)
+        return Volume(np.ascontiguousarray(v), origin, step)
+
+    def rotated(self, axis, degrees):
+        """the head with its scanner turned in space: the same voxels elsewhere"""
+        a, i, j = np.deg2rad(degrees), (axis + 1) % 3, (axis + 2) % 3
+        m = np.eye(3)
+        m[i, i] = m[j, j] = np.cos(a)
+        m[i, j], m[j, i] = -np.sin(a), np.sin(a)
+        return Volume(self.v, m @ self.origin, [m @ s for s in self.step])
+
+    def cut(self, *slices):
+        origin = self.origin + sum((s.start or 0) * self.step[a] for a, s in enumerate(slices))
+        return Volume(self.v[slices], origin, [self.step[a] * (s.step or 1) for a, s in enumerate(slices)])
+
+    def sampled(self, origin, step, shape):
+        """on another grid, trilinear, air outside"""
+        inverse = np.linalg.inv(np.stack(self.step, 1))
+        grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing='ij'), -1).reshape(-1, 3)
+        at = (np.array(origin) + grid @ np.stack(step) - self.origin) @ inverse.T
+        low, out = np.floor(at).astype(int), np.zeros(len(at))
+        for corner in np.ndindex(2, 2, 2):
+            p = low + corner
+            weight = np.abs(1 - np.array(corner) - (at - low)).prod(1)
+            inside = ((p >= 0) & (p < self.v.shape)).all(1)
+            out[inside] += weight[inside] * self.v[tuple(p[inside].T)]
+        return Volume(np.rint(out).astype(int).reshape(shape), origin, step)
+
+
+def base():
+    image, mask = nib.load(CASE + '/flair.nii.gz'), nib.load(CASE + '/mask.nii.gz')
+    middle = int(np.argmax((np.asarray(mask.dataobj) > 0).sum((0, 1))))
+    low = min(max(middle - 6, 0), image.shape[2] - 12)
+    affine = np.diag([-1, -1, 1, 1]) @ image.affine
+    v = np.asarray(image.dataobj).astype(int)[:, :, low:low + 12] * 4              # 8 bit -> 10 of 12
+    return Volume(v.transpose(2, 1, 0), affine[:3, 3] + low * affine[:3, 2], [affine[:3, 2], affine[:3, 1], affine[:3, 0]])
+
+
+def uid(*parts):
+    return '2.25.%d' % int(hashlib.sha256('/'.join(map(str, parts)).encode()).hexdigest()[:30], 16)
+
+
+def decimal(x):
+    return '%.9g' % x
+
+
+def unit(v):
+    return v / np.linalg.norm(v)
+
+
+FIELDS = dict(name='', series=1, text='AX T2 FLAIR', image_type=('ORIGINAL', 'PRIMARY', 'M', 'ND'), stored=12, high=None, signed=False, mono='MONOCHROME2', slopes=None,
+              sop=MR, frame=None, time='101500', over=0, edit=None, study=None)
+
+
+def common(o, k):
+    d = Dataset()
+    d.SpecificCharacterSet = 'ISO_IR 100'
+    d.ImageType = list(o['image_type'])
+    study = o['study'] or o['name']
+    d.SOPClassUID, d.SOPInstanceUID = o['sop'], uid(o['name'], o['series'], k)
+    d.StudyDate = d.SeriesDate = d.AcquisitionDate = d.ContentDate = '20240311'
+    d.StudyTime, d.SeriesTime, d.AcquisitionTime, d.ContentTime = '101000', o['time'], o['time'], o['time']
+    d.AccessionNumber, d.Modality, d.Manufacturer, d.ReferringPhysicianName = '', 'MR', 'zoo', ''
+    d.StudyDescription, d.SeriesDescription = 'MR BRAIN', o['text']
+    d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = 'Canary^Zoo', 'CANARY7', '', 'O'
+    d.BodyPartExamined, d.PatientPosition = 'BRAIN', 'HFS'
+    d.ManufacturerModelName, d.DeviceSerialNumber, d.SoftwareVersions = 'zoo', '1', '1'
+    d.StudyInstanceUID, d.SeriesInstanceUID = uid(study), uid(o['name'], o['series'])
+    d.StudyID, d.SeriesNumber, d.InstanceNumber = '1', o['series'], k + 1
+    d.FrameOfReferenceUID, d.PositionReferenceIndicator = o['frame'] or uid(study, 'frame'), ''
+    d.SamplesPerPixel, d.PhotometricInterpretation = 1, o['mono']
+    d.BitsAllocated = 8 if o['stored'] <= 8 else 16
+    d.BitsStored = o['stored']
+    d.HighBit = o['stored'] - 1 if o['high'] is None else o['high']
+    d.PixelRepresentation = int(o['signed'])
+    return d
+
+
+def pixels(v, o, k=0):
+    """stored words of a plane; v holds the true values"""
+    if o['slopes']:
+        slope, intercept = o['slopes'](k)
+        v = np.rint((v - intercept) / slope).astype(int)
+    if o['mono'] == 'MONOCHROME1':
+        v = (1 << o['stored']) - 1 - v
+    shift = (o['stored'] - 1 if o['high'] is None else o['high']) + 1 - o['stored']
+    w = ((v & ((1 << o['stored']) - 1)) << shift) | o['over']
+    data = w.astype('u1' if o['stored'] <= 8 else '<u2').tobytes()
+    return data + b'\0' * (len(data) % 2)
+
+
+def scan(d, o):
+    d.ScanningSequence, d.SequenceVariant, d.ScanOptions, d.MRAcquisitionType = ['SE', 'IR'], 'SK', '', '2D'
+    d.EchoTime, d.RepetitionTime, d.InversionTime, d.EchoTrainLength, d.MagneticFieldStrength = 125, 9000, 2200, 16, '1.5'
+
+
+def put(folder, name, d, syntax=ExplicitVRLittleEndian):
+    d.file_meta = FileMetaDataset()
+    d.file_meta.MediaStorageSOPClassUID, d.file_meta.MediaStorageSOPInstanceUID = d.SOPClassUID, d.SOPInstanceUID
+    d.file_meta.TransferSyntaxUID = UID(syntax)
+    d.file_meta.ImplementationClassUID = '2.25.1'
+    d.is_little_endian, d.is_implicit_VR = True, False
+    d.preamble = b'\0' * 128
+    os.makedirs(folder, exist_ok=True)
+    d.save_as(os.path.join(folder, name), write_like_original=False)
+
+
+def slices(folder, vol, **fields):
+    """single-frame instances of a volume; edit(d, k) changes each one before it is written, or returns False to leave it out"""
+    o = dict(FIELDS, name=os.path.basename(folder), **fields)
+    for k in range(vol.v.shape[0]):
+        d = common(o, k)
+        scan(d, o)
+        d.SliceThickness, d.SpacingBetweenSlices = decimal(vol.thickness), decimal(np.linalg.norm(vol.step[0]))
+        d.ImagePositionPatient = [decimal(x) for x in vol.origin + k * vol.step[0]]
+        d.ImageOrientationPatient = [decimal(x) for x in (*unit(vol.step[2]), *unit(vol.step[1]))]
+        d.PixelSpacing = [decimal(np.linalg.norm(vol.step[1])), decimal(np.linalg.norm(vol.step[2]))]
+        d.Rows, d.Columns = vol.v.shape[1:]
+        if o['slopes']:
+            slope, intercept = o['slopes'](k)
+            d.RescaleSlope, d.RescaleIntercept, d.RescaleType = decimal(slope), decimal(intercept), 'US'
+        d.PixelData = pixels(vol.v[k], o, k)
+        if o['edit'] is None or o['edit'](d, k) is not False:
+            put(folder, 's%d-%03d.dcm' % (o['series'], k), d)
+
+
+def item(**values):
+    d = Dataset()
+    for key, value in values.items():
+        setattr(d, key, value)
+    return d
+
+
+def enhanced(folder, vol, order=None, stacks=None, times=None, **fields):
+    """one Enhanced MR object. order: of the frames; stacks, times: StackID, TemporalPositionIndex of frame k"""
+    o = dict(FIELDS, name=os.path.basename(folder), **dict(fields, sop=ENHANCED))
+    o['image_type'] = ('ORIGINAL', 'PRIMARY', 'MIXED' if times else 'T2', 'NONE')
+    d, n = common(o, 0), vol.v.shape[0] * (times or 1)
+    d.ImageComments = ''
+    d.Rows, d.Columns, d.NumberOfFrames = vol.v.shape[1], vol.v.shape[2], n
+    d.PixelPresentation, d.VolumetricProperties, d.VolumeBasedCalculationTechnique = 'MONOCHROME', 'VOLUME', 'NONE'
+    d.ComplexImageComponent, d.AcquisitionContrast, d.ContentQualification = 'MAGNITUDE', 'FLUID_ATTENUATED', 'RESEARCH'
+    d.AcquisitionNumber, d.AcquisitionDateTime, d.AcquisitionDuration = 1, '20240311101500', 120.0
+    d.ResonantNucleus, d.KSpaceFiltering, d.ApplicableSafetyStandardAgency, d.MagneticFieldStrength = '1H', 'NONE', 'IEC', 1.5
+    d.BurnedInAnnotation, d.LossyImageCompression, d.PresentationLUTShape = 'NO', '00', 'IDENTITY'
+    d.AcquisitionContextSequence = Sequence([])
+    organisation = uid(o['name'], 'dimensions')
+    d.DimensionOrganizationSequence = Sequence([item(DimensionOrganizationUID=organisation)])
+    pointers = [(0x00209056, 0x00209111), (0x00209057, 0x00209111)] + ([(0x00209128, 0x00209111)] if times else [])
+    d.DimensionIndexSequence = Sequence([item(DimensionOrganizationUID=organisation, DimensionIndexPointer=p, FunctionalGroupPointer=g) for p, g in pointers])
+    normal_mm = float(np.linalg.norm(vol.step[0]))
+    shared = item(
+        PixelMeasuresSequence=Sequence([item(SliceThickness=decimal(vol.thickness), SpacingBetweenSlices=decimal(normal_mm),
+                                             PixelSpacing=[decimal(np.linalg.norm(vol.step[1])), decimal(np.linalg.norm(vol.step[2]))])]),
+        PlaneOrientationSequence=Sequence([item(ImageOrientationPatient=[decimal(x) for x in (*unit(vol.step[2]), *unit(vol.step[1]))])]),
+        MRTimingAndRelatedParametersSequence=Sequence([item(RepetitionTime='9000', FlipAngle='120', EchoTrainLength=16, RFEchoTrainLength=16, GradientEchoTrainLength=0)]),
+        MREchoSequence=Sequence([item(EffectiveEchoTime=125.0)]),
+        MRModifierSequence=Sequence([item(InversionRecovery='YES', InversionTimes=2200.0)]),
+        MRImageFrameTypeSequence=Sequence([item(FrameType=['ORIGINAL', 'PRIMARY', 'T2', 'NONE'], PixelPresentation='MONOCHROME', VolumetricProperties='VOLUME',
+                                                VolumeBasedCalculationTechnique='NONE', ComplexImageComponent='MAGNITUDE', AcquisitionContrast='FLUID_ATTENUATED')]),
+        FrameAnatomySequence=Sequence([item(FrameLaterality='U', AnatomicRegionSequence=Sequence([item(CodeValue='12738006', CodingSchemeDesignator='SCT', CodeMeaning='Brain')]))]),
+        PixelValueTransformationSequence=Sequence([item(RescaleIntercept='0', RescaleSlope='1', RescaleType='US')]))
+    d.SharedFunctionalGroupsSequence = Sequence([shared])
+    frames, data = [], b''
+    for j in (order or range(n)):
+        k, t = j % vol.v.shape[0], j // vol.v.shape[0]
+        content = item(StackID=stacks(k) if stacks else '1', InStackPositionNumber=k + 1, FrameAcquisitionNumber=1,
+                       DimensionIndexValues=[1, k + 1] + ([t + 1] if times else []))
+        if times:
+            content.TemporalPositionIndex = t + 1
+        frames.append(item(FrameContentSequence=Sequence([content]),
+                           PlanePositionSequence=Sequence([item(ImagePositionPatient=[decimal(x) for x in vol.origin + k * vol.step[0]])])))
+        data += vol.v[k].astype('<u2').tobytes()
+    d.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    d.PixelData = data
+    if o['edit'] is None or o['edit'](d, 0) is not False:
+        put(folder, 'e%d.dcm' % o['series'], d)
+
+
+def convert(folder, *command):
+    """every file of the folder through a command of DCMTK: command IN OUT"""
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        subprocess.run([*command, path, path + '.new'], check=True, capture_output=True)
+        os.replace(path + '.new', path)
+
+
+def jpeg2000(folder, lossy):
+    from pydicom import dcmread
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        d = dcmread(path)
+        with tempfile.TemporaryDirectory() as t:
+            with open(t + '/i.raw', 'wb') as f:
+                f.write(np.frombuffer(d.PixelData, '<u2').astype('>u2').tobytes())
+            subprocess.run(['opj_compress', '-i', t + '/i.raw', '-o', t + '/o.j2k', '-F', '%d,%d,1,%d,u' % (d.Columns, d.Rows, d.BitsStored),
+                            *(['-r', '8', '-I'] if lossy else [])], check=True, capture_output=True)
+            code = open(t + '/o.j2k', 'rb').read()
+        d.PixelData = encapsulate([code])
+        d['PixelData'].is_undefined_length = True
+        if lossy:
+            d.LossyImageCompression, d.LossyImageCompressionRatio, d.LossyImageCompressionMethod = '01', '8', 'ISO_15444_1'
+        put(folder, name, d, '1.2.840.10008.1.2.4.9%d' % (1 if lossy else 0))
+
+
+def edit(**values):
+    def change(d, k):
+        for key, value in values.items():
+            setattr(d, key, value)
+    return change
+
+
+def only(condition):
+    return lambda d, k: bool(condition(k))
+
+
+def each(key, value):
+    def change(d, k):
+        setattr(d, key, value(k, d))
+    return change
+
+
+def drop(*keys):
+    def change(d, k):
+        for key in keys:
+            delattr(d, key)
+    return change
+
+
+def colour(d, k):
+    d.SamplesPerPixel, d.PhotometricInterpretation, d.PlanarConfiguration = 3, 'RGB', 0
+    d.BitsAllocated, d.BitsStored, d.HighBit = 8, 8, 7
+    grey = (np.frombuffer(d.PixelData, '<u2') >> 4).astype('u1')
+    d.PixelData = np.repeat(grey, 3).tobytes()
+
+
+def padded(d, k):
+    """what lies outside a circle was never scanned: PixelPaddingValue"""
+    v = np.frombuffer(d.PixelData, '<u2').reshape(d.Rows, d.Columns).copy()
+    r, c = np.mgrid[0:d.Rows, 0:d.Columns]
+    v[np.hypot(r - d.Rows / 2, c - d.Columns / 2) > 0.49 * d.Rows] = 4095
+    d.PixelData, d.PixelPaddingValue = v.tobytes(), 4095
+
+
+def tilted(d, k):
+    """a gantry's tilt: the slices are moved along their columns"""
+    d.ImagePositionPatient = [decimal(float(x) + y) for x, y in zip(d.ImagePositionPatient, (0, 1.2 * k, 0))]
+
+
+def shuffled(d, k):
+    d.InstanceNumber = (7 * k + 3) % 12 + 1
+
+
+def turn_one(d, k):
+    if k == 5:
+        d.ImageOrientationPatient = ['0.999', '0.0447', '0', '-0.0447', '0.999', '0']
+
+
+V = base()
+
+
+def mixed_kinds(folder):
+    slices(folder, V.cut(slice(0, 6), slice(None), slice(None)))
+    enhanced(folder, V.cut(slice(6, 12), slice(None), slice(None)), edit=lambda d, k: setattr(d, 'SOPInstanceUID', uid('mixed', 99)))
+
+
+def two(first, second):
+    def make(folder):
+        slices(folder, V, **first)
+        slices(folder, second.pop('volume', V), **dict(second, series=2))
+    return make
+
+
+def localizer(folder):
+    for n, order in enumerate(([0, 1, 2], [2, 0, 1], [1, 0, 2])):
+        slices(folder, V.turned(order).cut(slice(4, 5), slice(None), slice(None)), series=1, text='3-plane loc FLAIR',
+               edit=lambda d, k, n=n: edit(SOPInstanceUID=uid('localizer', n), ImageType=['ORIGINAL', 'PRIMARY', 'LOCALIZER'])(d, k))
+        os.replace(folder + '/s1-000.dcm', folder + '/l%d.dcm' % n)
+
+
+def with_syntax(*command):
+    def make(folder):
+        slices(folder, V)
+        convert(folder, *command)
+    return make
+
+
+def eight_bits(*command):
+    def make(folder):
+        slices(folder, Volume(V.v // 4, V.origin, V.step), stored=8)
+        convert(folder, *command)
+    return make
+
+
+def enhanced_compressed(folder):
+    enhanced(folder, V)
+    convert(folder, 'dcmcjpls', '+el')
+
+
+def oblique(axis, degrees):
+    """the real volume cut anew by planes that are turned; enough of them for the whole head"""
+    def make(folder):
+        a, i, j = np.deg2rad(degrees), (axis + 1) % 3, (axis + 2) % 3
+        m = np.eye(3)
+        m[i, i] = m[j, j] = np.cos(a)
+        m[i, j], m[j, i] = -np.sin(a), np.sin(a)
+        step = [m @ np.array([0, 0, 2.5]), m @ np.array([0, 1.0, 0]), m @ np.array([1.0, 0, 0])]
+        shape = (60, 240, 240)
+        middle = V.origin + sum(s * (n - 1) / 2 for s, n in zip(V.step, V.v.shape))
+        slices(folder, V.sampled(middle - sum(s * (n - 1) / 2 for s, n in zip(step, shape)), step, shape))
+    return make
+
+
+MEMBERS = {
+    # ---- transfer syntaxes
+    'explicit': lambda f: slices(f, V),
+    'implicit': with_syntax('dcmconv', '+ti'),
+    'deflated': with_syntax('dcmconv', '+td'),
+    'big-endian': with_syntax('dcmconv', '+tb'),
+    'rle': with_syntax('dcmcrle'),
+    'jpeg-lossless-sv1': with_syntax('dcmcjpeg', '+e1'),
+    'jpeg-lossless': with_syntax('dcmcjpeg', '+el'),
+    'jpeg-baseline': eight_bits('dcmcjpeg', '+eb', '+q', '95'),
+    'jpeg-extended': with_syntax('dcmcjpeg', '+ee', '+q', '95'),
+    'jpeg-ls': with_syntax('dcmcjpls', '+el'),
+    'jpeg-ls-near': with_syntax('dcmcjpls', '+en', '+md', '2'),
+    'jpeg-2000': lambda f: (slices(f, V), jpeg2000(f, False)),
+    'jpeg-2000-lossy': lambda f: (slices(f, V), jpeg2000(f, True)),
+    # ---- containers
+    'enhanced': lambda f: enhanced(f, V),
+    'enhanced-shuffled': lambda f: enhanced(f, V, order=[(7 * k + 3) % 12 for k in range(12)]),
+    'enhanced-compressed': enhanced_compressed,
+    'enhanced-two-times': lambda f: enhanced(f, V, times=2),
+    'enhanced-and-single': mixed_kinds,
+    'enhanced-frames-missing': lambda f: enhanced(f, V, edit=lambda d, k: setattr(d, 'NumberOfFrames', 13)),
+    # ---- planes and orders
+    'shuffled': lambda f: slices(f, V, edit=shuffled),
+    'feet-first': lambda f: slices(f, V.turned([0, 1, 2], (True, False, False)), edit=edit(PatientPosition='FFS')),
+    'prone': lambda f: slices(f, V.turned([0, 1, 2], (False, True, True)), edit=edit(PatientPosition='HFP')),
+    'columns-reversed': lambda f: slices(f, V.turned([0, 1, 2], (False, False, True))),
+    'transposed': lambda f: slices(f, V.turned([0, 2, 1])),
+    'sagittal': lambda f: slices(f, V.turned([2, 0, 1], (False, True, False)), text='SAG FLAIR'),
+    'coronal': lambda f: slices(f, V.turned([1, 0, 2], (False, True, False)), text='COR FLAIR'),
+    'coronal-reversed': lambda f: slices(f, V.turned([1, 0, 2], (True, True, True)), text='COR FLAIR'),
+    'turned-20': lambda f: slices(f, V.rotated(0, 20)),
+    'oblique-30': oblique(0, 30),
+    'oblique-60': oblique(0, 60),
+    'oblique-90': oblique(1, 90),
+    # ---- grids
+    'one-slice': lambda f: slices(f, V.cut(slice(6, 7), slice(None), slice(None))),
+    'odd-size': lambda f: slices(f, V.cut(slice(None), slice(3, 250), slice(4, 251))),
+    'pixels-not-square': lambda f: slices(f, V.cut(slice(None), slice(None), slice(0, None, 2))),
+    'thick-unlike-distance': lambda f: slices(f, Volume(V.v, V.origin, V.step, thickness=4.0)),
+    'tiny': lambda f: slices(f, V.cut(slice(None), slice(0, None, 16), slice(0, None, 16))),
+    # ---- values
+    'signed-rescaled': lambda f: slices(f, V, signed=True, stored=16, slopes=lambda k: (0.5, 100)),
+    'rescaled-by-slice': lambda f: slices(f, V, stored=16, slopes=lambda k: ((k + 1) / 60, 0)),
+    'sixteen-bits': lambda f: slices(f, Volume(V.v * 60, V.origin, V.step), stored=16),
+    'eight-bits': lambda f: slices(f, Volume(V.v // 4, V.origin, V.step), stored=8),
+    'monochrome1': lambda f: slices(f, V, mono='MONOCHROME1'),
+    'overlay-bits': lambda f: slices(f, V, over=0xA000),
+    'high-bit-15': lambda f: slices(f, V, high=15),
+    'padding': lambda f: slices(f, V, edit=padded),
+    # ---- faults
+    'gap': lambda f: slices(f, V, edit=only(lambda k: k != 6)),
+    'position-twice': lambda f: slices(f, V, edit=lambda d, k: edit(ImagePositionPatient=[decimal(x) for x in V.origin + min(k, 10) * V.step[0]], EchoTime=100 + k)(d, k)),
+    'tilt': lambda f: slices(f, V, edit=tilted),
+    'two-frames': lambda f: slices(f, V, edit=lambda d, k: edit(FrameOfReferenceUID=uid('frame', k // 6))(d, k)),
+    'two-patients': lambda f: slices(f, V, edit=lambda d, k: edit(PatientID='CANARY%d' % (k // 6))(d, k)),
+    'one-turned': lambda f: slices(f, V, edit=turn_one),
+    'no-position': lambda f: slices(f, V, edit=drop('ImagePositionPatient')),
+    'pixels-short': lambda f: slices(f, V, edit=lambda d, k: setattr(d, 'PixelData', d.PixelData[:-4000] if k == 3 else d.PixelData)),
+    'flat': lambda f: slices(f, Volume(V.v * 0 + 7, V.origin, V.step)),
+    # ---- not for us
+    'localizer': localizer,
+    'adc': lambda f: slices(f, V, text='FLAIR ADC', image_type=('DERIVED', 'PRIMARY', 'ADC')),
+    'mip': lambda f: slices(f, V, image_type=('DERIVED', 'SECONDARY', 'PROJECTION IMAGE')),
+    'subtraction': lambda f: slices(f, V, text='FLAIR SUB', image_type=('DERIVED', 'PRIMARY', 'SUBTRACTION')),
+    'capture': lambda f: slices(f, Volume(V.v // 4, V.origin, V.step), stored=8, sop=SC, edit=lambda d, k: edit(ConversionType='WSD', WindowCenter='128', WindowWidth='256')(d, k)),
+    'colour': lambda f: slices(f, V, edit=colour),
+    'no-pixels': lambda f: slices(f, V, edit=drop('PixelData')),
+    'spine': lambda f: slices(f, V, text='SAG T2 FLAIR C-SPINE', edit=edit(BodyPartExamined='CSPINE')),
+    # ---- several
+    'two-flairs': two(dict(text='AX FLAIR fast', edit=only(lambda k: k < 8)), dict(text='AX FLAIR', time='103000')),
+    'original-and-reformat': two(dict(text='AX FLAIR'), dict(text='FLAIR MPR', image_type=('DERIVED', 'SECONDARY', 'MPR'), time='103000',
+                                                             volume=V.turned([1, 0, 2], (False, True, False)))),
+    'reformat-alone': lambda f: slices(f, V, text='FLAIR MPR', image_type=('DERIVED', 'SECONDARY', 'MPR')),
+}
+
+if __name__ == '__main__':
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    for member in sys.argv[2:] or MEMBERS:
+        MEMBERS[member](os.path.join(sys.argv[1], member))
