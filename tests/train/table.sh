@@ -2,7 +2,7 @@
 # What the critic adds: the paper's segmentor and the U-Net, each with the critic alone, with critic and Dice term, with the Dice term alone. Every training
 # gets the same minutes of one core's own time (not the wall's: a busy machine treats all six alike), every model is measured on the validation patients.
 # usage: tests/train/table.sh SET OUT [MINUTES] [NAME...]   SET: of segan dataset create. OUT: a folder; what is finished there is not done again.
-# MORE: further keys of all six recipes.
+# MORE: further keys of all six recipes (the default recipe gives the rest).
 # stdout: NAME, steps, mean and median Dice with their 95 % intervals.
 set -eu
 cd "$(dirname "$0")/../.."
