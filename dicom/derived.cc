@@ -244,21 +244,36 @@ derived_reference(DcmItem &to, const struct series *s, size_t slice)
 		put_integer(to, DCM_ReferencedFrameNumber, series_frame(s, slice));
 }
 
+std::vector<derived_instance>
+derived_instances(const struct series *s)
+{
+	std::vector<derived_instance> list;
+	std::set<std::string> seen;
+
+	for (size_t i = 0; i < series_n_slices(s); i++) {
+		DcmItem &header = *series_header(s, i);
+		std::string uid = text_of(header, DCM_SOPInstanceUID);
+
+		if (seen.insert(uid).second)
+			list.push_back({ text_of(header, DCM_SOPClassUID), uid });
+	}
+	return list;
+}
+
 void
 derived_references(DcmItem &to, const struct series *const *series, size_t n)
 {
-	std::set<std::string> seen; // series and instances
+	std::set<std::string> seen; // series
 
 	for (size_t s = 0; s < n; s++) {
 		if (!seen.insert(series_info(series[s])->series_uid).second)
 			continue;
 		DcmItem &item = put_item(to, DCM_ReferencedSeriesSequence);
 		put_text(item, DCM_SeriesInstanceUID, EVR_UI, series_info(series[s])->series_uid);
-		for (size_t i = 0; i < series_n_slices(series[s]); i++) {
-			DcmItem &header = *series_header(series[s], i);
-
-			if (seen.insert(text_of(header, DCM_SOPInstanceUID)).second)
-				put_instance(put_item(item, DCM_ReferencedInstanceSequence), header);
+		for (const derived_instance &i : derived_instances(series[s])) {
+			DcmItem &instance = put_item(item, DCM_ReferencedInstanceSequence);
+			put_raw(instance, DCM_ReferencedSOPClassUID, EVR_UI, i.sop_class);
+			put_raw(instance, DCM_ReferencedSOPInstanceUID, EVR_UI, i.sop_uid);
 		}
 	}
 }

@@ -4,6 +4,8 @@
 #include "dicom/series_parts.hh"
 
 #include <stdint.h>
+#include <string>
+#include <vector>
 
 // Patient and study as the source has them. What identifies (type 1 and 2) is byte for byte the source's, even where it breaks its VR: an archive joins by
 // it. What only describes is left out when it is not valid, so that no source can make a result unwritable.
@@ -17,6 +19,9 @@ void derived_decimals(DcmItem &to, DcmItem &source, const DcmTagKey &tag, const 
 struct derived_time { char date[9], time[11], datetime[27], zone[6]; };       // DA, TM, DT, offset from UTC
 struct derived_time derived_time_at(DcmItem &source, int64_t ms);            // in the source's zone when it has one, else local
 void derived_dates(DcmItem &to, const struct derived_time *t);               // instance, series, content; TimezoneOffsetFromUTC
+
+struct derived_instance { std::string sop_class, sop_uid; };
+std::vector<derived_instance> derived_instances(const struct series *s);      // every instance of the series, once
 
 // Image SOP Instance Reference Macro (PS3.3 10.3): the slice's instance and, when that is multi-frame, the frame.
 void derived_reference(DcmItem &to, const struct series *s, size_t slice);

@@ -4,6 +4,7 @@
 #include "config/digest.h"
 
 #include <cstdio>
+#include <set>
 
 std::string
 result_model(const struct seg_request *r)
@@ -15,8 +16,11 @@ std::vector<const struct series *>
 result_inputs(const struct seg_request *r)
 {
 	std::vector<const struct series *> inputs(1, r->source);
+	std::set<std::string> seen = { series_info(r->source)->series_uid };
 
-	inputs.insert(inputs.end(), r->others, r->others + r->n_others);
+	for (size_t i = 0; i < r->n_others; i++)
+		if (seen.insert(series_info(r->others[i])->series_uid).second)
+			inputs.push_back(r->others[i]);
 	return inputs;
 }
 

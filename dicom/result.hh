@@ -7,7 +7,7 @@
 #include <vector>
 
 std::string result_model(const struct seg_request *r);                        // NAME@VERSION
-std::vector<const struct series *> result_inputs(const struct seg_request *r); // the source first
+std::vector<const struct series *> result_inputs(const struct seg_request *r); // the source first, each once
 // Every UID derives from the run's identity, the kind of result and what it names (DESIGN small print "UIDs of results").
 void result_uid(const struct seg_request *r, const char *kind, const std::string &what, char uid[DICOM_UID]);
 void result_made(const struct seg_request *r, const char *kind, const char *sop_class, struct seg_result *made); // UIDs of the first instance

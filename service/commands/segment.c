@@ -26,7 +26,7 @@ static const char usage[] =
     "  --models DIR             where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
     "  --config FILE            rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
     "  --format binary          kind of SEG; fractional, labelmap and rtstruct come with a later version\n"
-    "  --report SR.dcm          a measurement report; comes with a later version\n"
+    "  --report SR.dcm          a measurement report (TID 1500): volume and diameters; also where nothing is found\n"
     "  --preview FILE.png       a picture of the slice with the largest area\n"
     "  --probability FILE.nii.gz  the network's probabilities on the grid of the source\n"
     "  --threads N              default: as many as cores; the result is the same for any number\n"
@@ -166,7 +166,7 @@ run(struct segment *s, struct err *e)
 	struct pace pace = { clock_monotonic_ms(), clock_monotonic_ms() };
 	struct sigaction on_int = { .sa_handler = on_interrupt };
 	struct segment_request r = { .manifest = s->manifest, .channels = channels, .n_channels = s->manifest->n_channels, .identity = identity, .node_id = node_id,
-		.created_ms = clock_ms(), .paths = { [RESULT_SEG] = s->out }, .preview_path = s->preview, .probability_path = s->probability };
+		.created_ms = clock_ms(), .paths = { [RESULT_SEG] = s->out, [RESULT_REPORT] = s->report }, .empty_report = true, .preview_path = s->preview, .probability_path = s->probability };
 
 	if (make_identity(s, node_id, identity, sizeof identity, e) != 0)
 		return -1;
@@ -225,6 +225,8 @@ print_result(const struct segment *s)
 		printf("%s: SEG %s, %zu frames\n", s->out, r->outputs[0].sop_uid, r->outputs[0].frames);
 	else
 		printf("nothing found; no SEG was written\n");
+	if (s->report != NULL)
+		printf("%s: report\n", s->report);
 	printf("read %lld, prepare %lld, segment %lld, write %lld ms\n", (long long)r->read_ms, (long long)r->prepare_ms, (long long)r->segment_ms, (long long)r->write_ms);
 }
 
@@ -277,8 +279,6 @@ parse_options(int argc, char **argv, struct segment *s)
 		return command_usage(usage, "--format %s: not yet; binary is what this version writes", s->format);
 	if (strcmp(s->format, "binary") != 0)
 		return command_usage(usage, "--format %s: not understood", s->format);
-	if (s->report != NULL)
-		return command_usage(usage, "--report: not yet");
 	if (s->out == NULL || optind >= argc)
 		return command_usage(usage, "%s", s->out == NULL ? "-o OUT.dcm is missing" : "which folder?");
 	return 0;

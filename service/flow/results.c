@@ -1,7 +1,8 @@
 /* From masks to files: what each kind of result is given, and what a job's JSON says about it. How each kind looks is decided in dicom/ and preview.c. */
 #include "service/flow/results.h"
 
-#include "dicom/seg.h"
+#include "dicom/report.h"
+#include "model/measure.h"
 #include "service/flow/nifti.h"
 #include "service/flow/preview.h"
 
@@ -17,27 +18,21 @@ seg_code(const struct code *c)
 }
 
 static void
-add_output(struct segment_result *out, enum result_kind kind, const char *series_uid, const char *sop_uid, size_t frames)
+add_output(struct segment_result *out, enum result_kind kind, const struct seg_result *written, size_t frames)
 {
 	struct segment_output *o = &out->outputs[out->n_outputs++];
 
 	*o = (struct segment_output) { .kind = kind, .frames = frames, .instances = 1 };
-	memcpy(o->series_uid, series_uid, sizeof o->series_uid);
-	memcpy(o->sop_uid, sop_uid, sizeof o->sop_uid);
+	memcpy(o->series_uid, written->series_uid, sizeof o->series_uid);
+	memcpy(o->sop_uid, written->sop_uid, sizeof o->sop_uid);
 }
 
-static int
-write_seg(const struct results_input *in, struct segment_result *out, struct err *e)
+/* What every kind is made from; segments: room for MODEL_MAX_SEGMENTS, borrowed by the result. */
+static struct seg_request
+describe_run(const struct results_input *in, struct seg_segment *segments)
 {
 	const struct segment_request *r = in->r;
 	const struct manifest *m = r->manifest;
-	struct seg_segment segments[MODEL_MAX_SEGMENTS];
-	struct seg_result written;
-	struct seg_request request = {
-		.source = in->series[0], .others = in->series + 1, .n_others = r->n_channels - 1, .segments = segments, .n_segments = m->n_segments,
-		.identity = r->identity, .node_id = r->node_id, .model_name = m->name, .model_version = m->version, .weights_sha256 = m->weights_sha256,
-		.core_type = compute_core(), .series_number = SERIES_NUMBER + RESULT_SEG, .created_ms = r->created_ms,
-	};
 
 	for (size_t i = 0; i < m->n_segments; i++) {
 		const struct segment_kind *k = &m->segments[i];
@@ -45,9 +40,40 @@ write_seg(const struct results_input *in, struct segment_result *out, struct err
 			.anatomy = seg_code(&k->anatomy), .mask = in->mask[i] };
 		memcpy(segments[i].rgb, k->rgb, sizeof segments[i].rgb);
 	}
-	if (seg_write(&request, r->paths[RESULT_SEG], &written, e) != 0)
-		return err_note(e, "writing the SEG of series %s", series_info(in->series[0])->series_uid);
-	add_output(out, RESULT_SEG, written.series_uid, written.sop_uid, written.frames);
+	return (struct seg_request) {
+		.source = in->series[0], .others = in->series + 1, .n_others = r->n_channels - 1, .segments = segments, .n_segments = m->n_segments,
+		.identity = r->identity, .node_id = r->node_id, .model_name = m->name, .model_version = m->version, .weights_sha256 = m->weights_sha256,
+		.core_type = compute_core(), .created_ms = r->created_ms,
+	};
+}
+
+static int
+write_seg(struct seg_request *run, const char *path, struct seg_result *seg, struct segment_result *out, struct err *e)
+{
+	run->series_number = SERIES_NUMBER + RESULT_SEG;
+	if (seg_write(run, path, seg, e) != 0)
+		return -1;
+	add_output(out, RESULT_SEG, seg, seg->frames);
+	return 0;
+}
+
+static int
+write_report(struct seg_request *run, const char *path, const struct seg_result *seg, struct segment_result *out, struct err *e)
+{
+	struct report_measure measures[MODEL_MAX_SEGMENTS];
+	struct report_request request = { .run = run, .seg = seg, .measures = measures };
+	struct seg_result written;
+
+	for (size_t i = 0; seg != NULL && i < run->n_segments; i++) {
+		struct measure m;
+		if (measure_mask(series_grid(run->source), run->segments[i].mask, &m, e) != 0)
+			return -1;
+		measures[i] = (struct report_measure) { m.volume_ml, m.long_axis_mm, m.diameter_mm };
+	}
+	run->series_number = SERIES_NUMBER + RESULT_REPORT;
+	if (report_write(&request, path, &written, e) != 0)
+		return -1;
+	add_output(out, RESULT_REPORT, &written, 0);
 	return 0;
 }
 
@@ -69,12 +95,17 @@ int
 results_write(const struct results_input *in, struct segment_result *out, struct err *e)
 {
 	const struct segment_request *r = in->r;
+	struct seg_segment segments[MODEL_MAX_SEGMENTS];
+	struct seg_request run = describe_run(in, segments);
+	struct seg_result seg;
 
 	if (r->probability_path != NULL && nifti_write(r->probability_path, series_grid(in->series[0]), in->probability, r->manifest->network.labels, e) != 0)
 		return -1;
 	if (!out->present)
-		return 0;
-	if (r->paths[RESULT_SEG] != NULL && write_seg(in, out, e) != 0)
+		return r->paths[RESULT_REPORT] != NULL && r->empty_report ? write_report(&run, r->paths[RESULT_REPORT], NULL, out, e) : 0;
+	if (r->paths[RESULT_SEG] != NULL && write_seg(&run, r->paths[RESULT_SEG], &seg, out, e) != 0)
+		return -1;
+	if (r->paths[RESULT_REPORT] != NULL && write_report(&run, r->paths[RESULT_REPORT], &seg, out, e) != 0)
 		return -1;
 	return r->preview_path == NULL ? 0 : write_picture(in, out, e);
 }

@@ -20,7 +20,7 @@ struct segment_request {
 	size_t n_channels;
 	const char *identity, *node_id;              /* see dicom/seg.h */
 	int64_t created_ms;
-	const char *paths[RESULT_N_KINDS];           /* NULL = not made; a kind with several instances: the folder where they go */
+	const char *paths[RESULT_N_KINDS];           /* NULL = not made; a kind with several instances: the folder where they go. A report needs a SEG */
 	bool empty_report;                           /* the report also where nothing was found */
 	const char *preview_path;                    /* NULL = no PNG */
 	const char *probability_path;                /* NULL = no NIfTI */
