@@ -290,6 +290,15 @@ settings_free(struct settings *s)
 	free(s);
 }
 
+const struct model_setting *
+settings_model(const struct settings *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_models; i++)
+		if (strcmp(s->models[i].name, name) == 0)
+			return &s->models[i];
+	return NULL;
+}
+
 const struct destination_setting *
 settings_destination(const struct settings *s, const char *name)
 {

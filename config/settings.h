@@ -65,6 +65,7 @@ struct model_setting {
 	size_t n_destinations;
 	unsigned results;            /* what is made whatever the destinations get: RESULT_SETs */
 	bool empty_report;           /* a report also where nothing was found */
+	bool rejects_strangers;      /* an input out of distribution: rejected, instead of segmented and flagged */
 };
 
 struct settings {
@@ -102,6 +103,7 @@ struct settings *settings_load(const char *path /* NULL: defaults */, struct err
 struct settings *settings_parse(const char *text, size_t n, const char *name, struct err *e); /* for tests; caller: settings_free */
 void settings_free(struct settings *s);
 char *settings_print(const struct settings *s, struct err *e);  /* the effective configuration as JSON; caller: free */
+const struct model_setting *settings_model(const struct settings *s, const char *name); /* the entry of "models"; NULL when there is none; borrowed */
 const struct destination_setting *settings_destination(const struct settings *s, const char *name); /* NULL when unknown; borrowed */
 int settings_archive(const struct settings *s, const char *name, struct archive_setting *out, struct err *e); /* ERR_NOT_FOUND names those that are there */
 const char *settings_default_text(void);                        /* config/segand.json as compiled in; borrowed */

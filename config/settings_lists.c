@@ -319,6 +319,16 @@ read_model_destinations(const struct json_doc *d, const struct json *v, const ch
 }
 
 static int
+read_strangers(const struct json_doc *d, const struct json *v, const char *where, struct model_setting *m, struct err *e)
+{
+	const char *word = v == NULL ? "flag" : json_text(v);
+
+	m->rejects_strangers = word != NULL && strcmp(word, "reject") == 0;
+	return m->rejects_strangers || (word != NULL && strcmp(word, "flag") == 0) ? 0
+		: settings_refuse(e, d, v, "%s.out_of_distribution must be \"flag\" or \"reject\"", where);
+}
+
+static int
 read_model(const struct json_doc *d, const struct json *v, struct settings *s, struct err *e)
 {
 	struct model_setting *m = &s->models[s->n_models++];
@@ -328,7 +338,7 @@ read_model(const struct json_doc *d, const struct json *v, struct settings *s, s
 	m->results = RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_REPORT);
 	snprintf(where, sizeof where, "models[%zu]", s->n_models - 1);
 	if (read_table(d, v, TABLE_MODEL, where, m, e) != 0 || read_model_name(d, json_get(v, "name"), where, m, e) != 0 ||
-	    read_results(d, json_get(v, "results"), where, &m->results, e) != 0)
+	    read_results(d, json_get(v, "results"), where, &m->results, e) != 0 || read_strangers(d, json_get(v, "out_of_distribution"), where, m, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < s->n_models; i++)
 		if (strcmp(s->models[i].name, m->name) == 0) /* a study has one job a model's name */

@@ -67,6 +67,7 @@ print_models(const struct settings *s)
 		json_set(object, "destinations", destinations);
 		json_set(object, "results", print_results(m->results));
 		json_set_bool(object, "empty_report", m->empty_report);
+		json_set_string(object, "out_of_distribution", m->rejects_strangers ? "reject" : "flag");
 		json_add(list, object);
 	}
 	return list;

@@ -112,6 +112,7 @@ static const struct json_field model[] = {
 	OTHER("destinations"),
 	OTHER("results"),
 	FLAG(struct model_setting, "empty_report", empty_report),
+	OTHER("out_of_distribution"),
 };
 
 const struct settings_type settings_types[SETTINGS_N_TYPES] = {

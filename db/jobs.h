@@ -19,7 +19,7 @@ struct job {                                                       /* texts are 
 	char *channels;                                                /* JSON object: channel -> series UID */
 	char *fingerprint;                                             /* of the instances that fill the channels; NULL while receiving */
 	char *reason, *finding;
-	char *flags, *segments, *results, *timings;                    /* JSON, as in DESIGN "HTTP" */
+	char *flags, *segments, *results, *timings;                    /* JSON, as in DESIGN "HTTP"; but flags: {FLAG: why} ([] in old rows) */
 };
 void job_release(struct job *j);                                   /* frees the texts */
 void jobs_free(struct job *jobs, size_t n);
@@ -52,6 +52,7 @@ struct job_outcome { const char *finding, *flags, *segments, *results, *timings;
 /* running -> delivering with one delivery a destination, or -> done when there are none. */
 int jobs_computed(struct db *d, int64_t id, int64_t attempt, const struct job_outcome *o, const char *const *destinations, size_t n, struct err *e);
 int jobs_progress(struct db *d, int64_t id, int64_t attempt, double progress, struct err *e);
+int jobs_flags(struct db *d, int64_t id, int64_t attempt, const char *flags, struct err *e);        /* of an attempt that will have no outcome */
 /* Deliveries that wait are given up. */
 int jobs_end(struct db *d, int64_t id, enum job_state from, enum job_state to /* rejected, failed, cancelled */, const char *reason, struct err *e);
 /* A failed job that was not computed: failed -> queued, for one attempt more. ERR_STATE otherwise (computed: deliveries_retry). */

@@ -239,6 +239,17 @@ jobs_timing(struct db *d, int64_t id, const char *timings, struct err *e)
 	return end_change(s, sql_run(s, "UPDATE jobs SET timings = ?2 WHERE id = ?1", SQL_ARGS(sql_int(id), sql_text(timings)), e), id, "here", e);
 }
 
+int
+jobs_flags(struct db *d, int64_t id, int64_t attempt, const char *flags, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	if (s == NULL)
+		return -1;
+	return end_change(s, sql_run(s, "UPDATE jobs SET flags = ?3 WHERE id = ?1 AND state = 'running' AND attempt = ?2",
+	                             SQL_ARGS(sql_int(id), sql_int(attempt), sql_text(flags)), e), id, "running this attempt", e);
+}
+
 /* ---- ends, and ways back ---- */
 
 int

@@ -187,6 +187,8 @@ put_algorithm(DcmItem &to, const struct seg_request *run)
 	put_content_text(to, has_mod, &algorithm_parameters, std::string("weights_sha256=") + run->weights_sha256);
 	put_content_text(to, has_mod, &algorithm_parameters, std::string("core=") + run->core_type);
 	put_content_text(to, has_mod, &algorithm_parameters, "research use only, not a medical device");
+	if (run->out_of_distribution != NULL)
+		put_content_text(to, has_mod, &algorithm_parameters, std::string("out of distribution: ") + run->out_of_distribution);
 	put_content_code(to, has_mod, &algorithm_family, code_of(CODE_ARTIFICIAL_INTELLIGENCE));
 }
 

@@ -63,7 +63,8 @@ result_general(DcmItem &ds, const struct seg_request *r, const struct seg_result
 	put_text(ds, DCM_Modality, EVR_CS, s.modality);
 	put_text(ds, DCM_SeriesInstanceUID, EVR_UI, made->series_uid);
 	put_integer(ds, DCM_SeriesNumber, r->series_number);
-	put_text(ds, DCM_SeriesDescription, EVR_LO, (std::string(s.title) + " " + result_model(r).substr(0, 40) + ", research use only").substr(0, 64).c_str());
+	put_text(ds, DCM_SeriesDescription, EVR_LO, (std::string(s.title) + " " + result_model(r).substr(0, 40) +
+		(r->out_of_distribution != nullptr ? ", out of distribution" : "") + ", research use only").substr(0, 64).c_str());
 	derived_dates(ds, &t);
 	derived_equipment(ds, r->node_id, &t);
 }

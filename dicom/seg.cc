@@ -142,7 +142,8 @@ put_image(DcmItem &ds, const struct seg_request *r, const struct plan *p)
 	}
 	put_integer(ds, DCM_NumberOfFrames, p->frames.size());
 	put_text(ds, DCM_ContentLabel, EVR_CS, "SEGMENTATION");
-	put_text(ds, DCM_ContentDescription, EVR_LO, "Automatic segmentation, research use only");
+	put_text(ds, DCM_ContentDescription, EVR_LO, r->out_of_distribution != nullptr ? "Automatic segmentation, out of distribution, research use only"
+		: "Automatic segmentation, research use only");
 	put_text(ds, DCM_ContentCreatorName, EVR_PN, "segan^automatic");
 	put_text(ds, DCM_SegmentationType, EVR_CS, "BINARY");
 	put_text(ds, DCM_SegmentsOverlap, EVR_CS, p->has_overlap ? "YES" : "NO");
@@ -154,7 +155,7 @@ put_algorithm(DcmItem &segment, const struct seg_request *r, const char *pixel_s
 {
 	DcmItem &item = put_item(segment, DCM_SegmentationAlgorithmIdentificationSequence);
 	std::string parameters = std::string("weights_sha256=") + r->weights_sha256 + " pixel_sha256=" + pixel_sha256 + " core=" + r->core_type
-		+ " model=" + result_model(r);
+		+ " model=" + result_model(r) + (r->out_of_distribution != nullptr ? " out_of_distribution=yes" : "");
 
 	put_code(item, DCM_AlgorithmFamilyCodeSequence, code_of(CODE_ARTIFICIAL_INTELLIGENCE));
 	put_text(item, DCM_AlgorithmName, EVR_LO, "SegAN");
@@ -171,7 +172,8 @@ put_segment(DcmItem &ds, const struct seg_request *r, const struct seg_segment *
 
 	put_u16(item, DCM_SegmentNumber, &number, 1);
 	put_text(item, DCM_SegmentLabel, EVR_LO, s->label);
-	put_text(item, DCM_SegmentDescription, EVR_ST, (std::string(s->label) + "; automatic, research use only").c_str());
+	put_text(item, DCM_SegmentDescription, EVR_ST, (std::string(s->label) + "; automatic, research use only" +
+		(r->out_of_distribution != nullptr ? std::string("; out of distribution: ") + r->out_of_distribution : "")).c_str());
 	put_text(item, DCM_SegmentAlgorithmType, EVR_CS, "AUTOMATIC");
 	put_text(item, DCM_SegmentAlgorithmName, EVR_LO, result_model(r).c_str());
 	put_algorithm(item, r, pixel_sha256);

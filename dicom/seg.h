@@ -26,6 +26,7 @@ struct seg_request {
 	const char *identity;                     /* text from which every UID derives (DESIGN small print "UIDs of results") */
 	const char *node_id;                      /* DeviceSerialNumber */
 	const char *model_name, *model_version, *weights_sha256, *core_type;
+	const char *out_of_distribution;          /* in words (ASCII), how the images are unlike those that the model was trained on; NULL: they are not */
 	unsigned series_number;
 	int64_t created_ms;                       /* all dates in the object; UTC */
 };

@@ -5,6 +5,7 @@
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/scan.h"
+#include "service/flow/job_json.h"
 #include "service/flow/node.h"
 #include "service/flow/segment.h"
 
@@ -165,8 +166,10 @@ run(struct segment *s, struct err *e)
 	char node_id[33], identity[600];
 	struct pace pace = { clock_monotonic_ms(), clock_monotonic_ms() };
 	struct sigaction on_int = { .sa_handler = on_interrupt };
+	const struct model_setting *setting = settings_model(s->settings, s->manifest->name);
 	struct segment_request r = { .manifest = s->manifest, .channels = channels, .n_channels = s->manifest->n_channels, .identity = identity, .node_id = node_id,
-		.created_ms = clock_ms(), .paths = { [RESULT_SEG] = s->out, [RESULT_REPORT] = s->report }, .empty_report = true, .preview_path = s->preview, .probability_path = s->probability };
+		.created_ms = clock_ms(), .paths = { [RESULT_SEG] = s->out, [RESULT_REPORT] = s->report }, .empty_report = true, .preview_path = s->preview, .probability_path = s->probability,
+		.rejects_strangers = setting != NULL && setting->rejects_strangers };
 
 	if (make_identity(s, node_id, identity, sizeof identity, e) != 0)
 		return -1;
@@ -193,7 +196,7 @@ run(struct segment *s, struct err *e)
 static struct json *
 result_json(const struct segment *s, const struct err *failure)
 {
-	struct json *v = json_new_object(), *channels = json_new_object();
+	struct json *v = json_new_object(), *channels = json_new_object(), *flags = segment_flags_json(&s->result);
 	char model[140];
 
 	json_set_string(v, "state", failure == NULL ? "done" : failure->code == ERR_INPUT || failure->code == ERR_NOT_FOUND ? "rejected" : "failed");
@@ -204,9 +207,10 @@ result_json(const struct segment *s, const struct err *failure)
 	for (size_t i = 0; s->study_uid[0] != '\0' && i < s->manifest->n_channels; i++)
 		json_set_string(channels, s->manifest->channels[i], s->filler[i]->info.series_uid);
 	json_set(v, "channels", channels);
-	json_set_string(v, "reason", failure == NULL ? NULL : failure->text);
+	json_set_string(v, "reason", NULL); /* its place; job_json_flags fills it */
 	json_set_string(v, "finding", failure != NULL ? NULL : s->result.present ? "present" : "none");
-	json_set(v, "flags", json_new_array());
+	job_json_flags(v, failure == NULL ? NULL : failure->text, flags);
+	json_free(flags);
 	json_set(v, "segments", segment_segments_json(&s->result));
 	json_set(v, "results", segment_results_json(&s->result));
 	json_set(v, "timings_ms", segment_timings_json(&s->result));
@@ -219,6 +223,8 @@ print_result(const struct segment *s)
 {
 	const struct segment_result *r = &s->result;
 
+	if (r->out_of_distribution[0] != '\0')
+		printf(SEGMENT_OUT_OF_DISTRIBUTION ": %s\n", r->out_of_distribution);
 	for (size_t i = 0; i < r->n_segments; i++)
 		printf("%s: %.1f ml\n", r->segments[i].label, r->segments[i].volume_ml);
 	if (r->present)

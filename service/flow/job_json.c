@@ -43,6 +43,32 @@ set_stored(struct json *o, const char *key, const char *text, enum json_type typ
 	return 0;
 }
 
+void
+job_json_flags(struct json *o, const char *reason, const struct json *flags)
+{
+	struct json *list = json_new_array();
+
+	for (const struct json *f = json_first(flags); f; f = json_next(f))
+		json_add_string(list, json_key(f));
+	json_set_string(o, "reason", reason ? reason : json_text(json_first(flags)));
+	json_set(o, "flags", list);
+}
+
+/* An array in rows of older versions, which knew no flag. */
+static int
+set_flags(struct json *o, const struct job *j, struct err *e)
+{
+	struct json_doc *d = j->flags && *j->flags ? json_parse(j->flags, strlen(j->flags), 0, e) : NULL;
+
+	if (!d && j->flags && *j->flags) {
+		e->code = ERR_BUG;
+		return err_note(e, "stored flags");
+	}
+	job_json_flags(o, j->reason, d && json_type(json_root(d)) == JSON_OBJECT ? json_root(d) : NULL);
+	json_doc_free(d);
+	return 0;
+}
+
 static int
 set_deliveries(struct json *o, struct db *db, int64_t job, struct err *e)
 {
@@ -88,9 +114,9 @@ job_json(struct db *d, const struct job *j, struct err *e)
 	set_time(o, "started", j->started_ms);
 	set_time(o, "finished", j->finished_ms);
 	json_set_number(o, "progress", j->progress);
-	json_set_string(o, "reason", j->reason);
+	json_set_string(o, "reason", NULL); /* its place; set_flags fills it */
 	json_set_string(o, "finding", j->finding);
-	if (set_stored(o, "flags", j->flags, JSON_ARRAY, e) < 0 || set_stored(o, "segments", j->segments, JSON_ARRAY, e) < 0
+	if (set_flags(o, j, e) < 0 || set_stored(o, "segments", j->segments, JSON_ARRAY, e) < 0
 	    || set_stored(o, "results", j->results, JSON_ARRAY, e) < 0 || set_deliveries(o, d, j->id, e) < 0
 	    || set_stored(o, "timings_ms", j->timings, JSON_OBJECT, e) < 0)
 		goto out;

@@ -5,4 +5,6 @@
 
 /* caller: json_free. NULL: the database failed, or holds JSON that cannot be read. */
 struct json *job_json(struct db *d, const struct job *j, struct err *e);
+/* Sets "reason" and "flags". flags: {FLAG: why} (NULL: none); reason NULL: there is no other, so why the first flag is there. */
+void job_json_flags(struct json *o, const char *reason, const struct json *flags);
 struct json *job_json_by_id(struct db *d, int64_t id, struct err *e);        /* ERR_NOT_FOUND */

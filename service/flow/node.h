@@ -16,7 +16,7 @@ struct node {
 	struct db *db;
 	struct catalog *catalog;
 	struct bell dispatch, work, deliver; /* dispatch: instances or receiving jobs changed; work: a job was queued; deliver: a delivery was made or waits again */
-	atomic_long n_received, n_refused, n_duplicates; /* for /metrics */
+	atomic_long n_received, n_refused, n_duplicates, n_strangers; /* for /metrics; strangers: jobs whose input was out of distribution */
 	int64_t started_ms;
 	pthread_mutex_t intake[NODE_STRIPES]; /* one instance at a time a SOP Instance UID, from look-up to commit (intake.c); nothing else is waited for under it but disk and db */
 	pthread_mutex_t unclosed_lock;       /* guards unclosed */

@@ -29,7 +29,7 @@ add_output(struct segment_result *out, enum result_kind kind, const struct seg_r
 
 /* What every kind is made from; segments: room for MODEL_MAX_SEGMENTS, borrowed by the result. */
 static struct seg_request
-describe_run(const struct results_input *in, struct seg_segment *segments)
+describe_run(const struct results_input *in, const struct segment_result *out, struct seg_segment *segments)
 {
 	const struct segment_request *r = in->r;
 	const struct manifest *m = r->manifest;
@@ -44,6 +44,7 @@ describe_run(const struct results_input *in, struct seg_segment *segments)
 		.source = in->series[0], .others = in->series + 1, .n_others = r->n_channels - 1, .segments = segments, .n_segments = m->n_segments,
 		.identity = r->identity, .node_id = r->node_id, .model_name = m->name, .model_version = m->version, .weights_sha256 = m->weights_sha256,
 		.core_type = compute_core(), .created_ms = r->created_ms,
+		.out_of_distribution = out->out_of_distribution[0] != '\0' ? out->out_of_distribution : NULL,
 	};
 }
 
@@ -96,7 +97,7 @@ results_write(const struct results_input *in, struct segment_result *out, struct
 {
 	const struct segment_request *r = in->r;
 	struct seg_segment segments[MODEL_MAX_SEGMENTS];
-	struct seg_request run = describe_run(in, segments);
+	struct seg_request run = describe_run(in, out, segments);
 	struct seg_result seg;
 
 	if (r->probability_path != NULL && nifti_write(r->probability_path, series_grid(in->series[0]), in->probability, r->manifest->network.labels, e) != 0)

@@ -4,10 +4,12 @@
 
 #include "config/clock.h"
 #include "dicom/series.h"
+#include "model/distribution.h"
 #include "model/infer.h"
 #include "model/prep.h"
 #include "service/flow/results.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +63,20 @@ read_channels(struct work *w, struct err *e)
 	return 0;
 }
 
+/* Whether the input is what the model was trained on. */
+static int
+judge(struct work *w, const struct volume *volumes, struct err *e)
+{
+	const struct manifest *m = w->r->manifest;
+	struct likeness l[MODEL_MAX_CHANNELS];
+	char *said = w->out->out_of_distribution;
+
+	distribution_measure(w->prep, volumes, m->n_channels, l);
+	if (distribution_judge(m, l, said, sizeof w->out->out_of_distribution) == 0 || !w->r->rejects_strangers)
+		return 0;
+	return err_set(e, ERR_INPUT, SEGMENT_OUT_OF_DISTRIBUTION ": %s", said);
+}
+
 static int
 prepare(struct work *w, struct err *e)
 {
@@ -71,6 +87,8 @@ prepare(struct work *w, struct err *e)
 	w->prep = prep_new(w->r->manifest, volumes, w->r->n_channels, e);
 	if (w->prep == NULL)
 		return err_note(e, "preparing series %s for model %s", series_info(w->series[0])->series_uid, w->r->manifest->name);
+	if (judge(w, volumes, e) != 0)
+		return -1;
 	for (size_t i = 0; i < w->r->manifest->network.labels; i++)
 		if ((w->probability[i] = calloc(grid_voxels(w->grid), sizeof(float))) == NULL)
 			return err_set(e, ERR_LIMIT, "no memory for the probabilities of %zu x %zu x %zu voxels", w->grid->slices, w->grid->rows, w->grid->cols);
@@ -141,6 +159,18 @@ segment_case(const struct segment_request *r, struct segment_result *out, progre
 out:
 	work_release(&w);
 	return rc;
+}
+
+struct json *
+segment_flags_json(const struct segment_result *r)
+{
+	struct json *flags = json_new_object();
+	char why[sizeof r->out_of_distribution + 32];
+
+	snprintf(why, sizeof why, SEGMENT_OUT_OF_DISTRIBUTION ": %s", r->out_of_distribution);
+	if (r->out_of_distribution[0] != '\0')
+		json_set_string(flags, SEGMENT_FLAG_OUT_OF_DISTRIBUTION, why);
+	return flags;
 }
 
 struct json *

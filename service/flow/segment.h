@@ -22,6 +22,7 @@ struct segment_request {
 	int64_t created_ms;
 	const char *paths[RESULT_N_KINDS];           /* NULL = not made; a kind with several instances: the folder where they go. A report needs a SEG */
 	bool empty_report;                           /* the report also where nothing was found */
+	bool rejects_strangers;                      /* an input out of distribution is ERR_INPUT, and nothing is made */
 	const char *preview_path;                    /* NULL = no PNG */
 	const char *probability_path;                /* NULL = no NIfTI */
 };
@@ -37,11 +38,17 @@ struct segment_result {
 	size_t n_outputs;
 	struct segment_output outputs[RESULT_N_KINDS];
 	bool has_preview;
+	char out_of_distribution[768];               /* which figures of the input are how far outside the training's; "" none */
 	int64_t read_ms, prepare_ms, segment_ms, write_ms;
 };
+/* out->out_of_distribution is set whatever comes back. */
 int segment_case(const struct segment_request *r, struct segment_result *out, progress_fn progress, void *arg, struct err *e);
 
+#define SEGMENT_FLAG_OUT_OF_DISTRIBUTION "out_of_distribution"
+#define SEGMENT_OUT_OF_DISTRIBUTION "out of distribution"
+
 /* The pieces of a job's JSON that a result holds (DESIGN "HTTP"); caller: json_free. */
+struct json *segment_flags_json(const struct segment_result *r);       /* {FLAG: why, in words} */
 struct json *segment_segments_json(const struct segment_result *r);
 struct json *segment_results_json(const struct segment_result *r);
 struct json *segment_timings_json(const struct segment_result *r);

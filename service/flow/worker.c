@@ -43,15 +43,6 @@ struct workers {
 
 /* ---- the order ---- */
 
-static const struct model_setting *
-model_setting_of(const struct node *n, const struct job *j)
-{
-	for (size_t i = 0; i < n->settings->n_models; i++)
-		if (strcmp(n->settings->models[i].name, j->model_name) == 0)
-			return &n->settings->models[i];
-	return NULL;
-}
-
 /* What to make: the SEG, what the model's settings say, and what its destinations get. */
 static void
 choose_results(const struct node *n, const struct model_setting *m, struct order *o)
@@ -61,6 +52,7 @@ choose_results(const struct node *n, const struct model_setting *m, struct order
 		return;
 	o->results |= m->results;
 	o->empty_report = m->empty_report;
+	o->rejects_strangers = m->rejects_strangers;
 	for (size_t i = 0; i < m->n_destinations; i++)
 		o->results |= settings_destination(n->settings, m->destinations[i])->results;
 }
@@ -104,7 +96,7 @@ make_order(const struct node *n, const struct job *j, struct order *o, struct er
 	int rc = -1;
 
 	*o = (struct order) { .job = j->id, .attempt = j->attempt, .created_ms = j->created_ms, .threads = n->settings->threads };
-	choose_results(n, model_setting_of(n, j), o);
+	choose_results(n, settings_model(n->settings, j->model_name), o);
 	o->cpu_seconds = n->settings->job_timeout * sysconf(_SC_NPROCESSORS_ONLN);
 	snprintf(name, sizeof name, "%s@%s", j->model_name, j->model_version);
 	if ((model = catalog_find(n->catalog, name, e)) == NULL)
@@ -246,6 +238,22 @@ try_again(struct node *n, const struct job *j, const struct err *why)
 	return bell_rest(&n->work, RETRY_MS);
 }
 
+/* What is peculiar about a job that is recorded: a line each. */
+static void
+tell_flags(struct node *n, const struct job *j, const char *flags)
+{
+	struct err unheard; /* it is in the database, only the line is lost */
+	struct json_doc *d = flags == NULL ? NULL : json_parse(flags, strlen(flags), 0, &unheard);
+
+	for (const struct json *f = d == NULL ? NULL : json_first(json_root(d)); f != NULL; f = json_next(f)) {
+		log_event(LOG_WARN, "job_flagged", "job=%" PRId64 " study=%s model=%s@%s flag=%s text=\"%s\"", j->id, j->study_uid, j->model_name, j->model_version, json_key(f),
+		    json_text(f));
+		if (strcmp(json_key(f), SEGMENT_FLAG_OUT_OF_DISTRIBUTION) == 0)
+			atomic_fetch_add(&n->n_strangers, 1);
+	}
+	json_doc_free(d);
+}
+
 /* A destination that gets none of the kinds that were made has no delivery. */
 static int
 add_destination(const struct node *n, const char *name, const struct answer *a, const char **destinations, size_t *n_destinations, struct err *e)
@@ -263,8 +271,8 @@ add_destination(const struct node *n, const char *name, const struct answer *a, 
 static int
 record_result(struct node *n, const struct job *j, const struct order *o, const struct answer *a, struct err *e)
 {
-	const struct model_setting *m = model_setting_of(n, j);
-	struct job_outcome outcome = { .finding = a->present ? "present" : "none", .flags = "[]", .segments = a->segments, .results = a->results, .timings = a->timings };
+	const struct model_setting *m = settings_model(n->settings, j->model_name);
+	struct job_outcome outcome = { .finding = a->present ? "present" : "none", .flags = a->flags, .segments = a->segments, .results = a->results, .timings = a->timings };
 	size_t n_destinations = 0;
 	const char **destinations = calloc((m == NULL ? 0 : m->n_destinations) + 1, sizeof *destinations);
 	int rc = destinations == NULL ? err_set(e, ERR_LIMIT, "no memory") : 0;
@@ -285,6 +293,7 @@ record_result(struct node *n, const struct job *j, const struct order *o, const 
 		return -1;
 	log_event(LOG_INFO, n_destinations == 0 ? "job_done" : "job_delivering", "job=%" PRId64 " study=%s model=%s@%s attempt=%" PRId64 " finding=%s ms=%" PRId64, j->id,
 	    j->study_uid, j->model_name, j->model_version, j->attempt, outcome.finding, clock_ms() - j->started_ms);
+	tell_flags(n, j, a->flags);
 	bell_ring(&n->deliver);
 	return 0;
 }
@@ -302,21 +311,25 @@ log_failure(const struct node *n, const struct job *j, const struct err *why)
 
 /* The input itself can never work: rejected. Anything else: another attempt, while there are any. */
 static void
-record_failure(struct node *n, const struct job *j, const struct err *why)
+record_failure(struct node *n, const struct job *j, const struct err *why, const char *flags)
 {
 	struct err e;
 	int rc;
 
 	do {
-		if (why->code == ERR_INPUT)
+		if (why->code == ERR_INPUT && flags != NULL && jobs_flags(n->db, j->id, j->attempt, flags, &e) != 0)
+			rc = -1;
+		else if (why->code == ERR_INPUT)
 			rc = jobs_end(n->db, j->id, JOB_RUNNING, JOB_REJECTED, why->text, &e);
 		else
 			rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
 	} while (rc != 0 && try_again(n, j, &e));
-	if (rc == 0)
+	if (rc == 0) {
 		log_failure(n, j, why);
-	else if (e.code != ERR_STATE) /* ERR_STATE: cancelled meanwhile */
+		tell_flags(n, j, flags);
+	} else if (e.code != ERR_STATE) { /* ERR_STATE: cancelled meanwhile */
 		log_event(LOG_ERROR, "job_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);
+	}
 }
 
 static void
@@ -340,7 +353,7 @@ run_job(struct feeder *f, const struct job *j)
 	pthread_mutex_unlock(&f->all->lock);
 	/* A node that stops leaves the job running in the database: the next start queues it again. */
 	if (e.code != ERR_NONE && !stopping)
-		record_failure(n, j, &e);
+		record_failure(n, j, &e, a.kind == ANSWER_ERROR ? a.flags : NULL);
 	if (o.out_dir[0] != '\0')
 		file_remove_tree(o.out_dir, &ignored); /* what is left there is swept at the next start too */
 	answer_release(&a);

@@ -122,7 +122,8 @@ work(struct loaded *l, const struct order *o, struct segment_result *result, str
 {
 	char paths[RESULT_N_KINDS][sizeof o->out_dir + RESULT_FILE], preview[sizeof o->out_dir + RESULT_FILE], name[RESULT_FILE];
 	struct segment_request r = { .channels = o->channels, .n_channels = o->n_channels, .identity = o->identity, .node_id = o->node_id,
-		.created_ms = o->created_ms, .preview_path = preview, .empty_report = o->empty_report };
+		.created_ms = o->created_ms, .preview_path = preview, .empty_report = o->empty_report,
+		.rejects_strangers = o->rejects_strangers };
 
 	arm_cpu_limit(o->cpu_seconds);
 	for (size_t i = 0; i < RESULT_N_KINDS; i++) {
@@ -143,14 +144,14 @@ static int
 obey(struct loaded *l, const char *line, size_t n)
 {
 	struct order o;
-	struct segment_result result;
+	struct segment_result result = { 0 };
 	struct err e, unsaid;
 	int rc;
 
 	if (order_parse(line, n, &o, &e) == 0 && work(l, &o, &result, &e) == 0)
 		rc = say(l->answers, answer_result(&result, &unsaid));
 	else
-		rc = say(l->answers, answer_error(&e, &unsaid));
+		rc = say(l->answers, answer_error(&e, &result, &unsaid));
 	order_release(&o);
 	return rc;
 }

@@ -16,6 +16,7 @@ static const struct json_field order_fields[] = {
 	{ "identity", FIELD_STRING, offsetof(struct order, identity), sizeof(((struct order *)0)->identity), 0, 0, true, false },
 	{ "node_id", FIELD_STRING, offsetof(struct order, node_id), sizeof(((struct order *)0)->node_id), 0, 0, true, false },
 	{ "empty_report", FIELD_BOOL, offsetof(struct order, empty_report), 0, 0, 0, true, false },
+	{ "rejects_strangers", FIELD_BOOL, offsetof(struct order, rejects_strangers), 0, 0, 0, true, false },
 };
 
 static void
@@ -62,6 +63,7 @@ order_print(const struct order *o, struct err *e)
 	json_set_string(v, "identity", o->identity);
 	json_set_string(v, "node_id", o->node_id);
 	json_set_bool(v, "empty_report", o->empty_report);
+	json_set_bool(v, "rejects_strangers", o->rejects_strangers);
 	for (size_t i = 0; i < RESULT_N_KINDS; i++)
 		if (o->results & RESULT_SET(i))
 			json_add_string(results, result_kind_name((enum result_kind)i));
@@ -163,10 +165,11 @@ out:
 void
 answer_release(struct answer *a)
 {
+	free(a->flags);
 	free(a->segments);
 	free(a->results);
 	free(a->timings);
-	a->segments = a->results = a->timings = NULL;
+	a->flags = a->segments = a->results = a->timings = NULL;
 }
 
 static char *
@@ -193,6 +196,7 @@ answer_result(const struct segment_result *r, struct err *e)
 	struct json *v = json_new_object(), *result = json_new_object();
 
 	json_set_bool(result, "present", r->present);
+	json_set(result, "flags", segment_flags_json(r));
 	json_set(result, "segments", segment_segments_json(r));
 	json_set(result, "results", segment_results_json(r));
 	json_set(result, "timings", segment_timings_json(r));
@@ -201,14 +205,29 @@ answer_result(const struct segment_result *r, struct err *e)
 }
 
 char *
-answer_error(const struct err *error, struct err *e)
+answer_error(const struct err *error, const struct segment_result *r, struct err *e)
 {
 	struct json *v = json_new_object(), *x = json_new_object();
 
 	json_set_string(x, "code", err_name(error->code));
 	json_set_string(x, "text", error->text);
+	if (r->out_of_distribution[0] != '\0')
+		json_set(x, "flags", segment_flags_json(r));
 	json_set(v, "error", x);
 	return print_and_free(v, e);
+}
+
+/* {FLAG: why}; both are texts. */
+static int
+parse_flags(const struct json *flags, struct answer *out, struct err *e)
+{
+	bool are_texts = json_type(flags) == JSON_OBJECT;
+
+	for (const struct json *f = json_first(flags); f != NULL; f = json_next(f))
+		are_texts &= json_text(f) != NULL;
+	if (!are_texts)
+		return err_set(e, ERR_PEER, "worker answer: flags without their reasons");
+	return (out->flags = json_print(flags, false, e)) == NULL ? -1 : 0;
 }
 
 static int
@@ -218,14 +237,14 @@ parse_result(const struct json *result, struct answer *out, struct err *e)
 	out->present = json_bool(json_get(result, "present"), false);
 	if (json_type(json_get(result, "segments")) != JSON_ARRAY || json_type(json_get(result, "results")) != JSON_ARRAY || json_type(json_get(result, "timings")) != JSON_OBJECT)
 		return err_set(e, ERR_PEER, "worker answer: a result without segments, results or timings");
-	if ((out->segments = json_print(json_get(result, "segments"), false, e)) == NULL || (out->results = json_print(json_get(result, "results"), false, e)) == NULL ||
+	if (parse_flags(json_get(result, "flags"), out, e) != 0 || (out->segments = json_print(json_get(result, "segments"), false, e)) == NULL || (out->results = json_print(json_get(result, "results"), false, e)) == NULL ||
 	    (out->timings = json_print(json_get(result, "timings"), false, e)) == NULL)
 		return -1;
 	return 0;
 }
 
-static void
-parse_error(const struct json *error, struct answer *out)
+static int
+parse_error(const struct json *error, struct answer *out, struct err *e)
 {
 	const char *code = json_text(json_get(error, "code")), *text = json_text(json_get(error, "text"));
 	enum err_code found = ERR_BUG;
@@ -235,6 +254,7 @@ parse_error(const struct json *error, struct answer *out)
 			found = c;
 	out->kind = ANSWER_ERROR;
 	err_set(&out->error, found, "%s", text == NULL ? "the worker gave no reason" : text);
+	return json_get(error, "flags") == NULL ? 0 : parse_flags(json_get(error, "flags"), out, e);
 }
 
 static int
@@ -263,7 +283,7 @@ answer_parse(const char *line, size_t n, struct answer *out, struct err *e)
 	if (json_get(root, "result") != NULL)
 		rc = parse_result(json_get(root, "result"), out, e);
 	else if (json_get(root, "error") != NULL)
-		parse_error(json_get(root, "error"), out);
+		rc = parse_error(json_get(root, "error"), out, e);
 	else if (json_type(json_get(root, "progress")) == JSON_NUMBER)
 		rc = parse_progress(json_number(json_get(root, "progress"), 0), out, e);
 	else

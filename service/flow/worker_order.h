@@ -9,7 +9,7 @@ struct order {
 	struct segment_channel channels[MODEL_MAX_CHANNELS]; /* paths owned by the order */
 	size_t n_channels;
 	unsigned results;                                                             /* what to make: RESULT_SETs */
-	bool empty_report;
+	bool empty_report, rejects_strangers;
 };
 
 void  order_release(struct order *o);
@@ -22,12 +22,12 @@ struct answer {
 	enum answer_kind kind;
 	double progress;
 	bool present;
-	char *segments, *results, *timings;                                           /* JSON texts; owned */
+	char *flags, *segments, *results, *timings;                                   /* JSON texts; owned. flags: of an error too, NULL: none */
 	struct err error;
 };
 void  answer_release(struct answer *a);
 char *answer_progress(double progress, struct err *e);                            /* caller: free */
 char *answer_result(const struct segment_result *r, struct err *e);
-char *answer_error(const struct err *error, struct err *e);
+char *answer_error(const struct err *error, const struct segment_result *r /* its flags */, struct err *e);
 /* ERR_PEER for what is no answer: the process is broken, another may do better. caller: answer_release, whatever comes back. */
 int   answer_parse(const char *line, size_t n, struct answer *out, struct err *e);

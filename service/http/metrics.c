@@ -43,6 +43,8 @@ print(FILE *out, const struct request *q, const struct figures *f)
 	metric(out, "instances_received_total", "counter", "Instances taken in since the start, by any door.", (double)atomic_load(&n->n_received));
 	metric(out, "instances_refused_total", "counter", "Instances refused since the start.", (double)atomic_load(&n->n_refused));
 	metric(out, "instances_duplicate_total", "counter", "Instances received since the start that were here before.", (double)atomic_load(&n->n_duplicates));
+	metric(out, "jobs_out_of_distribution_total", "counter", "Jobs since the start whose images are unlike those that the model was trained on: flagged or rejected.",
+		(double)atomic_load(&n->n_strangers));
 	metric(out, "instances", "gauge", "Instances known.", (double)f->instances);
 	metric(out, "studies", "gauge", "Studies known.", (double)f->studies);
 	metric(out, "disk_free_bytes", "gauge", "Free space where data_dir is.", (double)f->free_mb * 1048576.0);

@@ -43,7 +43,7 @@ static void
 compute(int64_t id, int64_t attempt, bool with_destination)
 {
 	static const char *const destinations[] = { "pacs" };
-	const struct job_outcome o = { .finding = "present", .flags = "[]", .segments = "[{\"number\":1,\"label\":\"Whole tumour\",\"volume_ml\":23.4}]",
+	const struct job_outcome o = { .finding = "present", .flags = "{\"odd\":\"odd: why\"}", .segments = "[{\"number\":1,\"label\":\"Whole tumour\",\"volume_ml\":23.4}]",
 	                               .results = "[{\"kind\":\"seg\",\"series_uid\":\"2.25.1\",\"sop_instance_uid\":\"2.25.2\",\"frames\":9}]", .timings = "{\"read\":40}" };
 	struct err e;
 
@@ -216,7 +216,7 @@ one_job(void **state)
 	assert_int_equal(same, id);
 	compute(id, 1, true);
 	assert_int_equal(on_job("GET", id, "", &a), 200);
-	expect_text(&a, "\"finding\":\"present\",\"flags\":[],\"segments\":[{\"number\":1,\"label\":\"Whole tumour\",\"volume_ml\":23.4}],"
+	expect_text(&a, "\"reason\":\"odd: why\",\"finding\":\"present\",\"flags\":[\"odd\"],\"segments\":[{\"number\":1,\"label\":\"Whole tumour\",\"volume_ml\":23.4}],"
 	                "\"results\":[{\"kind\":\"seg\",\"series_uid\":\"2.25.1\",\"sop_instance_uid\":\"2.25.2\",\"frames\":9}],"
 	                "\"deliveries\":[{\"destination\":\"pacs\",\"state\":\"waiting\",\"attempts\":0,\"next_attempt\":");
 	expect_text(&a, "\"last_error\":null}],\"timings_ms\":{\"read\":40}}");

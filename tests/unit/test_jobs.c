@@ -189,6 +189,11 @@ test_walk_to_done(void **state)
 	assert_true(j.progress > 0.49 && j.progress < 0.51);
 	job_release(&j);
 	assert_refused(jobs_progress(d, id, 2, 0.5, &e));
+	assert_refused(jobs_flags(d, id, 2, "{}", &e));
+	assert_int_equal(jobs_flags(d, id, 1, "{\"odd\":\"why\"}", &e), 0);
+	j = get(id);
+	assert_string_equal(j.flags, "{\"odd\":\"why\"}");
+	job_release(&j);
 	assert_refused(jobs_computed(d, id, 2, &outcome, destinations, 3, &e));
 	assert_int_equal(jobs_computed(d, id, 1, &outcome, destinations, 3, &e), 0);
 	assert_int_equal(deliveries_of_job(d, id, &deliveries, &n, &e), 0);

@@ -136,7 +136,7 @@ static const char full[] =
 	"  {\"name\": \"g\", \"channel\": \"t1\", \"registered\": true, \"where\": {\"SeriesDescription\": \"${mine}$\", \"any\": [{\"EchoTime\": [1, 2], \"not\": {\"Modality\": \"CT\"}}, {\"all\": [{\"Modality\": \"M\"}, {\"Modality\": \"R\"}]}]}},\n"
 	"  {\"name\": \"i\", \"channel\": null, \"where\": {\"Modality\": \"SR\"}}],\n"
 	"\"patterns\": {\"mine\": \"a|${yours}\", \"yours\": \"b\"},\n"
-	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"], \"empty_report\": true}, {\"name\": \"b\", \"results\": [\"preview\"]}],\n"
+	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"], \"empty_report\": true}, {\"name\": \"b\", \"results\": [\"preview\"], \"out_of_distribution\": \"reject\"}],\n"
 	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9},\n"
 	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\", \"results\": [\"rtstruct\", \"seg\"]}, \"back\": {\"type\": \"sender\"}},\n"
 	"\"archives\": {\"w\": {\"type\": \"dicomweb\", \"url\": \"http://h/w\"}, \"d\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1}, \"f\": {\"type\": \"folder\", \"path\": \"/p\"}},\n"
@@ -192,6 +192,9 @@ a_full_file_is_taken(void **state)
 	assert_int_equal(s->models[1].n_destinations, 0);
 	assert_int_equal(s->models[0].results, RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_REPORT));
 	assert_true(s->models[0].empty_report && !s->models[1].empty_report);
+	assert_true(!s->models[0].rejects_strangers && s->models[1].rejects_strangers);
+	assert_ptr_equal(settings_model(s, "b"), &s->models[1]);
+	assert_null(settings_model(s, "a@1.0"));
 	assert_int_equal(s->models[1].results, RESULT_SET(RESULT_PREVIEW));
 	assert_int_equal(settings_destination(s, "pacs")->results, RESULT_SET(RESULT_SEG));
 	assert_int_equal(settings_destination(s, "cloud")->results, RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_RTSTRUCT));
@@ -219,7 +222,7 @@ what_is_printed_is_read_back(void **state)
 	static const char *const texts[] = { "{}", full, "{\"rules\": [], \"models\": []}" };
 	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "${mine}$", "\"yours\": \"b\"", "\"channel\": null", "\"registered\": true", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
 		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
-		"[\"seg\", \"rtstruct\"]", "\"empty_report\": true" };
+		"[\"seg\", \"rtstruct\"]", "\"empty_report\": true", "\"out_of_distribution\": \"flag\"", "\"out_of_distribution\": \"reject\"" };
 	struct err e;
 
 	(void)state;
@@ -308,6 +311,8 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ TO("{\"type\": \"stow\", \"url\": \"http://a b\"}"), "holds a space" },
 		{ TO("{\"type\": \"stow\", \"url\": \"http://u:p@h/x\"}"), "secrets go into token_file" },
 		{ "{\"models\": {}}", "models must be an array" },
+		{ "{\"models\": [{\"name\": \"x\", \"out_of_distribution\": \"drop\"}]}", "models[0].out_of_distribution must be \"flag\" or \"reject\"" },
+		{ "{\"models\": [{\"name\": \"x\", \"out_of_distribution\": true}]}", "models[0].out_of_distribution must be" },
 		{ "{\"models\": [\n{}]}", "line 2: models[0].name is missing" },
 		{ "{\"models\": [{\"name\": 1}]}", "models[0].name must be a string" },
 		{ "{\"models\": [{\"name\": \"../x\"}]}", "models[0]: the name '../x'" },

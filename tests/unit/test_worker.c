@@ -34,7 +34,7 @@ fail_with(enum err_code code)
 	char *line;
 
 	err_set(&why, code, "this is %s", err_name(code));
-	line = answer_error(&why, &e);
+	line = answer_error(&why, &(struct segment_result) { 0 }, &e);
 	puts(line);
 	free(line);
 }

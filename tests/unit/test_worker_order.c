@@ -17,7 +17,7 @@ static const char *const t1c_frames[] = { "1-20,41" };
 static const struct order sample = { .job = 42, .attempt = 3, .created_ms = 1770000000123, .threads = 2, .cpu_seconds = 1200, .model_dir = "/models/glioma-flair/0.1.0",
 	.out_dir = "/data/work/42-3", .identity = "node|1.2.3|abc|case 1|run 1", .node_id = "0123456789abcdef",
 	.channels = { { "flair", flair_files, 3 }, { "t1c", t1c_files, 1, t1c_frames } }, .n_channels = 2,
-	.results = RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_PREVIEW), .empty_report = true };
+	.results = RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_PREVIEW), .empty_report = true, .rejects_strangers = true };
 
 static void
 an_order_comes_back_as_it_was(void **state)
@@ -41,7 +41,7 @@ an_order_comes_back_as_it_was(void **state)
 	assert_string_equal(o.node_id, sample.node_id);
 	assert_int_equal(o.n_channels, 2);
 	assert_int_equal(o.results, sample.results);
-	assert_true(o.empty_report);
+	assert_true(o.empty_report && o.rejects_strangers);
 	assert_string_equal(o.channels[0].channel, "flair");
 	assert_string_equal(o.channels[1].channel, "t1c");
 	assert_int_equal(o.channels[0].n_paths, 3);
@@ -143,19 +143,30 @@ answers_come_back_as_they_were(void **state)
 	assert_int_equal(answer_parse(line, strlen(line), &a, &e), 0);
 	assert_int_equal(a.kind, ANSWER_RESULT);
 	assert_true(a.present);
+	assert_string_equal(a.flags, "{}");
 	assert_string_equal(a.segments, "[{\"number\":1,\"label\":\"Whole tumour\",\"volume_ml\":23.457}]");
 	assert_string_equal(a.results, "[{\"kind\":\"seg\",\"series_uid\":\"2.25.1\",\"sop_instance_uid\":\"2.25.2\",\"frames\":9}]");
 	assert_string_equal(a.timings, "{\"read\":1,\"prepare\":2,\"segment\":3,\"write\":4}");
 	answer_release(&a);
 	free(line);
 
+	snprintf(r.out_of_distribution, sizeof r.out_of_distribution, "head of 310 \"ml\"");
+	for (int is_error = 0; is_error < 2; is_error++) {
+		line = is_error ? answer_error(&why, &r, &e) : answer_result(&r, &e);
+		assert_int_equal(answer_parse(line, strlen(line), &a, &e), 0);
+		assert_string_equal(a.flags, "{\"out_of_distribution\":\"out of distribution: head of 310 \\\"ml\\\"\"}");
+		answer_release(&a);
+		free(line);
+	}
+	r.out_of_distribution[0] = '\0';
 	for (enum err_code c = ERR_INPUT; c < ERR_N_CODES; c++) {
 		why.code = c;
-		line = answer_error(&why, &e);
+		line = answer_error(&why, &r, &e);
 		assert_int_equal(answer_parse(line, strlen(line), &a, &e), 0);
 		assert_int_equal(a.kind, ANSWER_ERROR);
 		assert_int_equal(a.error.code, c);
 		assert_string_equal(a.error.text, why.text);
+		assert_null(a.flags);
 		answer_release(&a);
 		free(line);
 	}
@@ -167,7 +178,8 @@ garbage_is_the_processes_fault(void **state)
 {
 	static const char *const garbage[] = { "", "Segmentation fault", "{", "[]", "{}", "\xC0\x80", "{\"progress\":\"half\"}", "{\"progress\":-0.1}", "{\"progress\":1e300}",
 		"{\"result\":{}}", "{\"result\":7}", "{\"result\":{\"segments\":[],\"results\":[]}}", "{\"result\":{\"segments\":[],\"results\":{},\"timings\":{}}}",
-		"{\"result\":{\"segments\":1,\"results\":[],\"timings\":{}}}" };
+		"{\"result\":{\"segments\":1,\"results\":[],\"timings\":{}}}", "{\"result\":{\"segments\":[],\"results\":[],\"timings\":{}}}",
+		"{\"result\":{\"flags\":{\"a\":1},\"segments\":[],\"results\":[],\"timings\":{}}}", "{\"error\":{\"flags\":[\"a\"]}}" };
 	struct answer a;
 	struct err e;
 
