@@ -28,7 +28,7 @@ frames_are_valid(const char *list)
 {
 	size_t first, last, before = 0;
 
-	if (list == NULL || *list == '\0')
+	if (list == NULL || *list == '\0' || strcmp(list, "0") == 0)
 		return true;
 	do {
 		if (!next_range(&list, &first, &last) || first <= before)
@@ -69,10 +69,10 @@ frames_print(const bool *is_in, size_t n, struct err *e)
 		if (i > first)
 			fprintf(to, "-%zu", i + 1);
 	}
+	if (to != NULL && n_in == 0)
+		fputs("0", to);
 	if (to == NULL || fclose(to) != 0) {
 		err_set(e, ERR_LIMIT, "no memory for a list of %zu frames", n);
-	} else if (n_in == 0) {
-		err_set(e, ERR_INPUT, "no frame of %zu is chosen", n);
 	} else {
 		if (n_in == n)
 			text[0] = '\0';

@@ -1,4 +1,5 @@
-/* Which frames of a multi-frame instance count, as a text that passes between processes: "1-20,41", ascending; "" (or NULL): all. */
+/* Which frames of a multi-frame instance count, as a text that passes between processes: "1-20,41", ascending; "" (or NULL): all;
+ * "0": none. */
 #pragma once
 #include "config/err.h"
 
@@ -11,7 +12,7 @@ extern "C" {
 
 bool frames_are_valid(const char *list);
 bool frames_hold(const char *list, size_t frame);                            /* frame: 1..; list: a valid one */
-/* is_in[i]: frame i + 1. All of them: "". NULL: no memory, or none is in (ERR_INPUT). caller: free. */
+/* is_in[i]: frame i + 1. NULL: no memory. caller: free. */
 char *frames_print(const bool *is_in, size_t n, struct err *e);
 
 #ifdef __cplusplus

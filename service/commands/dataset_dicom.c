@@ -73,7 +73,7 @@ load_channels(struct study *t, struct err *e)
 {
 	for (size_t i = 0; i < t->making->n_channels; i++) {
 		const struct scan_series *x = t->filler[i];
-		if ((t->series[i] = series_load(&(struct series_input) { (const char *const *)x->paths, x->n_paths, NULL }, e)) == NULL)
+		if ((t->series[i] = series_load(&(struct series_input) { (const char *const *)x->paths, x->n_paths, x->frames }, e)) == NULL)
 			return err_note(e, "channel %s, series %s", t->making->channels[i], x->info.series_uid);
 		if (!grid_same(series_grid(t->series[i]), series_grid(t->series[0])))
 			return err_set(e, ERR_INPUT, "channels %s and %s lie on different grids", t->making->channels[0], t->making->channels[i]);

@@ -101,15 +101,15 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	struct series_info info = { 0 };
 	const struct rule_setting *rule = NULL;
 
-	if (series_check(&(struct series_input) { (const char *const *)s->paths, s->n_paths, NULL }, &s->verdict, &info, &s->reason, e) != 0)
+	if (rules_decide_all(r, s->paths[0], s->n_paths, &s->decision, e) != 0 ||
+	    rules_frames(r, s->decision.channel[0] != 0 ? s->decision.rule : "", (const char *const *)s->paths, s->n_paths, &s->frames, e) != 0 ||
+	    series_check(&(struct series_input) { (const char *const *)s->paths, s->n_paths, s->frames }, &s->verdict, &info, &s->reason, e) != 0)
 		return -1;
 	memcpy(info.study_uid, s->info.study_uid, sizeof info.study_uid);
 	memcpy(info.series_uid, s->info.series_uid, sizeof info.series_uid);
 	s->info = info;
 	qsort(s->sop_uids, s->n_paths, sizeof *s->sop_uids, compare_uids);
-	if (rules_decide_all(r, s->paths[0], s->n_paths, &s->decision, e) != 0)
-		return -1;
-	s->candidate = (struct candidate) { .n_slices = (int64_t)s->n_paths, .is_rejected = s->verdict == SERIES_GAP || s->verdict == SERIES_BAD };
+	s->candidate = (struct candidate) { .n_slices = (int64_t)info.n_slices, .is_rejected = s->verdict == SERIES_GAP || s->verdict == SERIES_BAD };
 	s->candidate.place = rules_place(r, s->decision.rule, &rule);
 	s->candidate.is_fallback = rule != NULL && rule->fallback;
 	return 0;
@@ -159,6 +159,7 @@ scan_free(struct scan *s)
 	for (size_t i = 0; i < s->n; i++) {
 		for (size_t k = 0; k < s->series[i].n_paths; k++)
 			free(s->series[i].paths[k]);
+		rules_frames_free(s->series[i].frames, s->series[i].n_paths);
 		free(s->series[i].paths);
 		free(s->series[i].sop_uids);
 	}

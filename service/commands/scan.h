@@ -11,6 +11,7 @@ struct scan_series {
 	char **paths;
 	char (*sop_uids)[DICOM_UID];       /* sorted, so not parallel to paths; n_paths of them */
 	size_t n_paths;
+	const char *const *frames;         /* of each path, those that the rule means (struct series_input) */
 	struct decision decision;          /* of the rules */
 	struct candidate candidate;
 };

@@ -143,6 +143,8 @@ make_identity(const struct segment *s, char node_id[33], char *identity, size_t 
 		digest_add(d, s->manifest->channels[i], strlen(s->manifest->channels[i]) + 1);
 		for (size_t k = 0; k < x->n_paths; k++)
 			digest_add(d, x->sop_uids[k], strlen(x->sop_uids[k]) + 1);
+		for (size_t k = 0; x->frames != NULL && k < x->n_paths; k++)
+			digest_add(d, x->frames[k], strlen(x->frames[k]) + 1);
 	}
 	digest_hex(d, hex);
 	digest_free(d);
@@ -177,6 +179,7 @@ run(struct segment *s, struct err *e)
 		snprintf(channels[i].channel, sizeof channels[i].channel, "%s", s->manifest->channels[i]);
 		channels[i].paths = (const char *const *)s->filler[i]->paths;
 		channels[i].n_paths = s->filler[i]->n_paths;
+		channels[i].frames = s->filler[i]->frames;
 	}
 	if ((s->segmentor = segmentor_load(s->manifest, s->threads, e)) == NULL)
 		return -1;

@@ -3,6 +3,7 @@
  * Not here: the values (match_values.c), which of several series wins a channel (precedence.c). */
 #include "service/flow/match.h"
 
+#include "dicom/frames.h"
 #include "service/flow/match_values.h"
 
 #include <math.h>
@@ -109,6 +110,46 @@ holds(struct match_values *v, const struct condition_setting *c)
 	return false;
 }
 
+/* ---- frames ---- */
+
+/* Whether a value that is asked for is not the same in all frames. */
+static bool
+varies(struct match_values *v, const struct condition_setting *c)
+{
+	char of_all[MATCH_TEXT];
+	const char *text;
+
+	for (size_t i = 0; i < c->n_items; i++)
+		if (varies(v, &c->items[i]))
+			return true;
+	if (c->kind != CONDITION_TEXT && c->kind != CONDITION_RANGE)
+		return false;
+	if ((text = match_value(v, c->attribute)) == NULL)
+		return false;
+	snprintf(of_all, sizeof of_all, "%s", text);
+	match_values_ask(v, 1);
+	text = match_value(v, c->attribute);
+	match_values_ask(v, 0);
+	return text == NULL || strcmp(text, of_all) != 0;
+}
+
+/* A rule with a channel fits a multi-frame file of which it fits one frame by itself; that one is then asked about. */
+static bool
+fits_a_frame(const struct rule_setting *rule, struct match_values *v)
+{
+	size_t n = rule->channel[0] != 0 ? match_values_frames(v) : 0;
+
+	if (n == 0 || !(varies(v, &rule->where) || varies(v, &rule->unless)))
+		return false;
+	for (size_t i = 1; i <= n; i++) {
+		match_values_ask(v, i);
+		if (holds(v, &rule->where) && holds(v, &rule->unless))
+			return true;
+	}
+	match_values_ask(v, 0);
+	return false;
+}
+
 /* ---- saying why ---- */
 
 static void
@@ -204,7 +245,7 @@ explain(struct decision *d, struct match_values *v, const struct condition_setti
 static bool
 rule_fits(const struct rule_setting *rule, struct match_values *v, struct decision *d)
 {
-	bool fits = holds(v, &rule->where);
+	bool by_frame = !(holds(v, &rule->where) && holds(v, &rule->unless)) && fits_a_frame(rule, v), fits = holds(v, &rule->where);
 
 	memset(d, 0, sizeof *d);
 	if (fits && !holds(v, &rule->unless)) {
@@ -214,6 +255,8 @@ rule_fits(const struct rule_setting *rule, struct match_values *v, struct decisi
 	}
 	say(d, "%srule %s: ", fits && rule->channel[0] == 0 ? "ignored by " : "", rule->name);
 	explain(d, v, &rule->where);
+	if (by_frame)
+		match_values_ask(v, 0);
 	if (!fits)
 		return false;
 	snprintf(d->channel, sizeof d->channel, "%s", rule->channel);
@@ -287,4 +330,84 @@ rules_explain(const struct rules *r, const char *path, size_t n_instances, rules
 	}
 	match_values_free(v);
 	return 0;
+}
+
+/* ---- which frames ---- */
+
+struct chosen {
+	char **lists;                          /* one a file */
+	bool has_fitting, has_others;          /* frames, in all files */
+};
+
+/* fits: (n frames) */
+static void
+ask_each(const struct rule_setting *rule, struct match_values *v, size_t n, bool *fits)
+{
+	bool is_asked = varies(v, &rule->where) || varies(v, &rule->unless);
+
+	for (size_t i = 0; i < n; i++) {
+		if (is_asked)
+			match_values_ask(v, i + 1);
+		fits[i] = !is_asked && i > 0 ? fits[0] : holds(v, &rule->where) && holds(v, &rule->unless);
+	}
+}
+
+static int
+choose_frames(const struct rule_setting *rule, const char *path, struct chosen *c, char **list, struct err *e)
+{
+	struct match_values *v = match_values_load(path, 1, e);
+	size_t n = v == NULL ? 0 : match_values_frames(v);
+	bool *fits = calloc(n + 1, sizeof *fits);
+
+	*list = NULL;
+	if (v == NULL)
+		goto out;
+	if (fits == NULL) {
+		err_set(e, ERR_LIMIT, "no memory for %zu frames", n);
+		goto out;
+	}
+	if (n > 0)
+		ask_each(rule, v, n, fits);
+	for (size_t i = 0; i < n; i++) {
+		c->has_fitting = c->has_fitting || fits[i];
+		c->has_others = c->has_others || !fits[i];
+	}
+	*list = frames_print(fits, n, e);
+out:
+	match_values_free(v);
+	free(fits);
+	return *list == NULL ? -1 : 0;
+}
+
+int
+rules_frames(const struct rules *r, const char *rule, const char *const *paths, size_t n, const char *const **frames, struct err *e)
+{
+	const struct rule_setting *setting;
+	struct chosen c = { 0 };
+	int rc = 0;
+
+	*frames = NULL;
+	if (n == 0 || rules_place(r, rule, &setting) < 0)
+		return 0;
+	if ((c.lists = calloc(n, sizeof *c.lists)) == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for the frames of %zu files", n);
+	for (size_t i = 0; i < n; i++) {
+		if ((rc = choose_frames(setting, paths[i], &c, &c.lists[i], e)) != 0)
+			break;
+		if (!c.has_fitting && !c.has_others) /* single-frame: so are the others */
+			break;
+	}
+	if (rc == 0 && c.has_fitting && c.has_others)
+		*frames = (const char *const *)c.lists;
+	else
+		rules_frames_free((const char *const *)c.lists, n);
+	return rc;
+}
+
+void
+rules_frames_free(const char *const *frames, size_t n)
+{
+	for (size_t i = 0; frames != NULL && i < n; i++)
+		free((char *)frames[i]);
+	free((void *)frames);
 }

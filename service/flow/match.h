@@ -1,6 +1,6 @@
 /* Rules: which series of a study is which channel, and for every series why or why not (DESIGN "Flow of a case"). A pattern is searched in the attribute's
  * text, case-insensitive, the values of a multi-valued attribute joined by '\' ("ORIGINAL\PRIMARY\M"), at most MATCH_TEXT bytes of it; a range holds when
- * any value lies in it, ends included. An absent attribute fits no condition: "where" fails, "not" does not. Attributes that are computed: match_values.h. */
+ * any value lies in it, ends included. A rule with a channel fits a multi-frame file when it fits all frames' values together, or one frame by itself. An absent attribute fits no condition: "where" fails, "not" does not. Attributes that are computed: match_values.h. */
 #pragma once
 #include "config/settings.h"
 
@@ -20,5 +20,9 @@ int rules_decide_all(const struct rules *r, const char *path, size_t n_instances
 /* What every rule by itself says of a file, in their order. */
 typedef void (*rules_each)(void *arg, const struct rule_setting *rule, bool fits, const char *reason);
 int rules_explain(const struct rules *r, const char *path, size_t n_instances, rules_each each, void *arg, struct err *e);
+/* Of multi-frame files a rule means the frames that it fits each by itself: (n) lists for struct series_input. NULL: all of them, as where the files are
+ * single-frame, nothing that the rule asks for differs between frames, or no frame fits alone. caller: rules_frames_free. */
+int rules_frames(const struct rules *r, const char *rule, const char *const *paths, size_t n, const char *const **frames, struct err *e);
+void rules_frames_free(const char *const *frames, size_t n);
 /* Place of a rule in the settings, for who comes first; -1: no such rule (any more). */
 int rules_place(const struct rules *r, const char *name, const struct rule_setting **rule);

@@ -16,7 +16,7 @@ enum { SLOTS = 64 };
 
 struct match_values {
 	struct attributes *attributes;
-	size_t n_instances, n_slots;
+	size_t n_instances, frame, n_slots;
 	struct slot {
 		const char *name;
 		bool is_absent;
@@ -54,23 +54,39 @@ number_of_slices(const struct match_values *v, char buffer[MATCH_TEXT])
 }
 
 static const char *
-plane(const struct match_values *v, char buffer[MATCH_TEXT])
+plane_of(struct attributes *a)
 {
 	static const char *const names[] = { "sagittal", "coronal", "axial" };
 	double d[6], normal[3];
 	size_t nearest = 0;
 
-	if (numbers(attributes_text(v->attributes, "ImageOrientationPatient"), d, 6) != 0)
+	if (numbers(attributes_text(a, "ImageOrientationPatient"), d, 6) != 0)
 		return NULL;
 	for (size_t i = 0; i < 3; i++)
 		normal[i] = fabs(d[(i + 1) % 3] * d[3 + (i + 2) % 3] - d[(i + 2) % 3] * d[3 + (i + 1) % 3]);
 	for (size_t i = 1; i < 3; i++)
 		if (normal[i] > normal[nearest])
 			nearest = i;
-	if (!(normal[nearest] > 0))
-		return NULL;
-	snprintf(buffer, MATCH_TEXT, "%s", names[nearest]);
-	return buffer;
+	return normal[nearest] > 0 ? names[nearest] : NULL;
+}
+
+/* Of several stacks each plane once, as the values of an attribute. */
+static const char *
+plane(const struct match_values *v, char buffer[MATCH_TEXT])
+{
+	size_t n = v->frame == 0 ? attributes_n_frames(v->attributes) : 0, length = 0;
+	const char *name = n == 0 ? plane_of(v->attributes) : NULL;
+
+	snprintf(buffer, MATCH_TEXT, "%s", name != NULL ? name : "");
+	for (size_t i = 1; i <= n; i++) {
+		attributes_set_frame(v->attributes, i);
+		name = plane_of(v->attributes);
+		if (name != NULL && strstr(buffer, name) == NULL)
+			length += (size_t)snprintf(buffer + length, MATCH_TEXT - length, "%s%s", length > 0 ? "\\" : "", name);
+	}
+	if (n > 0)
+		attributes_set_frame(v->attributes, 0);
+	return buffer[0] != '\0' ? buffer : NULL;
 }
 
 /* DICOM TM, "HHMMSS.FFFFFF" or shorter (PS3.5 6.2). */
@@ -124,7 +140,7 @@ match_values_load(const char *path, size_t n_instances, struct err *e)
 		return NULL;
 	}
 	v->n_instances = n_instances;
-	v->n_slots = 0;
+	v->frame = v->n_slots = 0;
 	v->attributes = attributes_load(path, e);
 	if (v->attributes != NULL)
 		return v;
@@ -139,6 +155,20 @@ match_values_free(struct match_values *v)
 		return;
 	attributes_free(v->attributes);
 	free(v);
+}
+
+size_t
+match_values_frames(const struct match_values *v)
+{
+	return attributes_n_frames(v->attributes);
+}
+
+void
+match_values_ask(struct match_values *v, size_t frame)
+{
+	v->frame = frame;
+	v->n_slots = 0;
+	attributes_set_frame(v->attributes, frame);
 }
 
 static void

@@ -18,6 +18,9 @@ void match_values_free(struct match_values *v);
 /* The text, cut to MATCH_TEXT - 1 bytes; NULL: absent. Asked once, then remembered: DCMTK looks a keyword up by walking its dictionary. borrows name;
  * borrowed until the next call. */
 const char *match_value(struct match_values *v, const char *name);
+/* Of a multi-frame file: how many frames (0: single-frame); which one match_value speaks of from now on (1..; 0: all, as at first). */
+size_t match_values_frames(const struct match_values *v);
+void match_values_ask(struct match_values *v, size_t frame);
 /* Where several series fill one channel: what tells them apart but counts and rules (precedence.h). */
 double match_pixel_mm2(const struct match_values *v);                       /* the area of a pixel; 0: not said */
 void match_time(const struct match_values *v, char text[32]);               /* "20240131" "101500.25", comparable as text; "": not said */

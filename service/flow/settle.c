@@ -34,12 +34,12 @@ settle_due_ms(const struct settings *s, const struct series_row *row)
 /* ---- the verdict ---- */
 
 static int
-check_files(const struct node *n, const struct series_row *row, enum series_verdict *verdict, struct err *reason, struct err *e)
+check_files(const struct node *n, const struct rules *r, const struct series_row *row, const char *rule, enum series_verdict *verdict, struct err *reason, struct err *e)
 {
 	struct instance_row *rows = NULL;
 	struct series_info info;
 	char (*paths)[SPOOL_PATH] = NULL;
-	const char **list = NULL;
+	const char **list = NULL, *const *frames = NULL;
 	size_t count = 0;
 	int result = -1;
 
@@ -59,8 +59,10 @@ check_files(const struct node *n, const struct series_row *row, enum series_verd
 		}
 		list[i] = paths[i];
 	}
-	result = series_check(&(struct series_input) { list, count, NULL }, verdict, &info, reason, e);
+	if (rules_frames(r, rule, list, count, &frames, e) == 0)
+		result = series_check(&(struct series_input) { list, count, frames }, verdict, &info, reason, e);
 out:
+	rules_frames_free(frames, count);
 	free(list);
 	free(paths);
 	free(rows);
@@ -85,13 +87,13 @@ state_of(enum series_verdict verdict, bool may_come_again)
 }
 
 static int
-judge(const struct node *n, const struct series_row *row, int64_t now_ms, struct prospect *p, struct err *e)
+judge(const struct node *n, const struct rules *r, const struct series_row *row, int64_t now_ms, struct prospect *p, struct err *e)
 {
 	bool may_come_again = row->association_state == ASSOCIATION_ABORTED && now_ms < interrupted_until_ms(n->settings, row);
 	enum series_verdict verdict = SERIES_BAD;
 	struct err reason = { 0 };
 
-	if (check_files(n, row, &verdict, &reason, e) != 0) {
+	if (check_files(n, r, row, p->decision.rule, &verdict, &reason, e) != 0) {
 		if (err_may_pass(e->code))
 			return -1;
 		reason = *e; /* a file that can never be read */
@@ -113,7 +115,7 @@ look(const struct node *n, const struct rules *r, const struct series_row *row, 
 	if (cases_decide(n, r, row, &p->decision, e) != 0)
 		return -1;
 	if (p->decision.channel[0] != 0)
-		return judge(n, row, now_ms, p, e);
+		return judge(n, r, row, now_ms, p, e);
 	p->state = SERIES_STATE_IGNORED;
 	return 0;
 }

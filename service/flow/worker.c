@@ -8,7 +8,9 @@
 #include "config/digest.h"
 #include "config/file.h"
 #include "config/log.h"
+#include "db/instances.h"
 #include "dicom/dicom.h"
+#include "service/flow/match.h"
 #include "service/flow/node.h"
 #include "service/flow/results.h"
 #include "service/flow/spool.h"
@@ -78,6 +80,34 @@ add_input(const struct node *n, struct order *o, const struct job_input *input, 
 	return 0;
 }
 
+/* The frames that the rule means by which the channel's series was taken. */
+static int
+add_frames(const struct node *n, const struct rules *r, struct segment_channel *c, const char *sop_uid, struct err *e)
+{
+	struct instance_row instance;
+	struct series_row series;
+
+	if (instances_get(n->db, sop_uid, &instance, e) != 0 || series_get(n->db, instance.series_uid, &series, e) != 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1; /* the worker says which file is not there */
+	return strcmp(series.channel, c->channel) != 0 ? 0 : rules_frames(r, series.rule, c->paths, c->n_paths, &c->frames, e);
+}
+
+/* inputs: one behind the other by channel. */
+static int
+add_inputs(const struct node *n, struct order *o, const struct job_input *inputs, size_t n_inputs, struct err *e)
+{
+	struct rules *r = rules_compile(n->settings, e);
+	int rc = r == NULL ? -1 : 0;
+
+	for (size_t i = 0; i < n_inputs && rc == 0; i++) {
+		rc = add_input(n, o, &inputs[i], n_inputs, e);
+		if (rc == 0 && (i + 1 == n_inputs || strcmp(inputs[i + 1].channel, inputs[i].channel) != 0))
+			rc = add_frames(n, r, &o->channels[o->n_channels - 1], inputs[i].sop_uid, e);
+	}
+	rules_free(r);
+	return rc;
+}
+
 /* UIDs of results derive from this text: the same job, tried again after a crash, makes the same objects (DESIGN small print). */
 static void
 identity_of(const struct node *n, const struct job *j, char *text, size_t size)
@@ -109,11 +139,9 @@ make_order(const struct node *n, const struct job *j, struct order *o, struct er
 	spool_work_dir(n, j->id, j->attempt, o->out_dir);
 	if (jobs_inputs(n->db, j->id, &inputs, &n_inputs, e) != 0)
 		return -1;
-	for (size_t i = 0; i < n_inputs; i++)
-		if (add_input(n, o, &inputs[i], n_inputs, e) != 0)
-			goto out;
-	rc = file_remove_tree(o->out_dir, e) == 0 ? file_make_dirs(o->out_dir, 0700, e) : -1;
-out:
+	rc = add_inputs(n, o, inputs, n_inputs, e);
+	if (rc == 0)
+		rc = file_remove_tree(o->out_dir, e) == 0 ? file_make_dirs(o->out_dir, 0700, e) : -1;
 	free(inputs);
 	return rc;
 }

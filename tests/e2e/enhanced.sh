@@ -42,16 +42,21 @@ enhanced echoes 'dims=echo=20|80'; refused echoes 'doubled position: .*they diff
 enhanced times 'dims=time=1|2|3'; refused times 'TemporalPositionIndex \(0020,9128\): 1, 2, 3'
 enhanced lost parts=3 drop=1; refused lost 'InConcatenationTotalNumber \(0020,9163\) is 3, 2 of its instances are here'
 
-# ---- over the network: one instance is a whole series
+# ---- a rule says which echo is meant: then it is the same again. Over the network, one instance is a whole series
 start_archive archive
-write_config "$work/segand.json" '.series_complete_trigger = 1 | .models = [{"name": "glioma-flair", "destinations": ["archive"]}]
+write_config "$work/segand.json" '.rules = [{"name": "late", "channel": "flair", "where": {"SeriesDescription": "flair", "EchoTime": [100, 200]}}] | .series_complete_trigger = 1 | .models = [{"name": "glioma-flair", "destinations": ["archive"]}]
 	| .destinations = {"archive": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port}} '"$(limits)" --argjson port "$archive_port"
 start_node "$work/segand.json"
-dcmsend -q -aec SEGAN 127.0.0.1 "$dicom_port" "$work/shuffled/enhanced0.dcm"
+enhanced late 'dims=echo=140|20' add=50 order=shuffled
+"$B/segan" segment "$work/late" -o "$work/late.dcm" --config "$work/segand.json" > "$work/words" 2>&1 || { cat "$work/words"; fail "segan segment with a rule on EchoTime"; }
+dcmsend -q -aec SEGAN 127.0.0.1 "$dicom_port" "$work/late/enhanced0.dcm"
 wait_line "$node_log" 'job_(done|failed|rejected) job=1 ' 120 "$node_pid" > /dev/null
 same "state of the job" "$(job 1 | jq -r .state)" done
 curl -sS -o "$work/net.dcm" "http://$http/api/v1/jobs/1/seg"
-/usr/bin/python3 tests/tools/seg_check.py "$work/net.dcm" "$work/shuffled" > "$work/check" || { cat "$work/check"; fail "seg_check of the job's SEG"; }
+for name in late net; do
+	/usr/bin/python3 tests/tools/seg_check.py "$work/$name.dcm" "$work/late" > "$work/check" || { cat "$work/check"; fail "seg_check of $name"; }
+	/usr/bin/python3 -c 'import sys, pydicom; a, b = map(pydicom.dcmread, sys.argv[1:]); assert a.PixelData == b.PixelData' "$work/single.dcm" "$work/$name.dcm" || fail "$name is another echo"
+done
 stop_node
 
 # ---- a person's truth that has frame numbers and no positions; one that refers to a frame that is none
