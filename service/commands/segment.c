@@ -26,7 +26,7 @@ static const char usage[] =
     "  --model NAME[@VERSION]   which model (default: the first of the configuration, glioma-flair)\n"
     "  --models DIR             where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
     "  --config FILE            rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
-    "  --format binary          kind of SEG; fractional, labelmap and rtstruct come with a later version\n"
+    "  --format binary          kind of SEG, or rtstruct: OUT.dcm is an RT Structure Set; fractional and labelmap come with a later version\n"
     "  --report SR.dcm          a measurement report (TID 1500): volume and diameters; also where nothing is found\n"
     "  --preview FILE.png       a picture of the slice with the largest area\n"
     "  --probability FILE.nii.gz  the network's probabilities on the grid of the source\n"
@@ -173,6 +173,10 @@ run(struct segment *s, struct err *e)
 		.created_ms = clock_ms(), .paths = { [RESULT_SEG] = s->out, [RESULT_REPORT] = s->report }, .empty_report = true, .preview_path = s->preview, .probability_path = s->probability,
 		.rejects_strangers = setting != NULL && setting->rejects_strangers };
 
+	if (strcmp(s->format, "rtstruct") == 0) {
+		r.paths[RESULT_SEG] = NULL;
+		r.paths[RESULT_RTSTRUCT] = s->out;
+	}
 	if (make_identity(s, node_id, identity, sizeof identity, e) != 0)
 		return -1;
 	for (size_t i = 0; i < r.n_channels; i++) {
@@ -231,7 +235,7 @@ print_result(const struct segment *s)
 	for (size_t i = 0; i < r->n_segments; i++)
 		printf("%s: %.1f ml\n", r->segments[i].label, r->segments[i].volume_ml);
 	if (r->present)
-		printf("%s: SEG %s, %zu frames\n", s->out, r->outputs[0].sop_uid, r->outputs[0].frames);
+		printf(r->outputs[0].kind == RESULT_SEG ? "%s: SEG %s, %zu frames\n" : "%s: contours %s\n", s->out, r->outputs[0].sop_uid, r->outputs[0].frames);
 	else
 		printf("nothing found; no SEG was written\n");
 	if (s->report != NULL)
@@ -284,9 +288,11 @@ parse_options(int argc, char **argv, struct segment *s)
 		return rc;
 	if (command_threads(s->threads_text, usage, &s->threads) != 0)
 		return EXIT_USAGE;
-	if (strcmp(s->format, "labelmap") == 0 || strcmp(s->format, "fractional") == 0 || strcmp(s->format, "rtstruct") == 0)
-		return command_usage(usage, "--format %s: not yet; binary is what this version writes", s->format);
-	if (strcmp(s->format, "binary") != 0)
+	if (strcmp(s->format, "labelmap") == 0 || strcmp(s->format, "fractional") == 0)
+		return command_usage(usage, "--format %s: not yet; binary and rtstruct are what this version writes", s->format);
+	if (strcmp(s->format, "rtstruct") == 0 && s->report != NULL)
+		return command_usage(usage, "--report measures a SEG: --format rtstruct writes none");
+	if (strcmp(s->format, "binary") != 0 && strcmp(s->format, "rtstruct") != 0)
 		return command_usage(usage, "--format %s: not understood", s->format);
 	if (s->out == NULL || optind >= argc)
 		return command_usage(usage, "%s", s->out == NULL ? "-o OUT.dcm is missing" : "which folder?");

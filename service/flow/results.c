@@ -2,6 +2,7 @@
 #include "service/flow/results.h"
 
 #include "dicom/report.h"
+#include "dicom/rtstruct.h"
 #include "model/measure.h"
 #include "service/flow/nifti.h"
 #include "service/flow/preview.h"
@@ -79,6 +80,18 @@ write_report(struct seg_request *run, const char *path, const struct seg_result 
 }
 
 static int
+write_rtstruct(struct seg_request *run, const char *path, const struct seg_result *seg, struct segment_result *out, struct err *e)
+{
+	struct seg_result written;
+
+	run->series_number = SERIES_NUMBER + RESULT_RTSTRUCT;
+	if (rtstruct_write(run, seg, path, &written, e) != 0)
+		return -1;
+	add_output(out, RESULT_RTSTRUCT, &written, 0);
+	return 0;
+}
+
+static int
 write_picture(const struct results_input *in, struct segment_result *out, struct err *e)
 {
 	const struct manifest *m = in->r->manifest;
@@ -107,6 +120,8 @@ results_write(const struct results_input *in, struct segment_result *out, struct
 	if (r->paths[RESULT_SEG] != NULL && write_seg(&run, r->paths[RESULT_SEG], &seg, out, e) != 0)
 		return -1;
 	if (r->paths[RESULT_REPORT] != NULL && write_report(&run, r->paths[RESULT_REPORT], &seg, out, e) != 0)
+		return -1;
+	if (r->paths[RESULT_RTSTRUCT] != NULL && write_rtstruct(&run, r->paths[RESULT_RTSTRUCT], r->paths[RESULT_SEG] != NULL ? &seg : NULL, out, e) != 0)
 		return -1;
 	return r->preview_path == NULL ? 0 : write_picture(in, out, e);
 }

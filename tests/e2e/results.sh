@@ -17,7 +17,7 @@ mkdir "$work/web"
 web=$(wait_line "$work/web.log" '^port ' 60)
 write_config "$work/segand.json" '.series_complete_trigger = 1 | .retry_delay = 1
 	| .models = [{"name": "glioma-flair", "destinations": ["all", "plain", "web"], "empty_report": true}]
-	| .destinations = {"all": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $all, "results": ["seg", "report"]},
+	| .destinations = {"all": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $all, "results": ["seg", "report", "rtstruct"]},
 		"plain": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $plain},
 		"web": {"type": "stow", "url": "http://127.0.0.1:\($web)/dicom-web", "results": ["seg", "report"]}} '"$(limits)" \
 	--argjson all "$all_port" --argjson plain "$archive_port" --argjson web "${web#port }"
@@ -28,12 +28,14 @@ dcmsend -q -aec SEGAN 127.0.0.1 "$dicom_port" +sd "$work/study"
 wait_line "$node_log" 'job_(done|failed|rejected) job=1 ' 120 "$node_pid" > /dev/null
 job 1 > "$work/job1"
 same "state" "$(jq -r .state "$work/job1")" "done"
-same "kinds" "$(jq -r '[.results[].kind] | join(" ")' "$work/job1")" "seg report"
+same "kinds" "$(jq -r '[.results[].kind] | join(" ")' "$work/job1")" "seg report rtstruct"
 same "deliveries" "$(jq -r '[.deliveries[].state] | join(" ")' "$work/job1")" "delivered delivered delivered"
 same "objects at a destination by default" "$(find "$work/plain" -type f | wc -l) $(of SEG "$work/plain" | wc -l)" "1 1"
 same "objects at the archive" "$(of SEG "$work/all" | wc -l) $(of SR "$work/all" | wc -l)" "1 1"
 report_check "$(of SR "$work/all")" "$work/study" "$(of SEG "$work/all")"
 valid "$(of SR "$work/all")"
+/usr/bin/python3 tests/tools/rtstruct_check.py "$(of RTSTRUCT "$work/all")" "$work/study" "$(of SEG "$work/all")" > "$work/check" || { cat "$work/check"; fail "rtstruct_check"; }
+valid "$(of RTSTRUCT "$work/all")"
 report_check "$(of SR "$work/web")" "$work/study" "$(of SEG "$work/web")"
 curl -sS -o "$work/report.dcm" "http://$http/api/v1/jobs/1/report"
 cmp "$work/report.dcm" "$(of SR "$work/web")" || fail "/report gives another report than was sent"
@@ -47,6 +49,9 @@ dcmodify -q -nb -m "ContentSequence[9].ContentSequence[0].ContentSequence[1].UID
 # ---- the same on files
 "$B/segan" segment "$work/study" -o "$work/f.dcm" --report "$work/f.sr.dcm" > "$work/words" 2> /dev/null || fail "segan segment --report"
 report_check "$work/f.sr.dcm" "$work/study" "$work/f.dcm"
+"$B/segan" segment "$work/study" -o "$work/f.rt.dcm" --format rtstruct --json > "$work/rt.json" 2> /dev/null || fail "segan segment --format rtstruct"
+same "kinds of --format rtstruct" "$(jq -r '[.results[].kind] | join(" ")' "$work/rt.json")" rtstruct
+valid "$work/f.rt.dcm"
 stop_node
 
 # ---- nothing found: no SEG; the report that says so goes to those that get reports
@@ -67,6 +72,8 @@ valid "$work/none.dcm"
 same "the SEG of no finding" "$(curl -sS -o /dev/null -w '%{http_code}' "http://$http/api/v1/jobs/2/seg")" 404
 "$B/segan" segment "$work/study" -o "$work/n.dcm" --report "$work/n.sr.dcm" --models "$work/models" > /dev/null 2>&1 || fail "segan segment --report of no finding"
 [ ! -e "$work/n.dcm" ] || fail "a SEG of nothing"
+status=0; "$B/segan" segment "$work/study" -o "$work/n.dcm" --format rtstruct --report "$work/n.sr.dcm" > /dev/null 2>&1 || status=$?
+same "exit status of a report without SEG" $status 2
 report_check "$work/n.sr.dcm" "$work/study"
 stop_node
 no_identity "$node_log" "$work/data/segand.db" "$work/job1" "$work/job2" "$work/words"
