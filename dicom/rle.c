@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { HEADER = 64, MAX_PLANES = 15 };
+enum { HEADER = 64, MAX_PLANES = 15, LONGEST = 128 /* bytes that one code stands for */ };
 
 static uint32_t
 little_endian(const uint8_t *p)
@@ -48,4 +48,59 @@ rle_decode(const uint8_t *fragment, size_t n, size_t n_planes, size_t plane_byte
 			return err_set(e, ERR_INPUT, "RLE plane %zu ends early", i + 1);
 	}
 	return 0;
+}
+
+/* A code for every 128 bytes is the worst that can be. */
+size_t
+rle_room(size_t n)
+{
+	return HEADER + n + n / LONGEST + 2;
+}
+
+/* How often the first byte stands there in a row, LONGEST at most. */
+static size_t
+run_at(const uint8_t *from, size_t n)
+{
+	size_t run = 1;
+
+	while (run < n && run < LONGEST && from[run] == from[0])
+		run++;
+	return run;
+}
+
+/* Bytes up to the next run of three or more, which is where a run begins to be shorter. */
+static size_t
+literal_at(const uint8_t *from, size_t n)
+{
+	size_t count = 1;
+
+	while (count < n && count < LONGEST && !(n - count >= 3 && from[count] == from[count + 1] && from[count] == from[count + 2]))
+		count++;
+	return count;
+}
+
+size_t
+rle_encode(const uint8_t *plane, size_t n, uint8_t *to)
+{
+	size_t at = 0, done = HEADER;
+
+	memset(to, 0, HEADER);
+	to[0] = 1;                           /* planes */
+	to[4] = HEADER;                      /* where the first begins */
+	while (at < n) {
+		size_t run = run_at(plane + at, n - at);
+		if (run > 2) {
+			to[done++] = (uint8_t)(257 - run);
+			to[done++] = plane[at];
+		} else {
+			run = literal_at(plane + at, n - at);
+			to[done++] = (uint8_t)(run - 1);
+			memcpy(to + done, plane + at, run);
+			done += run;
+		}
+		at += run;
+	}
+	if (done % 2 != 0)
+		to[done++] = 0;
+	return done;
 }

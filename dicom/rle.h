@@ -14,6 +14,10 @@ enum { RLE_MOST = 64 };                       /* bytes that one byte can become:
  * offsets outside, a plane that ends early. */
 int rle_decode(const uint8_t *fragment, size_t n, size_t n_planes, size_t plane_bytes, uint8_t *planes, struct err *e);
 
+/* One plane of bytes -> a fragment with its header, padded to even. to: room for rle_room(n). Returns its length. */
+size_t rle_room(size_t n);
+size_t rle_encode(const uint8_t *plane, size_t n, uint8_t *to);
+
 #ifdef __cplusplus
 }
 #endif

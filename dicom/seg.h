@@ -1,5 +1,7 @@
-/* DICOM Segmentation, BINARY (PS3.3 A.51, C.8.20), as DICOM.md 1 says: masks on the source's own grid, frames only where there is something. */
+/* DICOM Segmentation (PS3.3 A.51, C.8.20), as DICOM.md 1 says: on the source's own grid, frames only where there is something. Three forms of the same
+ * finding, each an object of its own with UIDs of its own; segments have the same numbers, codes, colours and tracking UIDs in all of them. */
 #pragma once
+#include "config/seg_syntax.h"
 #include "dicom/codes.h"
 #include "dicom/series.h"
 
@@ -9,15 +11,28 @@
 extern "C" {
 #endif
 
+#define SEG_LABELMAP_CLASS "1.2.840.10008.5.1.4.1.1.66.7" /* Label Map Segmentation Storage */
+
+enum seg_form {
+	SEG_BINARY,                               /* one bit a pixel and segment */
+	SEG_LABELMAP,                             /* Label Map Segmentation (Sup 243): a pixel is the number of its segment. Where segments overlap the innermost,
+	                                             which is the smallest of the case, has the voxel; the segments' descriptions say so */
+	SEG_FRACTIONAL                            /* PROBABILITY, 255 is 1: where what BINARY shows comes from */
+};
+
 struct seg_segment {
 	unsigned number;                          /* 1.., in order */
 	const char *label;
 	struct seg_code category, type, anatomy;
 	unsigned char rgb[3];                     /* sRGB; written as CIELab */
 	const uint8_t *mask;                      /* borrowed; (slices, rows, cols) of the source, 0/1 */
+	const uint8_t *fraction;                  /* borrowed; SEG_FRACTIONAL: probabilities of the same shape, 255 is 1 (model/fraction.h); else NULL */
+	double threshold;                         /* the probability from which the mask begins; FRACTIONAL says it in words */
 };
 
 struct seg_request {
+	enum seg_form form;
+	enum seg_syntax syntax;                   /* SEG_RLE: not for BINARY, which readers of one-bit RLE understand in two ways */
 	const struct series *source;
 	const struct series *const *others;       /* further input series, referenced too */
 	size_t n_others;

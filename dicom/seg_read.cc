@@ -2,6 +2,7 @@
 // becomes training data must lie where its frames say, not in the order of the file. Writes nothing; decides nothing about whose label counts.
 #include "dicom/seg_read.h"
 #include "dicom/bits.h"
+#include "dicom/seg.h"
 #include "dicom/seg_pixels.hh"
 #include "dicom/seg_place.hh"
 #include "dicom/text.hh"
@@ -13,8 +14,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-static const char label_map_class[] = "1.2.840.10008.5.1.4.1.1.66.7"; // DCMTK 3.6.7 has no name for it
 
 enum seg_kind { KIND_BINARY, KIND_FRACTIONAL, KIND_LABELMAP };
 
@@ -121,7 +120,7 @@ read_kind(DcmItem &ds, struct seg_file &s, struct err *e)
 	if (part10_uid(ds, DCM_SOPClassUID, true, sop_class, e) != 0)
 		return -1;
 	part10_text(ds, DCM_SegmentationType, type);
-	if (strcmp(sop_class, label_map_class) == 0)
+	if (strcmp(sop_class, SEG_LABELMAP_CLASS) == 0)
 		s.kind = KIND_LABELMAP;
 	else if (strcmp(sop_class, UID_SegmentationStorage) != 0)
 		return err_set(e, ERR_INPUT, "no segmentation: SOPClassUID (0008,0016) is %s", sop_class);

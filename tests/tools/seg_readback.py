@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """seg_readback.py SEG.dcm SOURCE_DIR MASKS.raw: the SEG's voxels against the masks, with pydicom and numpy alone.
 
-MASKS.raw: uint8, (segments, slices, rows, cols), slices ascending along row x column. Unlike a label map it may hold overlapping segments.
+MASKS.raw: uint8, (segments, slices, rows, cols), slices ascending along row x column. Unlike a label map it may hold overlapping segments; of a LABELMAP
+the smallest must have the voxel. FRACTIONAL: the values themselves. Compressed ones are decoded by pydicom.
 Also checks what seg_check.py does not: bytes of patient and study, order of frames, the pixel digest in the algorithm parameters.
 Exit status 0 only when all is equal.
 """
@@ -22,7 +23,9 @@ source.sort(key=lambda s: np.array(s.ImagePositionPatient, float) @ normal)
 slice_of = {str(s.SOPInstanceUID): i for i, s in enumerate(source)}
 shape = (len(seg.SegmentSequence), len(source), seg.Rows, seg.Columns)
 masks = masks.reshape(shape)
-n, faults = seg.Rows * seg.Columns, 0
+n, faults, kind = seg.Rows * seg.Columns, 0, seg.SegmentationType
+pixels = seg.pixel_array.tobytes() if seg['PixelData'].is_undefined_length else seg.PixelData
+pixels += bytes(len(pixels) % 2)
 
 
 def fault(text):
@@ -39,21 +42,31 @@ def stored(d, tag):
     return (v or b'').rstrip(b' \0') if isinstance(v, bytes) or v is None else str(v).encode()
 
 
-got, bits, keys = np.zeros(shape, np.uint8), np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder='little'), []
+if kind == 'BINARY':
+    values = np.unpackbits(np.frombuffer(pixels, np.uint8), bitorder='little')[:n * seg.NumberOfFrames]
+    masks = (masks != 0).astype(np.uint8)
+else:
+    values = np.frombuffer(pixels, np.uint8)[:n * seg.NumberOfFrames]
+if kind == 'LABELMAP':
+    want = np.zeros(shape[1:], np.uint8)
+    for k in sorted(range(shape[0]), key=lambda k: (-np.count_nonzero(masks[k]), k)):
+        want[masks[k] != 0] = k + 1
+    masks, shape = want[None], (1, *shape[1:])
+values, got, keys = values.reshape(-1, seg.Rows, seg.Columns), np.zeros(shape, np.uint8), []
 for i, g in enumerate(seg.PerFrameFunctionalGroupsSequence):
-    number = g.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+    number = 1 if kind == 'LABELMAP' else g.SegmentIdentificationSequence[0].ReferencedSegmentNumber
     k = slice_of[str(g.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)]
     if list(g.PlanePositionSequence[0].ImagePositionPatient) != list(source[k].ImagePositionPatient):
         fault(f'frame {i + 1}: position differs from its source')
-    got[number - 1, k] = bits[i * n:(i + 1) * n].reshape(seg.Rows, seg.Columns)
+    got[number - 1, k] = values[i]
     keys.append((number, k))
-if not np.array_equal(got, masks != 0):
-    fault(f'{int((got != (masks != 0)).sum())} voxels differ')
+if not np.array_equal(got, masks):
+    fault(f'{int((got != masks).sum())} voxels differ')
 if keys != [tuple(map(int, k)) for k in np.argwhere(masks.reshape(*shape[:2], -1).any(axis=2)) + [1, 0]]:
     fault('frames are not exactly the slices with a voxel, by segment and position')
 for s in seg.SegmentSequence:
     text = s.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters
-    if re.search(r'pixel_sha256=([0-9a-f]+)', text).group(1) != hashlib.sha256(seg.PixelData).hexdigest():
+    if re.search(r'pixel_sha256=([0-9a-f]+)', text).group(1) != hashlib.sha256(pixels).hexdigest():
         fault('the pixel digest is not that of the pixels')
     if 'research' not in s.SegmentDescription:
         fault('a segment does not say that it is for research')

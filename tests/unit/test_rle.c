@@ -106,12 +106,47 @@ survives_anything(void **state)
 	}
 }
 
+/* Planes of runs of every length and of none, and what has no run at all: back to the byte, within the room. */
+static void
+encodes_what_decodes_to_the_same(void **state)
+{
+	enum { N = 4000 };
+	uint8_t plane[N], got[N], *fragment = malloc(rle_room(N));
+	unsigned seed = 1;
+	struct err e;
+
+	(void)state;
+	assert_non_null(fragment);
+	for (unsigned longest = 1; longest <= 300; longest += longest < 10 ? 1 : 37) {
+		for (size_t n = 1; n <= N; n += n < 300 ? 1 : 1231) {
+			size_t length;
+
+			for (size_t at = 0; at < n; ) {
+				size_t run = 1 + (seed >> 16) % longest;
+				seed = seed * 1103515245U + 12345U;
+				for (size_t k = 0; k < run && at < n; k++, at++)
+					plane[at] = (uint8_t)(seed >> 24);
+			}
+			length = rle_encode(plane, n, fragment);
+			assert_true(length <= rle_room(n));
+			assert_int_equal(length % 2, 0);
+			if (rle_decode(fragment, length, 1, n, got, &e) != 0)
+				fail_msg("%s", e.text);
+			assert_memory_equal(got, plane, n);
+		}
+	}
+	memset(plane, 7, N);
+	assert_int_equal(rle_encode(plane, N, fragment), HEADER + 2 * ((N + 127) / 128)); /* as short as the coding allows */
+	free(fragment);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unpacks_runs_and_literals), cmocka_unit_test(unpacks_planes), cmocka_unit_test(a_run_does_not_pass_the_plane),
 		cmocka_unit_test(refuses_what_lies), cmocka_unit_test(survives_anything),
+		cmocka_unit_test(encodes_what_decodes_to_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
