@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What a band's transforms may take of the caches: to fill vectors, if they are full anyway, of stacked slices. */
-enum { BAND_FLOATS = 400 * 1024, SMALL_BAND_FLOATS = 64 * 1024, STACK_FLOATS = 1024 * 1024, LEAST_STACKS = 3 };
+/* What a band's transforms may take of the caches: to fill vectors, if they are full anyway (or less than the weight, which every band reads once
+ * more), of stacked slices. */
+enum { BAND_FLOATS = 2048 * 1024, SMALL_BAND_FLOATS = 64 * 1024, STACK_FLOATS = 1024 * 1024, LEAST_STACKS = 3 };
 /* What the next pass would find in a cache anyway. */
 enum { CACHE_FLOATS = 2048 * 1024 };
 /* Where the transforms of images, or of the weight for few tiles, cost more than they save. */
@@ -37,6 +38,7 @@ band_floats(const struct f43 *p, size_t vectors)
 static size_t
 plan_bands(struct f43 *p)
 {
+	const size_t weight = FREQUENCIES * p->c * p->maps, small = weight > SMALL_BAND_FLOATS ? weight : SMALL_BAND_FLOATS;
 	size_t best = SIZE_MAX;
 
 	p->stack = 1;
@@ -45,7 +47,7 @@ plan_bands(struct f43 *p)
 		const size_t vectors = vectors_of(p->across, band), all = vectors * ((p->down + band - 1) / band), floats = band_floats(p, vectors);
 		if (band > 1 && floats > BAND_FLOATS)
 			break;
-		if (all < best || (all == best && floats <= SMALL_BAND_FLOATS)) {
+		if (all < best || (all == best && floats <= small)) {
 			best = all;
 			p->band = band;
 			p->vectors = vectors;
