@@ -14,7 +14,6 @@ distribution_measure(const struct prep *p, const struct volume *channels, size_t
 void
 distribution_learn(struct manifest *m, const struct prepared *cases, size_t n_cases)
 {
-	m->n_trained_on = n_cases;
 	for (size_t i = 0; i < m->n_channels; i++) {
 		m->statistics[i] = likeness_nothing();
 		for (size_t k = 0; k < n_cases; k++)
@@ -28,7 +27,7 @@ distribution_judge(const struct manifest *m, const struct likeness *l, char *tex
 	const struct likeness_range by_skull = likeness_by_skull(m->skull_present);
 	size_t total = 0;
 
-	if (m->n_trained_on == 0)
+	if (m->statistics[0].n_cases == 0)
 		return likeness_judge(&by_skull, &l[0], text, size);
 	text[0] = '\0';
 	for (size_t i = 0; i < m->n_channels; i++) {

@@ -5,30 +5,33 @@
 #include "model/likeness.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { MAX_VOXELS = 1 << 23, RAYS = 72, RAY_MM = 150, SURFACE_MM = 2, SCALP_MM = 20, PROFILE_MM = 25, LEAST_RAYS = 24 };
+static const double thick_mm = 2.5;
 
 /* How a figure is called, and how far from the training's it may lie: down to low x factor - slack, up to high x factor + slack. */
 struct kind {
 	const char *key, *below, *above, *after, *unit; /* below 310 after; ... had 900 to 1900 unit */
 	double per;                                     /* the unit's size: 0.01 for % */
 	double low_factor, high_factor, slack;
+	bool is_wider_for_few;                          /* after n cases by 1 + 4/n: what varies from scanner to scanner more than from head to head */
 };
 
-#define SIZE(key, before, after, unit, low, high) { key, before, before, after, unit, 1, low, high, 0 }
-#define QUARTER(key, which) { key, "", "", " % of the head's voxels in the " which " quarter of its brightness", " %", 0.01, 1, 1, 0.15 }
+#define SIZE(key, before, after, unit, low, high) { key, before, before, after, unit, 1, low, high, 0, false }
+#define QUARTER(key, which) { key, "", "", " % of the head's voxels in the " which " quarter of its brightness", " %", 0.01, 1, 1, 0.15, true }
 static const struct kind kinds[LIKENESS_N_FIGURES] = {
 	[LIKENESS_HEAD_ML] = SIZE("head_ml", "head of ", " ml", " ml", 0.5, 2),
 	[LIKENESS_WIDTH_MM] = SIZE("width_mm", "head ", " mm wide (left to right)", " mm", 0.8, 1.2),
 	[LIKENESS_LENGTH_MM] = SIZE("length_mm", "head ", " mm long (front to back)", " mm", 0.8, 1.2),
 	[LIKENESS_SKULL_SHARE] = { "skull_share", "no skull to be seen (dark under the scalp in ", "a skull to be seen (dark under the scalp in ", " % of directions)",
-		" %", 0.01, 1, 1, 0.15 },
+		" %", 0.01, 1, 1, 0.15, false },
 	[LIKENESS_QUARTER_1] = QUARTER("darkest_quarter", "darkest"), [LIKENESS_QUARTER_2] = QUARTER("second_quarter", "second darkest"),
 	[LIKENESS_QUARTER_3] = QUARTER("third_quarter", "second brightest"), [LIKENESS_QUARTER_4] = QUARTER("brightest_quarter", "brightest"),
-	[LIKENESS_ROUGHNESS] = { "roughness", "", "neighbours 2 mm apart differ by ", " % of the head's brightness", " %", 0.01, 0, 1.6, 0 },
+	[LIKENESS_ROUGHNESS] = { "roughness", "", "neighbours 2 mm apart differ by ", " % of the head's brightness", " %", 0.01, 0, 1.6, 0, true },
 };
 
 const char *
@@ -150,18 +153,23 @@ ray(const struct grid *g, const float *voxels, const double centre[3], double an
 	return surface > PROFILE_MM ? result : -1;
 }
 
-/* Axial rays, a little below the head's centre to well above it: there the scalp, the skull and the brain lie as rings. */
+/* Axial rays, a little below the head's centre to well above it: there the scalp, the skull and the brain lie as rings. Thick slices hide a skull that they
+ * lie along, so where they are thick the rays within them count. */
 static double
 skull_share(const struct grid *g, const float *voxels, const double centre[3], double over)
 {
 	static const double levels_mm[] = { -10, 0, 10, 20, 30 };
+	const double most_across = g->spacing_mm[0] > thick_mm ? 0.5 : 2;
 	size_t n = 0, n_skull = 0;
+	double normal[3];
 
+	grid_normal(g, normal);
 	for (size_t i = 0; i < sizeof levels_mm / sizeof *levels_mm; i++) {
 		const double at[3] = { centre[0], centre[1], centre[2] + levels_mm[i] };
 
 		for (size_t k = 0; k < RAYS && voxel_at(g, voxels, at); k++) {
-			int seen = ray(g, voxels, at, 2 * M_PI * (double)k / RAYS, over);
+			double angle = 2 * M_PI * (double)k / RAYS;
+			int seen = fabs(cos(angle) * normal[0] + sin(angle) * normal[1]) > most_across ? -1 : ray(g, voxels, at, angle, over);
 
 			n += seen >= 0;
 			n_skull += seen > 0;
@@ -219,6 +227,7 @@ likeness_by_skull(bool is_present)
 void
 likeness_add(struct likeness_range *r, const struct likeness *l)
 {
+	r->n_cases++;
 	for (size_t i = 0; i < LIKENESS_N_FIGURES; i++) {
 		r->low[i] = fmin(r->low[i], l->figure[i]);         /* a nan counts for nothing */
 		r->high[i] = fmax(r->high[i], l->figure[i]);
@@ -244,7 +253,9 @@ likeness_judge(const struct likeness_range *r, const struct likeness *l, char *t
 	text[0] = '\0';
 	for (size_t i = 0; i < LIKENESS_N_FIGURES; i++) {
 		const struct kind *k = &kinds[i];
-		const double value = l->figure[i], low = r->low[i] * k->low_factor - k->slack, high = r->high[i] * k->high_factor + k->slack;
+		const double wider = k->is_wider_for_few && r->n_cases > 0 ? 1 + 4.0 / (double)r->n_cases : 1;
+		const double low = r->low[i] * (1 - (1 - k->low_factor) * wider) - k->slack * wider;
+		const double high = r->high[i] * (1 + (k->high_factor - 1) * wider) + k->slack * wider, value = l->figure[i];
 
 		if (!(value < low) && !(value > high))             /* neither, where one of them is not known */
 			continue;

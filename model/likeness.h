@@ -24,6 +24,7 @@ void likeness_measure(const struct grid *g, const float *voxels, struct likeness
 
 struct likeness_range {                         /* of the training's cases */
 	double low[LIKENESS_N_FIGURES], high[LIKENESS_N_FIGURES]; /* nan: not known */
+	size_t n_cases;                          /* how many they are; few know less, and the margins are wider */
 	const char *whose;                       /* "the model's training heads had"; static */
 };
 struct likeness_range likeness_nothing(void);                                /* nothing known: judges nothing */

@@ -270,8 +270,8 @@ read_statistics(const struct reader *r, const struct json *v)
 		return 0;
 	if (read_object(r, v, fields, COUNT_OF(fields), "statistics", &n) != 0)
 		return -1;
-	m->n_trained_on = (size_t)n.cases;
-	for (size_t i = 0; i < m->n_channels; i++)
+	for (size_t i = 0; i < m->n_channels; i++) {
+		m->statistics[i].n_cases = (size_t)n.cases;
 		for (size_t f = 0; f < LIKENESS_N_FIGURES; f++) {
 			const struct json *pair = json_get(json_get(json_get(v, "channels"), m->channels[i]), likeness_key((enum likeness_figure)f));
 			double range[2];
@@ -285,6 +285,7 @@ read_statistics(const struct reader *r, const struct json *v)
 			m->statistics[i].low[f] = range[0];
 			m->statistics[i].high[f] = range[1];
 		}
+	}
 	return 0;
 }
 

@@ -51,8 +51,7 @@ struct manifest {
 	struct normalisation normalisation;
 	struct segment_kind segments[MODEL_MAX_SEGMENTS];
 	size_t n_segments;
-	size_t n_trained_on;               /* cases behind the statistics; 0: the model has none */
-	struct likeness_range statistics[MODEL_MAX_CHANNELS]; /* of the training's cases, one a channel */
+	struct likeness_range statistics[MODEL_MAX_CHANNELS]; /* of the training's cases, one a channel; n_cases 0: the model has none */
 	char weights_sha256[65];
 };
 

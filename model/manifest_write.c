@@ -96,7 +96,7 @@ manifest_statistics_json(const struct manifest *m)
 {
 	struct json *v = json_new_object(), *channels = json_new_object();
 
-	json_set_int(v, "cases", (int64_t)m->n_trained_on);
+	json_set_int(v, "cases", (int64_t)m->statistics[0].n_cases);
 	for (size_t i = 0; i < m->n_channels; i++) {
 		const struct likeness_range *r = &m->statistics[i];
 		struct json *figures = json_new_object();
@@ -126,7 +126,7 @@ manifest_json(const struct manifest *m)
 	for (size_t i = 0; i < m->n_segments; i++)
 		json_add(segments, segment(&m->segments[i]));
 	json_set(v, "segments", segments);
-	if (m->n_trained_on > 0)
+	if (m->statistics[0].n_cases > 0)
 		json_set(v, "statistics", manifest_statistics_json(m));
 	json_set_string(v, "licence", m->licence);
 	json_set_string(v, "weights_sha256", m->weights_sha256);

@@ -157,7 +157,8 @@ int
 recipe_from_model(struct recipe *out, const struct manifest *from, struct err *e)
 {
 	*out = (struct recipe){ .model = *from };
-	out->model.n_trained_on = 0; /* on other cases, soon */
+	for (size_t i = 0; i < from->n_channels; i++)
+		out->model.statistics[i] = likeness_nothing(); /* the new one's cases are others */
 	out->model.dir[0] = '\0';
 	memset(out->model.weights_sha256, '0', sizeof out->model.weights_sha256 - 1);
 	default_rest(out);

@@ -70,6 +70,6 @@ model_statistics(char *const *words, const struct model_options *o)
 		return command_fail(&e);
 	if (o->json)
 		return command_print_json(manifest_statistics_json(&m));
-	printf("%s: statistics of %zu training cases\n", path, m.n_trained_on);
+	printf("%s: statistics of %zu training cases\n", path, m.statistics[0].n_cases);
 	return EXIT_GOOD;
 }

@@ -50,8 +50,9 @@ verdict(const struct manifest *m, const struct grid *g, const float *voxels)
 {
 	static char text[512];
 	struct likeness l = measure(m, g, voxels);
+	size_t n = distribution_judge(m, &l, text, sizeof text);
 
-	distribution_judge(m, &l, text, sizeof text);
+	assert_true((n > 0) == (text[0] != '\0'));
 	return text;
 }
 
@@ -183,7 +184,7 @@ the_skull_alone(void **state)
 	struct manifest m = shipped;
 
 	(void)state;
-	m.n_trained_on = 0;
+	m.statistics[0].n_cases = 0;
 	half.spacing_mm[1] /= 2;
 	half.spacing_mm[2] /= 2;
 	expect("a head", verdict(&m, &v.grid, v.voxels), "");
@@ -298,6 +299,28 @@ sizes_are_those_of_an_ellipse(void **state)
 	free(v);
 }
 
+/* A saw of nine millimetres: what lies two apart differs, what lies nine apart does not. */
+static double
+saw(const double mm[3], double noise)
+{
+	(void)noise;
+	return 100 + 100 * fmod(mm[0] + 500 * 9 + 0.001, 9) / 9;
+}
+
+static void
+grain_is_that_of_two_millimetres(void **state)
+{
+	const struct grid fine = { 2, 64, 640, { 5, 0.45, 0.45 }, { -144, -14, 0 }, { 1, 0, 0 }, { 0, 1, 0 } };
+	float *v = painted(&room, saw), *w = painted(&fine, saw);
+	double a = measure(&shipped, &room, v).figure[LIKENESS_ROUGHNESS], b = measure(&shipped, &fine, w).figure[LIKENESS_ROUGHNESS];
+
+	(void)state;
+	assert_float_equal(a, 0.36, 0.04);     /* eight steps of 0.2 and two of 0.8 a tooth, of 0.9 from low to high */
+	assert_float_equal(b, a, 0.03);
+	free(v);
+	free(w);
+}
+
 /* More voxels than are looked at: every second row. */
 static void
 large_volumes_have_the_same_figures(void **state)
@@ -351,6 +374,76 @@ ranges_grow(void **state)
 	assert_string_equal(text, "head of 601 ml; the"); /* cut, not beyond its room */
 }
 
+/* Of three cases less is known than of a hundred; but not whether they had a skull. */
+static void
+few_cases_have_wider_margins(void **state)
+{
+	struct likeness_range r = likeness_nothing();
+	struct likeness l = { { NAN, NAN, NAN, 0.05, NAN, 0.55, NAN, NAN, 0.1 } };
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		likeness_add(&r, &l);
+	l.figure[LIKENESS_QUARTER_2] = 0.26;
+	l.figure[LIKENESS_ROUGHNESS] = 0.21;
+	assert_int_equal(likeness_judge(&r, &l, text, sizeof text), 0);
+	l.figure[LIKENESS_SKULL_SHARE] = 0.21;
+	assert_int_equal(likeness_judge(&r, &l, text, sizeof text), 1);
+	expect("a skull", text, "a skull to be seen (dark under the scalp in 21 % of directions)");
+	r.n_cases = 100;
+	assert_int_equal(likeness_judge(&r, &l, text, sizeof text), 3);
+}
+
+static struct likeness_scale
+scale_of(const struct nifti_volume *v)
+{
+	struct err e = { 0 };
+	struct prep *p = prep_new(&shipped, &(struct volume){ &v->grid, v->voxels }, 1, &e);
+	struct likeness_scale s;
+
+	assert_non_null(p);
+	s = prep_scale(p, 0);
+	prep_free(p);
+	return s;
+}
+
+/* Thick sagittal and coronal slices of a real head have its skull: as six rows, or columns, at once. */
+static void
+thick_slices_of_other_planes(void **state)
+{
+	enum { THICK = 6 };
+
+	(void)state;
+	for (size_t plane = 0; plane < 2 * N_HEADS; plane++) {
+		struct nifti_volume v = read_head(plane / 2);
+		const struct grid *g = &v.grid;
+		const bool is_sagittal = plane % 2;
+		/* Sagittal: slices to the left, rows down, columns to the back. Coronal: slices to the back, rows down, columns to the left. */
+		struct grid t = { (is_sagittal ? g->cols : g->rows) / THICK, g->slices, is_sagittal ? g->rows : g->cols,
+			{ THICK * g->spacing_mm[is_sagittal ? 2 : 1], g->spacing_mm[0], g->spacing_mm[is_sagittal ? 1 : 2] }, { 0, 0, 0 }, { !is_sagittal, is_sagittal, 0 },
+			{ 0, 0, -1 } };
+		float *out = calloc(grid_voxels(&t), sizeof *out);
+		struct likeness l;
+		char text[512];
+
+		assert_non_null(out);
+		assert_true(g->row_dir[0] * g->row_dir[0] > 0.9);      /* the columns of these files run along x, their rows along y */
+		for (size_t k = 0; k < t.slices; k++)
+			for (size_t r = 0; r < t.rows; r++)
+				for (size_t c = 0; c < t.cols; c++)
+					for (size_t i = 0; i < THICK; i++) {
+						size_t across = (is_sagittal ? t.slices - 1 - k : k) * THICK + i, slice = g->slices - 1 - r;
+						out[(k * t.rows + r) * t.cols + c] += v.voxels[(slice * g->rows + (is_sagittal ? c : across)) * g->cols + (is_sagittal ? across : c)] / THICK;
+					}
+		likeness_measure(&t, out, scale_of(&v), &l);
+		likeness_judge(&shipped.statistics[0], &l, text, sizeof text);
+		expect(is_sagittal ? "sagittal" : "coronal", text, "");
+		free(out);
+		free(v.voxels);
+	}
+}
+
 static void
 every_channel_counts(void **state)
 {
@@ -361,7 +454,7 @@ every_channel_counts(void **state)
 
 	(void)state;
 	distribution_learn(&m, cases, 2);
-	assert_int_equal(m.n_trained_on, 2);
+	assert_int_equal(m.statistics[0].n_cases, 2);
 	assert_true(m.statistics[1].low[0] == 2000 && m.statistics[1].high[0] == 2500);
 	assert_int_equal(distribution_judge(&m, l, text, sizeof text), 1);
 	assert_string_equal(text, "channel t1c: head of 100 ml; the model's training heads had 2000 to 2500 ml");
@@ -376,12 +469,13 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(real_heads_are_in), cmocka_unit_test(brightness_is_relative), cmocka_unit_test(the_frame_is_the_patients),
 		cmocka_unit_test(heads_that_are_not_as_they_were), cmocka_unit_test(the_skull_alone), cmocka_unit_test(no_heads_are_out),
-		cmocka_unit_test(sizes_are_those_of_an_ellipse), cmocka_unit_test(large_volumes_have_the_same_figures),
-		cmocka_unit_test(what_cannot_be_measured_is_not_judged), cmocka_unit_test(ranges_grow), cmocka_unit_test(every_channel_counts),
+		cmocka_unit_test(sizes_are_those_of_an_ellipse), cmocka_unit_test(grain_is_that_of_two_millimetres), cmocka_unit_test(large_volumes_have_the_same_figures),
+		cmocka_unit_test(what_cannot_be_measured_is_not_judged), cmocka_unit_test(ranges_grow), cmocka_unit_test(few_cases_have_wider_margins),
+		cmocka_unit_test(thick_slices_of_other_planes), cmocka_unit_test(every_channel_counts),
 	};
 	struct err e;
 
-	if (manifest_load(SHIPPED, &shipped, &e) != 0 || shipped.n_trained_on == 0)
+	if (manifest_load(SHIPPED, &shipped, &e) != 0 || shipped.statistics[0].n_cases == 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,9 +156,9 @@ what_is_written_reads_as_the_same(void **state)
 	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2, \"mirror\": true");
 	assert_int_equal(manifest_load(folder, &m, &e), 0);
 	m.segments[0].peak = 0.9;
-	assert_int_equal(m.n_trained_on, 0);
+	assert_int_equal(m.statistics[0].n_cases, 0);
 	assert_true(isnan(m.statistics[0].low[LIKENESS_HEAD_ML]));
-	m.n_trained_on = 7;
+	m.statistics[0].n_cases = 7;
 	m.statistics[0].low[LIKENESS_HEAD_ML] = 912.5;
 	m.statistics[0].high[LIKENESS_HEAD_ML] = 1903;
 	m.statistics[0].low[LIKENESS_ROUGHNESS] = m.statistics[0].high[LIKENESS_ROUGHNESS] = 0.0625;
