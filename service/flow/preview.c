@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT_SIDE = 384, LONG_SIDE_MAX = 4096, DASH = 5 /* picture pixels */ };
+enum { SHORT_SIDE = 384, LONG_SIDE_MAX = 4096, DASH = 5 /* picture pixels */, SAMPLE = 1 << 21 /* voxels looked at for the grey window, at most */ };
 
 /* How the picture's axes run through a slice: stored index = flip ? last - i : i, along rows or columns. */
 struct view {
@@ -105,20 +105,28 @@ compare_floats(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Grey window: 1st to 99.5th percentile of the slice. */
-static int
-window(const float *plane, size_t n, float *low, float *high, struct err *e)
+int
+preview_window(const float *voxels, size_t n, float range[2], struct err *e)
 {
-	float *sorted = malloc(n * sizeof *sorted);
+	size_t every = 1 + n / SAMPLE, m = (n + every - 1) / every;
+	float *sorted = malloc(m * sizeof *sorted);
 
 	if (sorted == NULL)
 		return err_set(e, ERR_LIMIT, "preview: no memory");
-	memcpy(sorted, plane, n * sizeof *sorted);
-	qsort(sorted, n, sizeof *sorted, compare_floats);
-	*low = sorted[n / 100];
-	*high = sorted[n - 1 - n / 200];
+	for (size_t i = 0; i < m; i++)
+		sorted[i] = voxels[i * every];
+	qsort(sorted, m, sizeof *sorted, compare_floats);
+	range[0] = sorted[m / 100];
+	range[1] = sorted[m - 1 - m / 200];
 	free(sorted);
 	return 0;
+}
+
+unsigned char
+preview_grey(double value, const float range[2])
+{
+	value = range[1] > range[0] ? (value - (double)range[0]) / (double)(range[1] - range[0]) * 255 : 0;
+	return value < 0 ? 0 : value > 255 ? 255 : (unsigned char)value;
 }
 
 static unsigned char
@@ -128,8 +136,7 @@ grey(const struct preview_request *r, const struct view *v, const float *plane, 
 
 	value = (1 - ay) * ((1 - ax) * (double)plane[stored_index(r, v, fx, fy)] + ax * (double)plane[stored_index(r, v, fx + 1, fy)]) +
 	    ay * ((1 - ax) * (double)plane[stored_index(r, v, fx, fy + 1)] + ax * (double)plane[stored_index(r, v, fx + 1, fy + 1)]);
-	value = range[1] > range[0] ? (value - (double)range[0]) / (double)(range[1] - range[0]) * 255 : 0;
-	return value < 0 ? 0 : value > 255 ? 255 : (unsigned char)value;
+	return preview_grey(value, range);
 }
 
 static bool
@@ -162,7 +169,7 @@ paint(const struct preview_request *r, const struct view *v, unsigned char *rgb 
 	const float *plane = r->voxels + v->slice * r->grid->rows * r->grid->cols;
 	float range[2] = { 0, 0 };
 
-	if (window(plane, r->grid->rows * r->grid->cols, &range[0], &range[1], e) != 0)
+	if (preview_window(plane, r->grid->rows * r->grid->cols, range, e) != 0)
 		return -1;
 	for (size_t y = 0; y < v->height; y++)
 		for (size_t x = 0; x < v->width; x++) {

@@ -18,3 +18,7 @@ struct preview_request {
 int preview_write(const struct preview_request *r, const char *path, struct err *e);
 /* The same in memory. caller: free */
 unsigned char *preview_png(const struct preview_request *r, size_t *n, struct err *e);
+
+/* Grey window: 1st to 99.5th percentile. */
+int preview_window(const float *voxels, size_t n, float range[2], struct err *e);
+unsigned char preview_grey(double value, const float range[2]);

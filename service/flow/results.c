@@ -1,16 +1,20 @@
 /* From masks to files: what each kind of result is given, and what a job's JSON says about it. How each kind looks is decided in dicom/ and preview.c. */
 #include "service/flow/results.h"
 
+#include "dicom/capture.h"
 #include "dicom/report.h"
 #include "dicom/rtstruct.h"
 #include "model/measure.h"
+#include "service/flow/burn.h"
 #include "service/flow/nifti.h"
 #include "service/flow/preview.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SERIES_NUMBER = 9901 }; /* of the SEG; other kinds count on. Beyond what scanners count to, so that results sort behind the images */
+enum { MAX_PATH = 1300, SERIES_NUMBER = 9901 }; /* of the SEG; other kinds count on. Beyond what scanners count to, so that results sort behind the images */
 
 static struct seg_code
 seg_code(const struct code *c)
@@ -91,6 +95,94 @@ write_rtstruct(struct seg_request *run, const char *path, const struct seg_resul
 	return 0;
 }
 
+static bool
+has_finding(const struct seg_request *run, size_t slice, size_t plane)
+{
+	for (size_t i = 0; i < run->n_segments; i++)
+		if (memchr(run->segments[i].mask + slice * plane, 1, plane) != NULL)
+			return true;
+	return false;
+}
+
+/* To capitals: of the small letters burn.c has only those of ml. */
+static void
+raise_case(char *text)
+{
+	for (; *text != '\0'; text++)
+		*text = (char)toupper((unsigned char)*text);
+}
+
+/* A line a segment that was found, and who says so. No name of a patient, no date. Returns how many. */
+static size_t
+write_legend(const struct seg_request *run, const struct segment_result *found, struct burn_line legend[MODEL_MAX_SEGMENTS + 2])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < found->n_segments; i++) {
+		if (found->segments[i].volume_ml <= 0)
+			continue;
+		snprintf(legend[n].text, sizeof legend[n].text, "%s %.1f", found->segments[i].label, found->segments[i].volume_ml);
+		raise_case(legend[n].text);
+		snprintf(legend[n].text + strlen(legend[n].text), sizeof legend[n].text - strlen(legend[n].text), " ml");
+		memcpy(legend[n++].rgb, run->segments[i].rgb, 3);
+	}
+	for (int i = 0; i < 2; i++, n++) {
+		legend[n] = (struct burn_line) { .rgb = { 255, 255, 255 } };
+		snprintf(legend[n].text, sizeof legend[n].text, i == 0 ? "%.30s@%.20s" : "RESEARCH USE ONLY", run->model_name, run->model_version);
+		raise_case(legend[n].text);
+	}
+	return n;
+}
+
+/* One image a slice with finding, in the folder. */
+static int
+write_previews(const struct burn_request *burn, struct capture_request *capture, const char *dir, struct segment_output *o, struct err *e)
+{
+	const struct grid *g = burn->picture->grid;
+	unsigned char *rgb = calloc(g->rows * g->cols, 3);
+	int rc = rgb == NULL ? err_set(e, ERR_LIMIT, "no memory for a picture of %zu x %zu", g->rows, g->cols) : 0;
+
+	capture->rgb = rgb;
+	for (size_t i = 0; i < g->slices && rc == 0; i++) {
+		char name[RESULT_FILE], path[MAX_PATH];
+		struct seg_result written;
+		if (!has_finding(capture->run, i, g->rows * g->cols))
+			continue;
+		burn_slice(burn, i, rgb);
+		capture->slice = i;
+		capture->number = (unsigned)++o->instances;
+		result_file_name(RESULT_PREVIEW, o->instances, name);
+		snprintf(path, sizeof path, "%s/%s", dir, name);
+		rc = capture_write(capture, path, &written, e);
+		if (rc == 0 && o->instances == 1) {
+			memcpy(o->series_uid, written.series_uid, sizeof o->series_uid);
+			memcpy(o->sop_uid, written.sop_uid, sizeof o->sop_uid);
+		}
+	}
+	free(rgb);
+	return rc;
+}
+
+static int
+write_preview_series(struct seg_request *run, const char *dir, const struct seg_result *seg, struct segment_result *out, struct err *e)
+{
+	struct preview_request picture = { .grid = series_grid(run->source), .voxels = series_voxels(run->source), .n_segments = run->n_segments };
+	struct burn_line legend[MODEL_MAX_SEGMENTS + 2];
+	struct burn_request burn = { .picture = &picture, .legend = legend, .n_legend = write_legend(run, out, legend) };
+	struct capture_request capture = { .run = run, .seg = seg };
+	struct segment_output *o = &out->outputs[out->n_outputs++];
+
+	*o = (struct segment_output) { .kind = RESULT_PREVIEW };
+	run->series_number = SERIES_NUMBER + RESULT_PREVIEW;
+	for (size_t i = 0; i < run->n_segments; i++) {
+		picture.segments[i].mask = run->segments[i].mask;
+		memcpy(picture.segments[i].rgb, run->segments[i].rgb, 3);
+	}
+	if (preview_window(picture.voxels, grid_voxels(picture.grid), burn.range, e) != 0)
+		return -1;
+	return write_previews(&burn, &capture, dir, o, e);
+}
+
 static int
 write_picture(const struct results_input *in, struct segment_result *out, struct err *e)
 {
@@ -122,6 +214,8 @@ results_write(const struct results_input *in, struct segment_result *out, struct
 	if (r->paths[RESULT_REPORT] != NULL && write_report(&run, r->paths[RESULT_REPORT], &seg, out, e) != 0)
 		return -1;
 	if (r->paths[RESULT_RTSTRUCT] != NULL && write_rtstruct(&run, r->paths[RESULT_RTSTRUCT], r->paths[RESULT_SEG] != NULL ? &seg : NULL, out, e) != 0)
+		return -1;
+	if (r->paths[RESULT_PREVIEW] != NULL && write_preview_series(&run, r->paths[RESULT_PREVIEW], r->paths[RESULT_SEG] != NULL ? &seg : NULL, out, e) != 0)
 		return -1;
 	return r->preview_path == NULL ? 0 : write_picture(in, out, e);
 }

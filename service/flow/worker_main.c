@@ -128,7 +128,7 @@ work(struct loaded *l, const struct order *o, struct segment_result *result, str
 	arm_cpu_limit(o->cpu_seconds);
 	for (size_t i = 0; i < RESULT_N_KINDS; i++) {
 		result_file_name((enum result_kind)i, 1, name);
-		snprintf(paths[i], sizeof paths[i], "%s/%s", o->out_dir, result_kind_is_series((enum result_kind)i) ? "" : name);
+		snprintf(paths[i], sizeof paths[i], result_kind_is_series((enum result_kind)i) ? "%s" : "%s/%s", o->out_dir, name);
 		r.paths[i] = o->results & RESULT_SET(i) ? paths[i] : NULL;
 	}
 	snprintf(preview, sizeof preview, "%s/preview.png", o->out_dir);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# kill -9 of the daemon or its worker at random instants of a study's way, then a restart: nothing acknowledged is lost, one SEG a study arrives, under one UID.
+# kill -9 of the daemon or its worker at random instants of a study's way, then a restart: nothing acknowledged is lost, the results of a study arrive once each, under one UID.
 #   POINTS=500 SEED=7 tests/e2e/crash.sh     (make soak)
 . "$(dirname "$0")/lib.sh"
 points=${POINTS:-$(case $B in *asan*|*tsan*) echo 5 ;; *) echo 20 ;; esac)}
@@ -10,7 +10,7 @@ demo_study "$work/study"
 start_archive archive
 write_config "$work/segand.json" '.series_complete_trigger = 1 | .series_interrupted_trigger = 30 | .retry_delay = 1 | .retry_max = 2 | .max_attempts = 10 | .log_level = "debug"
 	| .models = [{"name": "glioma-flair", "destinations": ["archive"]}]
-	| .destinations = {"archive": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port, "timeout": 10}} '"$(limits)" --argjson port "$archive_port"
+	| .destinations = {"archive": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port, "timeout": 10, "results": ["seg", "report", "preview"]}} '"$(limits)" --argjson port "$archive_port"
 : > "$work/acknowledged"
 
 send() { # DIR: what was answered with success goes to the list
@@ -67,13 +67,14 @@ while read -r uid; do
 done < "$work/acknowledged.uids"
 /usr/bin/python3 - "$work/archive" "$points" <<'P' || fail "the archive"
 import os, sys, pydicom, collections
-found = collections.defaultdict(set)
+found = collections.defaultdict(lambda: collections.defaultdict(set))
 for f in os.listdir(sys.argv[1]):
     ds = pydicom.dcmread(os.path.join(sys.argv[1], f), stop_before_pixels=True)
-    found[ds.StudyInstanceUID].add(ds.SOPInstanceUID)
-bad = {k: v for k, v in found.items() if len(v) != 1}
-print(len(found), 'studies at the archive,', len(bad), 'with more than one SEG')
+    found[ds.StudyInstanceUID][ds.Modality].add(ds.SOPInstanceUID)
+wanted = max((len(v['OT']) for v in found.values()), default=0)  # pictures: the same images, so the same number in every study
+bad = [k for k, v in found.items() if (len(v['SEG']), len(v['SR']), len(v['OT'])) != (1, 1, wanted) or wanted == 0]
+print(len(found), 'studies at the archive,', len(bad), 'with another number of results than one SEG, one report and', wanted, 'pictures')
 sys.exit(bool(bad) or len(found) != int(sys.argv[2]))
 P
 [ -z "$(ls "$work/data/tmp")" ] || fail "temporary files are left: $(ls "$work/data/tmp" | wc -l)"
-echo "$points points: nothing acknowledged was lost, one SEG a study, no job stuck"
+echo "$points points: nothing acknowledged was lost, the results of a study once each, no job stuck"

@@ -3,7 +3,7 @@
 # and segan segment makes the same on files.
 . "$(dirname "$0")/lib.sh"
 report_check() { /usr/bin/python3 tests/tools/report_check.py "$@" > "$work/check" || { cat "$work/check"; fail "report_check $*"; }; }
-valid() { ! dciodvfy "$1" 2>&1 | grep '^Error' || fail "dciodvfy $1"; }
+valid() { ! { dciodvfy "$1" 2>&1 || true; } | grep '^Error' || fail "dciodvfy $1"; } # whose status, under pipefail, would hide what grep finds
 # of MODALITY DIR: the files there of a modality
 of() { local f; for f in "$2"/*; do dcmdump -q +P Modality "$f" | grep -q "\[$1" && echo "$f"; done; true; }
 
@@ -17,7 +17,7 @@ mkdir "$work/web"
 web=$(wait_line "$work/web.log" '^port ' 60)
 write_config "$work/segand.json" '.series_complete_trigger = 1 | .retry_delay = 1
 	| .models = [{"name": "glioma-flair", "destinations": ["all", "plain", "web"], "empty_report": true}]
-	| .destinations = {"all": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $all, "results": ["seg", "report", "rtstruct"]},
+	| .destinations = {"all": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $all, "results": ["preview", "seg", "report", "rtstruct"]},
 		"plain": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $plain},
 		"web": {"type": "stow", "url": "http://127.0.0.1:\($web)/dicom-web", "results": ["seg", "report"]}} '"$(limits)" \
 	--argjson all "$all_port" --argjson plain "$archive_port" --argjson web "${web#port }"
@@ -28,7 +28,7 @@ dcmsend -q -aec SEGAN 127.0.0.1 "$dicom_port" +sd "$work/study"
 wait_line "$node_log" 'job_(done|failed|rejected) job=1 ' 120 "$node_pid" > /dev/null
 job 1 > "$work/job1"
 same "state" "$(jq -r .state "$work/job1")" "done"
-same "kinds" "$(jq -r '[.results[].kind] | join(" ")' "$work/job1")" "seg report rtstruct"
+same "kinds" "$(jq -r '[.results[].kind] | join(" ")' "$work/job1")" "seg report rtstruct preview"
 same "deliveries" "$(jq -r '[.deliveries[].state] | join(" ")' "$work/job1")" "delivered delivered delivered"
 same "objects at a destination by default" "$(find "$work/plain" -type f | wc -l) $(of SEG "$work/plain" | wc -l)" "1 1"
 same "objects at the archive" "$(of SEG "$work/all" | wc -l) $(of SR "$work/all" | wc -l)" "1 1"
@@ -36,6 +36,11 @@ report_check "$(of SR "$work/all")" "$work/study" "$(of SEG "$work/all")"
 valid "$(of SR "$work/all")"
 /usr/bin/python3 tests/tools/rtstruct_check.py "$(of RTSTRUCT "$work/all")" "$work/study" "$(of SEG "$work/all")" > "$work/check" || { cat "$work/check"; fail "rtstruct_check"; }
 valid "$(of RTSTRUCT "$work/all")"
+mapfile -t pictures < <(of OT "$work/all")
+same "pictures" "${#pictures[@]}" "$(jq '.results[3].instances' "$work/job1")"
+colour=$(jq -r '.segments[0].colour' "model/shipped/glioma-flair/$(jq -r .model "$work/job1" | sed 's/.*@//')/model.json")
+/usr/bin/python3 tests/tools/preview_check.py "${pictures[@]}" --source "$work/study" --seg "$(of SEG "$work/all")" --colour "$colour" > "$work/check" || { cat "$work/check"; fail "preview_check"; }
+valid "${pictures[0]}"
 report_check "$(of SR "$work/web")" "$work/study" "$(of SEG "$work/web")"
 curl -sS -o "$work/report.dcm" "http://$http/api/v1/jobs/1/report"
 cmp "$work/report.dcm" "$(of SR "$work/web")" || fail "/report gives another report than was sent"
