@@ -29,7 +29,7 @@ static void
 add_series(const struct inspect *in, const struct scan_series *s, struct json *list)
 {
 	struct json *v = json_new_object();
-	char reason[1200];
+	char reason[2048];
 	bool fills = s->decision.channel[0] != '\0' && scan_filler(in->scan, s->info.study_uid, s->decision.channel) == s;
 
 	scan_explain(in->scan, s, reason, sizeof reason);
@@ -48,7 +48,7 @@ add_case(const struct inspect *in, const char *study_uid, const struct manifest 
 {
 	struct json *v = json_new_object(), *channels = json_new_object();
 	const char *state = "complete";
-	char model[140], reason[1200] = "every channel is filled and whole";
+	char model[140], reason[2048] = "every channel is filled and whole";
 
 	snprintf(model, sizeof model, "%s@%s", m->name, m->version);
 	for (size_t i = 0; i < m->n_channels; i++) {

@@ -109,7 +109,11 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	memcpy(info.series_uid, s->info.series_uid, sizeof info.series_uid);
 	s->info = info;
 	qsort(s->sop_uids, s->n_paths, sizeof *s->sop_uids, compare_uids);
-	s->candidate = (struct candidate) { .n_slices = (int64_t)info.n_slices, .is_rejected = s->verdict == SERIES_GAP || s->verdict == SERIES_BAD };
+	s->candidate = (struct candidate) { .is_rejected = s->verdict == SERIES_GAP || s->verdict == SERIES_BAD };
+	if (s->decision.channel[0] != '\0' && precedence_read(&s->candidate, s->paths[0], s->n_paths, e) != 0)
+		return -1;
+	if (info.n_slices > 0) /* of a multi-frame file those that the rule means */
+		s->candidate.n_slices = (int64_t)info.n_slices;
 	s->candidate.place = rules_place(r, s->decision.rule, &rule);
 	s->candidate.is_fallback = rule != NULL && rule->fallback;
 	return 0;
@@ -143,8 +147,10 @@ scan_open(char *const *dirs, size_t n, const struct rules *r, struct err *e)
 			goto out;
 	if (s->n > 0)
 		qsort(s->series, s->n, sizeof *s->series, compare_series);
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
 		s->series[i].candidate.series_uid = s->series[i].info.series_uid;
+		s->series[i].candidate.rule = s->series[i].decision.rule;
+	}
 	return s;
 out:
 	scan_free(s);
@@ -204,6 +210,15 @@ scan_filler(const struct scan *s, const char *study_uid, const char *channel)
 	return best;
 }
 
+static void
+explain_loser(const struct scan_series *series, const struct scan_series *filler, char *text, size_t size)
+{
+	char why[512];
+
+	precedence_say(&filler->candidate, &series->candidate, series->decision.channel, why, sizeof why);
+	snprintf(text, size, "%s; %s", series->decision.reason, why);
+}
+
 void
 scan_explain(const struct scan *s, const struct scan_series *series, char *text, size_t size)
 {
@@ -212,7 +227,7 @@ scan_explain(const struct scan *s, const struct scan_series *series, char *text,
 	if (series->verdict == SERIES_IGNORED)
 		snprintf(text, size, "ignored: %s", series->reason.text);
 	else if (filler != NULL && filler != series)
-		snprintf(text, size, "%s; not used: series %s fills channel %s", series->decision.reason, filler->info.series_uid, series->decision.channel);
+		explain_loser(series, filler, text, size);
 	else if (filler == series && series->verdict != SERIES_WHOLE)
 		snprintf(text, size, "%s; rejected: %s", series->decision.reason, series->reason.text);
 	else

@@ -6,7 +6,6 @@
 #include "dicom/series.h"
 #include "service/flow/cases_parts.h"
 #include "service/flow/node.h"
-#include "service/flow/precedence.h"
 #include "service/flow/spool.h"
 
 #include <stdio.h>
@@ -68,7 +67,7 @@ cases_decide(const struct node *n, const struct rules *r, const struct series_ro
 		return err_note(e, "deciding on series %s", row->series_uid);
 	memset(out, 0, sizeof *out);
 	err_note(e, "cannot be read");
-	memcpy(out->reason, e->text, sizeof out->reason);
+	snprintf(out->reason, sizeof out->reason, "%s", e->text);
 	return 0;
 }
 
@@ -113,7 +112,35 @@ fill_member(struct study *s, const struct series_row *row, const struct prospect
 	if (row->ours || m->decision.channel[0] == 0 || m->state == SERIES_STATE_IGNORED)
 		return 0;
 	m->place = rules_place(s->rules, m->decision.rule, &rule);
-	m->is_fallback = m->place >= 0 && rule->fallback;
+	m->candidate = (struct candidate) { .series_uid = m->row.series_uid, .n_slices = m->row.n_instances, .place = m->place,
+		.is_fallback = m->place >= 0 && rule->fallback, .is_rejected = m->state == SERIES_STATE_REJECTED, .rule = m->decision.rule };
+	return 0;
+}
+
+static bool
+has_rival(const struct study *s, const struct member *m)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (&s->members[i] != m && member_fits(m, s->members[i].decision.channel) && s->members[i].place >= 0)
+			return true;
+	return false;
+}
+
+/* Where several fit a channel their files are asked what is left to compare; one that cannot be read has nothing to say. */
+static int
+compare_files(struct study *s, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct member *m = &s->members[i];
+		if (m->place < 0 || !has_rival(s, m))
+			continue;
+		if (first_file(s->node, m->row.series_uid, path, e) == 0 && precedence_read(&m->candidate, path, (size_t)m->row.n_instances, e) == 0)
+			continue;
+		if (err_may_pass(e->code))
+			return err_note(e, "comparing series %s", m->row.series_uid);
+	}
 	return 0;
 }
 
@@ -133,7 +160,7 @@ load_study(struct study *s, const struct prospect *p, struct err *e)
 	for (size_t i = 0; i < s->n; i++)
 		if (fill_member(s, &rows[i], p, &s->members[i], e) != 0)
 			goto out;
-	result = 0;
+	result = compare_files(s, e);
 out:
 	free(rows);
 	return result;
@@ -147,16 +174,6 @@ member_fits(const struct member *m, const char *channel)
 	return m->place >= 0 && strcmp(m->decision.channel, channel) == 0;
 }
 
-/* > 0: a before b. *by says what decided. */
-static int
-compare(const struct member *a, const struct member *b, enum precedence *by)
-{
-	struct candidate x = { a->row.series_uid, a->row.n_instances, a->place, a->is_fallback, a->state == SERIES_STATE_REJECTED };
-	struct candidate y = { b->row.series_uid, b->row.n_instances, b->place, b->is_fallback, b->state == SERIES_STATE_REJECTED };
-
-	return precedence_compare(&x, &y, by);
-}
-
 const struct member *
 study_filler(const struct study *s, const char *channel)
 {
@@ -164,42 +181,12 @@ study_filler(const struct study *s, const char *channel)
 	enum precedence by;
 
 	for (size_t i = 0; i < s->n; i++)
-		if (member_fits(&s->members[i], channel) && (best == NULL || compare(&s->members[i], best, &by) > 0))
+		if (member_fits(&s->members[i], channel) && (best == NULL || precedence_compare(&s->members[i].candidate, &best->candidate, &by) > 0))
 			best = &s->members[i];
 	return best;
 }
 
 /* ---- saying so ---- */
-
-static void
-say_loser(const struct member *m, const struct member *filler, char *text, size_t size)
-{
-	enum precedence by;
-	int n = snprintf(text, size, "not used: series %s fills channel %s", filler->row.series_uid, m->decision.channel);
-
-	compare(filler, m, &by);
-	if (n < 0 || (size_t)n >= size)
-		return;
-	text += n;
-	size -= (size_t)n;
-	switch (by) {
-	case BY_FALLBACK:
-		snprintf(text, size, " by rule %s, and rule %s is a fallback", filler->decision.rule, m->decision.rule);
-		break;
-	case BY_STATE:
-		snprintf(text, size, " and is not rejected");
-		break;
-	case BY_RULE:
-		snprintf(text, size, " by rule %s, which comes before rule %s", filler->decision.rule, m->decision.rule);
-		break;
-	case BY_SLICES:
-		snprintf(text, size, " with %lld slices against %lld", (long long)filler->row.n_instances, (long long)m->row.n_instances);
-		break;
-	case BY_UID:
-		snprintf(text, size, ": its UID is the smaller one");
-		break;
-	}
-}
 
 /* The models that take the channel but lack another one. */
 static void
@@ -251,7 +238,7 @@ write_decision(const struct study *s, const struct member *m, struct prospect *p
 	if (filler == m)
 		say_missing(s, channel, line, sizeof line);
 	else if (filler != NULL)
-		say_loser(m, filler, line, sizeof line);
+		precedence_say(&filler->candidate, &m->candidate, m->decision.channel, line, sizeof line);
 	compose(m, line, reason);
 	if (p != NULL && strcmp(p->series_uid, m->row.series_uid) == 0)
 		memcpy(p->reason, reason, sizeof p->reason);

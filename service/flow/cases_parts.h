@@ -3,6 +3,7 @@
 #include "db/instances.h"
 #include "model/manifest.h"
 #include "service/flow/match.h"
+#include "service/flow/precedence.h"
 
 struct node;
 
@@ -12,7 +13,7 @@ struct member {                               /* a series of the study */
 	struct decision decision;             /* of the rules alone; reason: one line */
 	char verdict[512];
 	int place;                            /* of its rule; -1: fills nothing */
-	bool is_fallback;
+	struct candidate candidate;           /* of one that fills something; its texts are the member's */
 };
 
 struct study {

@@ -19,6 +19,34 @@ more_slices_win(void **state)
 }
 
 static void
+smaller_pixels_win_and_the_later_one(void **state)
+{
+	(void)state;
+	take_series(&node, "flair", 1);
+	take_series(&node, "flair-later", 1);
+	look(QUIET + 1);
+	expect_series("2.25.17", SERIES_STATE_COMPLETE, "flair", "rule flair");
+	expect_series("2.25.10", SERIES_STATE_COMPLETE, "", "not used: series 2.25.17 fills channel flair and was acquired later");
+	take_series(&node, "flair-fine", 1);
+	look(QUIET + 1);
+	expect_series("2.25.16", SERIES_STATE_COMPLETE, "flair", "rule flair");
+	expect_series("2.25.17", SERIES_STATE_COMPLETE, "", "not used: series 2.25.16 fills channel flair with pixels of 0.81 mm2 against 1 mm2");
+	expect_job("2.25.1", "queued v1");
+	assert_int_equal(count_jobs(), 1);
+}
+
+static void
+the_models_plane_comes_first(void **state)
+{
+	(void)state;
+	take_series(&node, "flair-sagittal", 1);
+	take_series(&node, "flair", 1);
+	look(QUIET + 1);
+	expect_series("2.25.10", SERIES_STATE_COMPLETE, "flair", "rule flair");
+	expect_series("2.25.18", SERIES_STATE_COMPLETE, "", "by rule flair, which comes before rule flair-second");
+}
+
+static void
 a_rejected_one_gives_way(void **state)
 {
 	(void)state;
@@ -322,6 +350,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(more_slices_win, open_node, close_node),
+		cmocka_unit_test_setup_teardown(smaller_pixels_win_and_the_later_one, open_node, close_node),
+		cmocka_unit_test_setup_teardown(the_models_plane_comes_first, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_rejected_one_gives_way, open_node, close_node),
 		cmocka_unit_test_setup_teardown(the_job_waits_for_a_rival_still_coming, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_fallback_only_where_nothing_else_fits, open_node, close_node),

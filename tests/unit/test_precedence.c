@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -19,11 +20,15 @@ each_step_decides_where_the_stronger_ones_are_equal(void **state)
 {
 	/* Each pair differs in what decides and has everything weaker against it. */
 	static const struct { struct candidate first, second; enum precedence by; } rows[] = {
-		{ { "9", 1, 9, false, true }, { "1", 99, 0, true, false }, BY_FALLBACK },
-		{ { "9", 1, 9, true, false }, { "1", 99, 0, true, true }, BY_STATE },
-		{ { "9", 1, 3, false, false }, { "1", 99, 4, false, false }, BY_RULE },
-		{ { "9", 21, 3, false, true }, { "1", 20, 3, false, true }, BY_SLICES },
-		{ { "1.10", 20, 3, false, false }, { "1.9", 20, 3, false, false }, BY_UID },
+		{ { "9", 1, 9, false, true, 9, "1", NULL }, { "1", 99, 0, true, false, 1, "2", NULL }, BY_FALLBACK },
+		{ { "9", 1, 9, true, false, 9, "1", NULL }, { "1", 99, 0, true, true, 1, "2", NULL }, BY_STATE },
+		{ { "9", 1, 3, false, false, 9, "1", NULL }, { "1", 99, 4, false, false, 1, "2", NULL }, BY_RULE },
+		{ { "9", 21, 3, false, true, 9, "1", NULL }, { "1", 20, 3, false, true, 1, "2", NULL }, BY_SLICES },
+		{ { "9", 20, 3, false, false, 0.25, "1", NULL }, { "1", 20, 3, false, false, 0.26, "2", NULL }, BY_PIXELS },
+		{ { "9", 20, 3, false, false, 9, "1", NULL }, { "1", 20, 3, false, false, 0, "2", NULL }, BY_PIXELS },
+		{ { "9", 20, 3, false, false, 0.25, "20240101101500.1", NULL }, { "1", 20, 3, false, false, 0.25000001, "20240101101500", NULL }, BY_TIME },
+		{ { "9", 20, 3, false, false, 0, "20240101", NULL }, { "1", 20, 3, false, false, 0, "", NULL }, BY_TIME },
+		{ { "1.10", 20, 3, false, false, 0, "", NULL }, { "1.9", 20, 3, false, false, 0, "", NULL }, BY_UID },
 	};
 
 	(void)state;
@@ -41,7 +46,7 @@ each_step_decides_where_the_stronger_ones_are_equal(void **state)
 static void
 numbers_of_any_size(void **state)
 {
-	struct candidate many = { "1", INT64_MAX, INT32_MAX, false, false }, few = { "1", INT64_MIN, INT32_MAX, false, false }, early = { "1", 0, INT32_MIN, false, false };
+	struct candidate many = { .series_uid = "1", .n_slices = INT64_MAX, .place = INT32_MAX }, few = { .series_uid = "1", .n_slices = INT64_MIN, .place = INT32_MAX }, early = { .series_uid = "1", .place = INT32_MIN };
 	enum precedence by;
 
 	(void)state;
@@ -54,14 +59,16 @@ numbers_of_any_size(void **state)
 static void
 it_is_an_order(void **state)
 {
-	enum { N = 2 * 2 * 2 * 2 * 2 };
+	enum { N = 2 * 2 * 2 * 2 * 2 * 2 * 2 };
 	static const char *const uids[] = { "1.2", "1.3" };
 	struct candidate c[N];
 	enum precedence by;
 
 	(void)state;
 	for (unsigned i = 0; i < N; i++)
-		c[i] = (struct candidate) { uids[i & 1], i >> 1 & 1, (int)(i >> 2 & 1), i >> 3 & 1, i >> 4 & 1 };
+		c[i] = (struct candidate) { uids[i & 1], i >> 1 & 1, (int)(i >> 2 & 1), i >> 3 & 1, i >> 4 & 1, i >> 5 & 1, "", NULL };
+	for (unsigned i = 0; i < N; i++)
+		c[i].time[0] = i >> 6 & 1 ? '1' : 0;
 	for (size_t a = 0; a < N; a++)
 		for (size_t b = 0; b < N; b++) {
 			int ab = sign(precedence_compare(&c[a], &c[b], &by));
@@ -73,11 +80,31 @@ it_is_an_order(void **state)
 		}
 }
 
+static void
+the_loser_is_told_why(void **state)
+{
+	struct candidate a = { "1.2", 20, 1, false, false, 0.5, "2", "first" }, b = { "1.3", 20, 1, false, false, 0.5, "1", "second" };
+	char text[200], little[20];
+
+	(void)state;
+	precedence_say(&a, &b, "flair", text, sizeof text);
+	assert_string_equal(text, "not used: series 1.2 fills channel flair and was acquired later");
+	a.pixel_mm2 = 0.25;
+	precedence_say(&a, &b, "flair", text, sizeof text);
+	assert_string_equal(text, "not used: series 1.2 fills channel flair with pixels of 0.25 mm2 against 0.5 mm2");
+	a.place = 0;
+	precedence_say(&a, &b, "flair", text, sizeof text);
+	assert_string_equal(text, "not used: series 1.2 fills channel flair by rule first, which comes before rule second");
+	precedence_say(&a, &b, "flair", little, sizeof little);
+	assert_int_equal(strlen(little), sizeof little - 1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_step_decides_where_the_stronger_ones_are_equal), cmocka_unit_test(numbers_of_any_size), cmocka_unit_test(it_is_an_order),
+		cmocka_unit_test(the_loser_is_told_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
