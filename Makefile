@@ -112,7 +112,7 @@ soak: deps
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/segand/models $(DESTDIR)$(PREFIX)/share/doc/segand
-	install -m 755 $(B)/segand $(B)/segan $(DESTDIR)$(PREFIX)/bin/
+	install -s -m 755 $(B)/segand $(B)/segan $(DESTDIR)$(PREFIX)/bin/
 	cp -r model/shipped/. $(DESTDIR)$(PREFIX)/share/segand/models/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/segand/
 	sed 's,"/usr/share/segand/models","$(PREFIX)/share/segand/models",' config/segand.json > $(DESTDIR)$(PREFIX)/share/doc/segand/segand.json
