@@ -160,6 +160,8 @@ judge(struct series &s, enum series_verdict *verdict, struct err *reason, struct
 	*reason = v.reason;
 	s.info.grid = v.grid;
 	s.info.n_slices = v.verdict == SERIES_WHOLE ? v.slices.size() : all.size();
+	if (!v.chosen.empty())
+		snprintf(s.info.chosen, sizeof s.info.chosen, "%zu of %zu frames: %s", v.slices.size(), all.size(), v.chosen.c_str());
 	s.slices.swap(v.slices);
 	return 0;
 }

@@ -22,6 +22,7 @@ struct series_info {
 	char frame_of_reference[DICOM_UID];       /* of a series that has none: one derived from its UID, equal to no other's */
 	size_t n_instances, n_slices;             /* n_slices: of the volume; of the whole series while it is none */
 	struct grid grid;                         /* valid for SERIES_WHOLE */
+	char chosen[160];                         /* for SERIES_WHOLE: which slices of the series are the volume, and why those; "": all that were given */
 };
 
 /* frames: (n) of a multi-frame file those that count (dicom/frames.h); NULL: all. */

@@ -113,9 +113,18 @@ judge(const frames &slices, struct volume &v, struct err *e)
 	if (verdict != GEOMETRY_DOUBLED)
 		return 0;
 	const struct slice_frame &a = slices[order[0]], &b = slices[order[1]];
-	if (prefer(slices, a, b, component_of, "MAGNITUDE", preferred) || prefer(slices, a, b, pixels_of, "ORIGINAL", preferred))
-		return judge(preferred, v, e); // fewer than before: one of a and b is not among them
-	say_difference(slices, a, b, &v.reason);
+	std::string why;
+	if (prefer(slices, a, b, component_of, "MAGNITUDE", preferred))
+		why = trait_name(DCM_ComplexImageComponent) + " MAGNITUDE";
+	else if (prefer(slices, a, b, pixels_of, "ORIGINAL", preferred))
+		why = trait_name(DCM_FrameType) + " ORIGINAL";
+	if (preferred.empty()) {
+		say_difference(slices, a, b, &v.reason);
+		return 0;
+	}
+	if (judge(preferred, v, e) != 0) // fewer than before: one of a and b is not among them
+		return -1;
+	v.chosen = why + (v.chosen.empty() ? "" : ", " + v.chosen);
 	return 0;
 }
 
@@ -148,6 +157,7 @@ choose_stack(const std::vector<struct stack> &stacks, struct volume &v)
 			whole.push_back(&s);
 	if (whole.size() == 1) {
 		v = whole[0]->v;
+		v.chosen = trait_name(DCM_StackID) + " " + whole[0]->id.substr(0, 32) + (v.chosen.empty() ? "" : ", " + v.chosen);
 		return;
 	}
 	v.verdict = whole.empty() ? largest->v.verdict : SERIES_BAD;

@@ -8,6 +8,7 @@ struct volume {
 	struct grid grid = {};                    // WHOLE
 	enum series_verdict verdict = SERIES_BAD;
 	struct err reason = {};                   // all but WHOLE
+	std::string chosen;                       // WHOLE: as in series_info
 };
 
 // -1: no memory.

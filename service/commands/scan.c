@@ -231,5 +231,5 @@ scan_explain(const struct scan *s, const struct scan_series *series, char *text,
 	else if (filler == series && series->verdict != SERIES_WHOLE)
 		snprintf(text, size, "%s; rejected: %s", series->decision.reason, series->reason.text);
 	else
-		snprintf(text, size, "%s", series->decision.reason);
+		snprintf(text, size, "%s%s%s", series->decision.reason, series->info.chosen[0] != 0 ? "; " : "", series->info.chosen);
 }

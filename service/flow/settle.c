@@ -34,16 +34,16 @@ settle_due_ms(const struct settings *s, const struct series_row *row)
 /* ---- the verdict ---- */
 
 static int
-check_files(const struct node *n, const struct rules *r, const struct series_row *row, const char *rule, enum series_verdict *verdict, struct err *reason, struct err *e)
+check_files(const struct node *n, const struct rules *r, struct prospect *p, enum series_verdict *verdict, struct err *reason, struct err *e)
 {
 	struct instance_row *rows = NULL;
-	struct series_info info;
+	struct series_info info = { 0 };
 	char (*paths)[SPOOL_PATH] = NULL;
 	const char **list = NULL, *const *frames = NULL;
 	size_t count = 0;
 	int result = -1;
 
-	if (instances_of_series(n->db, row->series_uid, &rows, &count, e) != 0)
+	if (instances_of_series(n->db, p->series_uid, &rows, &count, e) != 0)
 		return -1;
 	paths = calloc(count + 1, sizeof *paths);
 	list = calloc(count + 1, sizeof *list);
@@ -59,8 +59,12 @@ check_files(const struct node *n, const struct rules *r, const struct series_row
 		}
 		list[i] = paths[i];
 	}
-	if (rules_frames(r, rule, list, count, &frames, e) == 0)
+	if (rules_frames(r, p->decision.rule, list, count, &frames, e) == 0)
 		result = series_check(&(struct series_input) { list, count, frames }, verdict, &info, reason, e);
+	if (result == 0 && info.chosen[0] != 0) {
+		size_t used = strlen(p->decision.reason);
+		snprintf(p->decision.reason + used, sizeof p->decision.reason - used, "; %s", info.chosen);
+	}
 out:
 	rules_frames_free(frames, count);
 	free(list);
@@ -93,7 +97,7 @@ judge(const struct node *n, const struct rules *r, const struct series_row *row,
 	enum series_verdict verdict = SERIES_BAD;
 	struct err reason = { 0 };
 
-	if (check_files(n, r, row, p->decision.rule, &verdict, &reason, e) != 0) {
+	if (check_files(n, r, p, &verdict, &reason, e) != 0) {
 		if (err_may_pass(e->code))
 			return -1;
 		reason = *e; /* a file that can never be read */

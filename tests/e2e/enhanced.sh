@@ -12,10 +12,9 @@ segment() { "$B/segan" segment "$work/$1" -o "$work/$1.dcm" > "$work/$1.words" 2
 enhanced shuffled order=shuffled
 ! dciodvfy -new "$work/shuffled/enhanced0.dcm" 2>&1 | grep '^Error' || fail "mkenhanced makes no sound Enhanced MR"
 enhanced parts parts=3 order=shuffled place=frame
-enhanced legacy class=legacymr
 enhanced phase 'dims=component=MAGNITUDE|PHASE' add=7
 segment single
-for name in shuffled parts legacy phase; do
+for name in shuffled parts phase; do
 	segment "$name"
 	/usr/bin/python3 - "$work/single.dcm" "$work/$name.dcm" "$work/$name" <<'P' || fail "the SEG of $name is not that of single frames"
 import glob, sys, pydicom
@@ -31,6 +30,8 @@ for x, y in zip(a.PerFrameFunctionalGroupsSequence, b.PerFrameFunctionalGroupsSe
 P
 	/usr/bin/python3 tests/tools/seg_check.py "$work/$name.dcm" "$work/$name" > "$work/check" || { cat "$work/check"; fail "seg_check of $name"; }
 done
+
+holds "inspect on a choice of frames" "$("$B/segan" inspect "$work/phase" --json | jq -r '.series[0].reason')" '; 20 of 40 frames: ComplexImageComponent .0008,9208. MAGNITUDE$'
 
 # ---- refused in words
 refused() { # NAME PATTERN
@@ -52,6 +53,8 @@ enhanced late 'dims=echo=140|20' add=50 order=shuffled
 dcmsend -q -aec SEGAN 127.0.0.1 "$dicom_port" "$work/late/enhanced0.dcm"
 wait_line "$node_log" 'job_(done|failed|rejected) job=1 ' 120 "$node_pid" > /dev/null
 same "state of the job" "$(job 1 | jq -r .state)" done
+curl -sS "http://$http/api/v1/series/2.25.880001/decision" > "$work/decision"
+holds "decision" "$(jq -r .reason "$work/decision")" 'rule late: .*EchoTime "(20.140|140.20)"'
 curl -sS -o "$work/net.dcm" "http://$http/api/v1/jobs/1/seg"
 for name in late net; do
 	/usr/bin/python3 tests/tools/seg_check.py "$work/$name.dcm" "$work/late" > "$work/check" || { cat "$work/check"; fail "seg_check of $name"; }

@@ -151,6 +151,25 @@ test_voxels(void **state)
 }
 
 static void
+test_chosen(void **state)
+{
+	static const struct { const char *name, *chosen; } cases[] = { { "plain", "" }, { "e_shuffled", "" }, { "e_slabs", "" },
+		{ "e_phase", "5 of 10 frames: ComplexImageComponent (0008,9208) MAGNITUDE" }, { "e_type", "5 of 10 frames: FrameType (0008,9007) ORIGINAL" },
+		{ "e_scout", "5 of 6 frames: StackID (0020,9056) 1" }, { "e_badstack", "5 of 10 frames: StackID (0020,9056) 2" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct files f = find(cases[i].name);
+		struct series_info info;
+		enum series_verdict verdict;
+		struct err reason, e;
+		assert_int_equal(series_check(&(struct series_input){ (const char *const *)f.paths, f.n, NULL }, &verdict, &info, &reason, &e), 0);
+		assert_string_equal(info.chosen, cases[i].chosen);
+		drop(&f);
+	}
+}
+
+static void
 test_info_and_grid(void **state)
 {
 	struct files f = find("shuffled");
@@ -204,7 +223,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_multiframe_verdicts), cmocka_unit_test(test_voxels), cmocka_unit_test(test_info_and_grid), cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_multiframe_verdicts), cmocka_unit_test(test_voxels), cmocka_unit_test(test_info_and_grid), cmocka_unit_test(test_chosen), cmocka_unit_test(test_unreadable),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
