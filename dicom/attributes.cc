@@ -1,12 +1,14 @@
 // The header of one instance as values, and the two digests that tell a repeated instance from another one (DESIGN.md, "Same instance").
 // The content digest covers SOP class, the UIDs, whose images they are, the pixel layout, every position, orientation, spacing, frame of reference and scale, and the
-// pixel bytes as stored: little endian words are the same in implicit and explicit VR. Encapsulated pixels are taken as they are, together with their transfer syntax: they equal only themselves.
+// pixel bytes as little endian stores them, so that it is the same in every uncompressed transfer syntax. Compressed pixels are not decoded here (the daemon
+// comes here): they are taken as they are, together with their transfer syntax, and equal only themselves.
 #include "dicom/attributes.h"
+#include "dicom/bytes.h"
 #include "dicom/lookup.hh"
 #include "dicom/part10.hh"
 #include "dicom/text.hh"
-#include "config/file.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
@@ -25,16 +27,24 @@ struct digest_closer {
 };
 typedef std::unique_ptr<struct digest, digest_closer> digest_owner;
 
+// The file's bytes, inflated.
+struct file_bytes : bytes {
+	explicit file_bytes(int file) { bytes_open(this, file); }
+	~file_bytes() { bytes_close(this); }
+};
+
 static int
-add_file_bytes(struct digest *d, int fd, uint64_t at, uint64_t n, struct err *e)
+add_file_bytes(struct digest *d, struct bytes &from, uint64_t at, uint64_t n, bool is_swapped, struct err *e)
 {
-	unsigned char bytes[65536];
+	unsigned char piece[65536];
 
 	while (n > 0) {
-		size_t part = n < sizeof bytes ? (size_t)n : sizeof bytes;
-		if (file_read_at(fd, at, bytes, part, e) != 0)
+		size_t part = n < sizeof piece ? (size_t)n : sizeof piece;
+		if (bytes_read_all(&from, at, piece, is_swapped ? part + part % 2 : part, e) != 0) // whole words: the last one's other byte is padding
 			return -1;
-		digest_add(d, bytes, part);
+		for (size_t i = 0; i < part && is_swapped; i += 2)
+			std::swap(piece[i], piece[i + 1]);
+		digest_add(d, piece, part);
 		at += part;
 		n -= part;
 	}
@@ -42,11 +52,11 @@ add_file_bytes(struct digest *d, int fd, uint64_t at, uint64_t n, struct err *e)
 }
 
 static int
-data_set_digest(int fd, const struct scan *scan, char hex[DIGEST_HEX], struct err *e)
+data_set_digest(struct bytes &from, const struct scan *scan, char hex[DIGEST_HEX], struct err *e)
 {
 	digest_owner d(digest_new(e));
 
-	if (!d || add_file_bytes(d.get(), fd, scan->data_set, scan->size - scan->data_set, e) != 0)
+	if (!d || add_file_bytes(d.get(), from, scan->data_set, scan->size - scan->data_set, false, e) != 0)
 		return -1;
 	digest_hex(d.get(), hex);
 	return 0;
@@ -78,8 +88,15 @@ add_geometry(struct digest *d, DcmItem &item)
 	}
 }
 
+// Uncompressed pixels are digested as little endian has them.
+static bool
+is_swapped(const struct scan *scan, const struct pixel_layout *p)
+{
+	return scan->is_big_endian && (p->bits_allocated == 16 || (scan->has_pixel_words && scan->n_pixel_bytes >= p->n_bytes + p->n_bytes % 2));
+}
+
 static int
-content_digest(int fd, DcmItem &item, const struct scan *scan, const struct pixel_layout *p, struct instance_header *h, struct err *e)
+content_digest(struct bytes &from, DcmItem &item, const struct scan *scan, const struct pixel_layout *p, struct instance_header *h, struct err *e)
 {
 	char layout[160];
 	OFString photometric, patient, issuer;
@@ -101,7 +118,7 @@ content_digest(int fd, DcmItem &item, const struct scan *scan, const struct pixe
 	add_line(d.get(), "photometric", photometric.c_str());
 	add_line(d.get(), "syntax", scan->is_encapsulated ? scan->transfer_syntax : "native");
 	add_geometry(d.get(), item);
-	if (add_file_bytes(d.get(), fd, scan->pixels, scan->is_encapsulated ? scan->n_pixel_bytes : p->n_bytes, e) != 0)
+	if (add_file_bytes(d.get(), from, scan->pixels, scan->is_encapsulated ? scan->n_pixel_bytes : p->n_bytes, is_swapped(scan, p), e) != 0)
 		return -1;
 	digest_hex(d.get(), h->content_digest);
 	return 0;
@@ -120,7 +137,11 @@ static int
 read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_header *h, struct err *e)
 {
 	struct pixel_layout layout;
+	file_bytes from(fd);
+	uint64_t size;
 
+	if (scan->is_deflated && bytes_inflate_from(&from, scan->data_set, &size, e) != 0)
+		return -1;
 	if (part10_uid(item, DCM_SOPClassUID, true, h->sop_class, e) != 0 || part10_uid(item, DCM_SOPInstanceUID, true, h->sop_uid, e) != 0 ||
 	    part10_uid(item, DCM_StudyInstanceUID, true, h->study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, h->series_uid, e) != 0)
 		return -1;
@@ -129,7 +150,7 @@ read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_head
 	part10_copy(item, DCM_DeviceSerialNumber, h->device_serial, sizeof h->device_serial);
 	h->has_pixels = scan->has_pixels;
 	h->is_ours = is_written_by_us(item);
-	if (data_set_digest(fd, scan, h->digest, e) != 0)
+	if (data_set_digest(from, scan, h->digest, e) != 0)
 		return -1;
 	if (!h->has_pixels) { // nothing narrower tells two reports apart
 		memcpy(h->content_digest, h->digest, sizeof h->content_digest);
@@ -137,7 +158,7 @@ read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_head
 	}
 	if (part10_layout(item, scan, &layout, e) != 0)
 		return -1;
-	return content_digest(fd, item, scan, &layout, h, e);
+	return content_digest(from, item, scan, &layout, h, e);
 }
 
 extern "C" struct attributes *

@@ -1,4 +1,4 @@
-// Process-wide start of DCMTK: dictionary and logger. Sets no network option (scp.cc, scu.cc) and registers no codec: no compressed syntax is read yet.
+// Process-wide start of DCMTK: dictionary and logger. Sets no network option (scp.cc, scu.cc) and registers no codec (jpeg.cc).
 //
 // DESIGN of the logger: DCMTK's lines, of warn and above, become lines of ours from whatever thread wrote them; the appender is called under
 // DCMTK's own lock of that appender. A line may carry a value of the data set, so it is cut before the first quotation mark, '[' or '=' and loses all that is not
@@ -47,6 +47,9 @@ void
 log_appender::append(const dcmtk::log4cplus::spi::InternalLoggingEvent &event)
 {
 	char text[200];
+
+	if (strstr(event.getMessage().c_str(), "skipping rest of dataset") != NULL)
+		return;                              // we asked for that: part10.cc stops before compressed pixels
 	int64_t now = clock_monotonic_ms() / 1000;
 
 	if (now != second) {

@@ -26,7 +26,9 @@ part10_load_fd(int fd, const char *path, DcmFileFormat &file, struct scan *scan,
 		return -1;
 	if (DcmXfer(scan->transfer_syntax).getXfer() == EXS_Unknown)
 		return err_set(e, ERR_INPUT, "its transfer syntax %s is not known: send it uncompressed, as Explicit VR Little Endian", scan->transfer_syntax);
-	OFCondition c = file.loadFile(path, EXS_Unknown, EGL_noChange, KEPT_IN_FILE, ERM_fileOnly);
+	// Compressed pixels would come into memory, since each fragment or inflated value is below or beyond what stays in the file: it stops before them.
+	OFCondition c = scan->is_encapsulated || scan->is_deflated ? file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, KEPT_IN_FILE, ERM_fileOnly, DCM_FloatPixelData)
+	                                                           : file.loadFile(path, EXS_Unknown, EGL_noChange, KEPT_IN_FILE, ERM_fileOnly);
 	if (c.bad()) {
 		shim_failed(e, ERR_INPUT, c);
 		return err_note(e, "DCMTK cannot read the file");

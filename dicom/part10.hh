@@ -13,7 +13,8 @@ struct pixel_layout {
 	uint64_t n_bytes;                         // what native pixel data must hold, without padding
 };
 
-// Loads the header: values of 64 KiB and more stay in the file, pixel data is taken out of the data set. ERR_INPUT says which tag.
+// Loads the header: values of 64 KiB and more stay in the file, pixel data is taken out of the data set; what stands behind compressed pixel data is left out.
+// ERR_INPUT says which tag.
 int part10_load(const char *path, DcmFileFormat &file, struct scan *scan, struct err *e);
 // The same for a descriptor that the caller owns and closes; path is what it was opened by.
 int part10_load_fd(int fd, const char *path, DcmFileFormat &file, struct scan *scan, struct err *e);

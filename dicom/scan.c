@@ -3,13 +3,13 @@
  * accepts, every reader understands in the same way.
  * References: PS3.5 7.1 (elements), 7.5 (sequences), 6.2.2 note 2 (UN of undefined length is implicit), A.4 (encapsulated pixel data), PS3.10 7.1. */
 #include "dicom/scan.h"
+#include "dicom/bytes.h"
+#include "dicom/syntax.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define UNDEFINED UINT32_MAX
 #define TAG(group, element) ((uint32_t)(group) << 16 | (element))
@@ -35,7 +35,8 @@ struct element {
 };
 
 struct reader {
-	int fd;
+	struct bytes bytes;
+	bool is_big_endian;                       /* what is read now; the meta header never is */
 	uint64_t size, at;                        /* at: next byte */
 	uint64_t window_at;
 	size_t n_window;
@@ -65,39 +66,39 @@ fail(struct err *e, const struct element *x, const char *fmt, ...)
 static const unsigned char *
 peek(struct reader *r, size_t n, struct err *e)
 {
-	ssize_t got;
+	size_t got;
 
 	if (r->at > r->size || n > r->size - r->at) {
 		err_set(e, ERR_INPUT, "the file ends at byte %llu within an element: it is truncated", (unsigned long long)r->size);
 		return NULL;
 	}
 	if (r->at < r->window_at || r->at + n > r->window_at + r->n_window) {
-		do
-			got = pread(r->fd, r->window, sizeof r->window, (off_t)r->at);
-		while (got < 0 && errno == EINTR);
-		if (got < 0 || (size_t)got < n) {
-			if (got < 0)
-				err_errno(e, "reading byte %llu", (unsigned long long)r->at);
-			else
-				err_set(e, ERR_INPUT, "the file became shorter while it was read");
+		bool is_inside = r->at >= r->window_at && r->at < r->window_at + r->n_window;
+		size_t kept = is_inside ? (size_t)(r->window_at + r->n_window - r->at) : 0; /* read once: going back is dear in a deflated file */
+		memmove(r->window, r->window + r->n_window - kept, kept);
+		r->window_at = r->at;
+		r->n_window = kept;
+		if (bytes_read(&r->bytes, r->at + kept, r->window + kept, sizeof r->window - kept, &got, e) != 0)
+			return NULL;
+		r->n_window += got;
+		if (r->n_window < n) {
+			err_set(e, ERR_INPUT, "the file became shorter while it was read");
 			return NULL;
 		}
-		r->window_at = r->at;
-		r->n_window = (size_t)got;
 	}
 	return r->window + (r->at - r->window_at);
 }
 
 static uint32_t
-le16(const unsigned char *b)
+u16(const struct reader *r, const unsigned char *b)
 {
-	return (uint32_t)b[0] | (uint32_t)b[1] << 8;
+	return r->is_big_endian ? (uint32_t)b[0] << 8 | b[1] : (uint32_t)b[0] | (uint32_t)b[1] << 8;
 }
 
 static uint32_t
-le32(const unsigned char *b)
+u32(const struct reader *r, const unsigned char *b)
 {
-	return le16(b) | le16(b + 2) << 16;
+	return r->is_big_endian ? u16(r, b) << 16 | u16(r, b + 2) : u16(r, b) | u16(r, b + 2) << 16;
 }
 
 /* 2: a 16-bit length follows the VR; 4: two reserved bytes and a 32-bit length; 0: no VR of PS3.5 6.2. */
@@ -131,20 +132,20 @@ read_element(struct reader *r, bool is_implicit, struct element *x, struct err *
 
 	if (b == NULL)
 		return -1;
-	*x = (struct element){ .tag = TAG(le16(b), le16(b + 2)), .at = r->at };
+	*x = (struct element){ .tag = TAG(u16(r, b), u16(r, b + 2)), .at = r->at };
 	if (is_implicit || x->tag >> 16 == 0xFFFE) {
-		x->length = le32(b + 4);
+		x->length = u32(r, b + 4);
 	} else {
 		memcpy(x->vr, b + 4, 2);
 		switch (length_size(x->vr)) {
 		case 2:
-			x->length = le16(b + 6);
+			x->length = u16(r, b + 6);
 			break;
 		case 4:
 			n = 12;
 			if ((b = peek(r, n, e)) == NULL)
 				return -1;
-			x->length = le32(b + 8);
+			x->length = u32(r, b + 8);
 			break;
 		default:
 			return fail(e, x, "no value representation that DICOM knows");
@@ -218,7 +219,7 @@ begins_with_item(struct reader *r, const struct element *x, bool *is_item, struc
 		return 0;
 	if ((b = peek(r, 4, e)) == NULL)
 		return -1;
-	*is_item = TAG(le16(b), le16(b + 2)) == ITEM;
+	*is_item = TAG(u16(r, b), u16(r, b + 2)) == ITEM;
 	return 0;
 }
 
@@ -246,6 +247,7 @@ note_pixels(struct reader *r, const struct element *x)
 		return;
 	r->scan->has_pixels = true;
 	r->scan->has_integer_pixels = x->tag == PIXEL_DATA;
+	r->scan->has_pixel_words = x->vr[0] == '\0' || strcmp(x->vr, "OW") == 0;
 	r->scan->pixels = x->value;
 	r->scan->n_pixel_bytes = x->length == UNDEFINED ? 0 : x->length; /* undefined: completed by close_level */
 }
@@ -338,8 +340,8 @@ read_transfer_syntax(struct reader *r, const struct element *x, struct err *e)
 
 	if (n >= sizeof uid || n < 2)
 		return fail(e, x, "a transfer syntax UID of %lu bytes", (unsigned long)n);
-	if (pread(r->fd, uid, n, (off_t)x->value) != (ssize_t)n)
-		return err_errno(e, "reading the transfer syntax");
+	if (bytes_read_all(&r->bytes, x->value, uid, n, e) != 0)
+		return -1;
 	if (uid[n - 1] == '\0' || uid[n - 1] == ' ')
 		uid[--n] = '\0';
 	if (strlen(uid) != n || !dicom_uid_is_valid(uid))
@@ -361,14 +363,14 @@ scan_meta(struct reader *r, struct err *e)
 	for (r->at = META; r->size - r->at >= 8; ) {
 		if ((b = peek(r, 4, e)) == NULL)
 			return -1;
-		if (le16(b) != 2)
+		if (u16(r, b) != 2)
 			break;
 		if (read_element(r, false, &x, e) != 0 || check_length(r, &x, e) != 0)
 			return -1;
 		if (x.tag == TAG(2, 0) && x.length == 4) {
 			if ((b = peek(r, 4, e)) == NULL)
 				return -1;
-			said_end = x.value + 4 + le32(b);
+			said_end = x.value + 4 + u32(r, b);
 		}
 		if (x.tag == TAG(2, 0x10) && read_transfer_syntax(r, &x, e) != 0)
 			return -1;
@@ -386,29 +388,51 @@ scan_meta(struct reader *r, struct err *e)
 
 /* What the syntax's UID says of the bytes: PS3.5 A. */
 static int
-settle_syntax(struct scan *s, struct err *e)
+settle_syntax(struct reader *r, struct err *e)
 {
-	static const struct { const char *uid, *name; } unread[] = {
-		{ "1.2.840.10008.1.2.2", "Explicit VR Big Endian" },
-		{ "1.2.840.10008.1.2.1.99", "Deflated Explicit VR Little Endian" },
-		{ "1.2.840.10008.1.2.4.94", "JPIP Referenced" },
-		{ "1.2.840.10008.1.2.4.95", "JPIP Referenced Deflate" },
-	};
+	static const char *const pixel_less[] = { "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95" }; /* JPIP Referenced: deflated or not, its pixels are elsewhere */
+	struct scan *s = r->scan;
+	const struct syntax *syntax = syntax_find(s->transfer_syntax);
 
-	for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++)
-		if (strcmp(s->transfer_syntax, unread[i].uid) == 0)
-			return err_set(e, ERR_INPUT, "its transfer syntax, %s, is not read by this version: send it uncompressed, as Explicit VR Little Endian", unread[i].name);
-	s->is_implicit = strcmp(s->transfer_syntax, "1.2.840.10008.1.2") == 0;
-	s->is_encapsulated = !s->is_implicit && strcmp(s->transfer_syntax, "1.2.840.10008.1.2.1") != 0;
+	for (size_t i = 0; i < sizeof pixel_less / sizeof pixel_less[0]; i++)
+		if (strcmp(s->transfer_syntax, pixel_less[i]) == 0)
+			return err_set(e, ERR_INPUT, "its transfer syntax, JPIP Referenced, is not read by this version: send it uncompressed, as Explicit VR Little Endian");
+	s->is_encapsulated = syntax == NULL || syntax->coding != CODING_NATIVE;
+	if (syntax == NULL)
+		return 0;
+	s->is_implicit = syntax->is_implicit;
+	s->is_big_endian = r->is_big_endian = syntax->is_big_endian;
+	s->is_deflated = syntax->is_deflated;
+	if (!s->is_deflated)
+		return 0;
+	r->n_window = 0;
+	if (bytes_inflate_from(&r->bytes, s->data_set, &s->size, e) != 0)
+		return -1;
+	r->size = s->size;
 	return 0;
+}
+
+static int
+scan_all(struct reader *r, struct err *e)
+{
+	const unsigned char *b = NULL;
+
+	r->at = 128;
+	if (r->size >= META && (b = peek(r, 4, e)) == NULL)
+		return -1;
+	if (r->size < META || memcmp(b, "DICM", 4) != 0)
+		return err_set(e, ERR_INPUT, "not a DICOM file: no \"DICM\" at byte 128");
+	if (scan_meta(r, e) != 0 || settle_syntax(r, e) != 0)
+		return -1;
+	return scan_data_set(r, e);
 }
 
 int
 scan_file(int fd, struct scan *s, struct err *e)
 {
-	struct reader r = { .fd = fd, .scan = s };
-	const unsigned char *b = NULL;
+	struct reader r = { .scan = s };
 	struct stat st;
+	int rc;
 
 	memset(s, 0, sizeof *s);
 	if (fstat(fd, &st) != 0)
@@ -416,12 +440,8 @@ scan_file(int fd, struct scan *s, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_INPUT, "not a regular file");
 	r.size = s->size = (uint64_t)st.st_size;
-	r.at = 128;
-	if (r.size >= META && (b = peek(&r, 4, e)) == NULL)
-		return -1;
-	if (r.size < META || memcmp(b, "DICM", 4) != 0)
-		return err_set(e, ERR_INPUT, "not a DICOM file: no \"DICM\" at byte 128");
-	if (scan_meta(&r, e) != 0 || settle_syntax(s, e) != 0)
-		return -1;
-	return scan_data_set(&r, e);
+	bytes_open(&r.bytes, fd);
+	rc = scan_all(&r, e);
+	bytes_close(&r.bytes);
+	return rc;
 }

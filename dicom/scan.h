@@ -14,14 +14,17 @@ enum { SCAN_MAX_DEPTH = 64, SCAN_MAX_ELEMENTS = 400000, SCAN_MAX_UNSORTED = 100,
 struct scan {
 	char transfer_syntax[DICOM_UID];
 	bool is_implicit, is_encapsulated;        /* the data set's VRs; the pixel data */
+	bool is_big_endian, is_deflated;          /* deflated: all offsets are those of bytes.h, of the file as if it were inflated */
 	uint64_t size, data_set;                  /* the file's; where the data set begins */
 	bool has_pixels;                          /* PixelData, Float or Double Float PixelData in the main data set */
 	bool has_integer_pixels;                  /* it is PixelData */
+	bool has_pixel_words;                     /* its VR is OW, or implicit */
 	uint64_t pixels, n_pixel_bytes;           /* its value, as stored (padding and, when encapsulated, item tags included) */
 	size_t n_elements;
 };
 
-/* ERR_INPUT: not Part 10, a transfer syntax that is not read (big endian, deflated, unknown is for the caller), truncated, nested too deep: says tag and byte. */
+/* ERR_INPUT: not Part 10, truncated, nested too deep, ...: says tag and byte. A syntax of another name is taken for an encapsulated one: whether its pixels are
+ * read is for the caller (syntax.h). */
 int scan_file(int fd, struct scan *s, struct err *e);
 
 #ifdef __cplusplus

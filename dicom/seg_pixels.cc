@@ -89,7 +89,7 @@ seg_pixels_read(DcmFileFormat &file, bool is_binary, unsigned most_bits, struct 
 	const struct pixel_layout &p = s.layout;
 	bool is_rle = strcmp(s.scan.transfer_syntax, UID_RLELosslessTransferSyntax) == 0;
 
-	if (s.scan.is_encapsulated && !is_rle)
+	if ((s.scan.is_encapsulated && !is_rle) || s.scan.is_deflated || s.scan.is_big_endian)
 		return err_set(e, ERR_INPUT, "its transfer syntax %s is not read by this version: store it as Explicit VR Little Endian or RLE Lossless", s.scan.transfer_syntax);
 	if (!s.scan.has_integer_pixels)
 		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) is missing");

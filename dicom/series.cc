@@ -228,6 +228,7 @@ load_voxels(struct series &s, struct err *e)
 {
 	const struct grid &g = s.info.grid;
 	size_t n = grid_voxels(&g), a_slice = g.rows * g.cols;
+	pixel_reader reader;
 
 	if (n > MAX_VOLUME_BYTES / sizeof(float))
 		return err_set(e, ERR_LIMIT, "%zu slices of Rows %zu x Columns %zu are more than the %llu GiB that a volume may take", g.slices, g.rows, g.cols,
@@ -236,7 +237,7 @@ load_voxels(struct series &s, struct err *e)
 	if (s.voxels == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for %zu voxels", n);
 	for (size_t i = 0; i < g.slices; i++) {
-		if (slice_file_voxels(s.files[s.slices[i].file], s.slices[i], s.voxels + i * a_slice, e) != 0)
+		if (slice_file_voxels(s.files[s.slices[i].file], s.slices[i], reader, s.voxels + i * a_slice, e) != 0)
 			return err_note(e, "slice %s", s.slices[i].place.name);
 	}
 	return 0;

@@ -1,14 +1,25 @@
-// One file of a series: see slice_file.hh. Native pixels of 8 and 16 bits are unpacked here (PS3.5 8.1.1, PS3.3 C.7.6.3.1), since DCMTK gives them unmasked.
+// One file of a series: see slice_file.hh. Says what the stored numbers mean (PS3.3 C.7.6.3.1, C.7.5.1.1.2); pixels.cc gets them.
 #include "dicom/slice_file.hh"
 #include "dicom/enhanced.hh"
-#include "config/file.h"
 #include "config/utf8.h"
 #include "dicom/text.hh"
 
+#include <algorithm>
 #include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 #include <vector>
+
+// What was shown on a screen, stored as an image of the scanner's class: windowed, with text in it (PS3.3 C.8.6.1, C.7.6.1).
+static void
+judge_capture(DcmItem &item, struct slice_file &f)
+{
+	OFString burned;
+
+	part10_text(item, DCM_BurnedInAnnotation, burned);
+	if (item.tagExistsWithValue(DCM_ConversionType))
+		err_set(&f.ignored, ERR_INPUT, "instance %s is a secondary capture: it has a ConversionType (0008,0064)", f.sop_uid);
+	else if (burned == "YES")
+		err_set(&f.ignored, ERR_INPUT, "instance %s has text in its pixels: BurnedInAnnotation (0028,0301)", f.sop_uid);
+}
 
 // An object of another kind: it may share the study, but is no slice.
 static void
@@ -28,6 +39,8 @@ judge_kind(DcmItem &item, struct slice_file &f)
 			err_set(&f.ignored, ERR_INPUT, "instance %s has pixels of one bit: BitsAllocated (0028,0100)", uid);
 		else if (f.scan.has_pixels && !f.scan.has_integer_pixels)
 			err_set(&f.ignored, ERR_INPUT, "instance %s has floating-point pixels", uid);
+		else
+			judge_capture(item, f);
 		return;
 	}
 	name = dcmFindNameOfUID(f.sop_class, NULL);
@@ -38,19 +51,38 @@ judge_kind(DcmItem &item, struct slice_file &f)
 static void
 judge_pixels(struct slice_file &f)
 {
-	const char *uid = f.sop_uid, *syntax = dcmFindNameOfUID(f.scan.transfer_syntax, "unknown");
-	const struct pixel_layout *p = &f.layout;
+	if (f.layout.frames > 1 && !enhanced_is_class(f.sop_class))
+		err_set(&f.bad, ERR_INPUT, "instance %s: NumberOfFrames (0028,0008) is %zu in a single-frame class", f.sop_uid, f.layout.frames);
+	else if (pixels_check(f.scan, f.layout, &f.bad) != 0)
+		err_note(&f.bad, "instance %s", f.sop_uid);
+}
 
-	if (f.scan.is_encapsulated)
-		err_set(&f.bad, ERR_INPUT, "instance %s: its transfer syntax, %s, is compressed and not read by this version: send it uncompressed, as Explicit VR Little Endian", uid,
-		    syntax);
-	else if (p->frames > 1 && !enhanced_is_class(f.sop_class))
-		err_set(&f.bad, ERR_INPUT, "instance %s: NumberOfFrames (0028,0008) is %zu in a single-frame class", uid, p->frames);
-	else if (p->bits_allocated != 8 && p->bits_allocated != 16)
-		err_set(&f.bad, ERR_INPUT, "instance %s: BitsAllocated (0028,0100) is %u; 8 and 16 are read", uid, p->bits_allocated);
-	else if (f.scan.n_pixel_bytes > p->n_bytes + p->n_bytes % 2)
-		err_set(&f.bad, ERR_INPUT, "instance %s: PixelData (7FE0,0010) holds %llu bytes, but Rows x Columns x BitsAllocated need %llu", uid,
-		    (unsigned long long)f.scan.n_pixel_bytes, (unsigned long long)p->n_bytes);
+// A number of the stored pixels' kind, whichever of US and SS it was written as.
+static bool
+stored_number(DcmItem &item, const DcmTagKey &tag, bool is_signed, int32_t *value)
+{
+	Uint16 u = 0;
+	Sint16 s = 0;
+
+	if (item.findAndGetUint16(tag, u).bad()) {
+		if (item.findAndGetSint16(tag, s).bad())
+			return false;
+		u = (Uint16)s;
+	}
+	*value = is_signed ? (int16_t)u : u;
+	return true;
+}
+
+static void
+read_padding(DcmItem &item, struct slice_file &f)
+{
+	int32_t *p = f.padding;
+
+	f.has_padding = stored_number(item, DCM_PixelPaddingValue, f.layout.is_signed, &p[0]);
+	if (!f.has_padding || !stored_number(item, DCM_PixelPaddingRangeLimit, f.layout.is_signed, &p[1]))
+		p[1] = p[0];
+	if (p[1] < p[0])
+		std::swap(p[0], p[1]);
 }
 
 static void
@@ -152,6 +184,33 @@ read_names(DcmItem &item, struct slice_file &f, struct err *e)
 	return 0;
 }
 
+// What has been compressed with loss says so (type 1C); a codec in between may not have.
+static int
+note_loss(struct slice_file &f, struct err *e)
+{
+	const struct syntax *syntax = syntax_find(f.scan.transfer_syntax);
+	DcmItem &item = *f.header->getDataset();
+	pixel_reader reader;
+	struct codestream c;
+	OFString said;
+	char ratio[17];
+
+	part10_text(item, DCM_LossyImageCompression, said);
+	if (syntax == NULL || syntax_method(syntax->coding) == NULL || said == "01")
+		return 0;
+	if (reader.open(f.path, f.scan, f.layout, e) != 0 || reader.codestream(&c, e) != 0)
+		return -1;
+	if (!c.loses && !(syntax->coding == CODING_JPEG_2000 && syntax->may_lose && said != "00")) // JPEG 2000 may be cut short after a reversible transform
+		return 0;
+	snprintf(ratio, sizeof ratio, "%.2f", std::max((double)f.layout.n_bytes / (double)f.scan.n_pixel_bytes, 1.0));
+	OFCondition r = item.putAndInsertString(DCM_LossyImageCompression, "01");
+	if (r.good())
+		r = item.putAndInsertString(DCM_LossyImageCompressionRatio, ratio);
+	if (r.good())
+		r = item.putAndInsertString(DCM_LossyImageCompressionMethod, syntax_method(syntax->coding));
+	return r.good() ? 0 : shim_failed(e, ERR_BUG, r);
+}
+
 int
 slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct err *e)
 {
@@ -166,6 +225,7 @@ slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct
 		if (part10_layout(item, &f.scan, &f.layout, e) != 0)
 			return err_note(e, "instance %s", f.sop_uid);
 		judge_pixels(f);
+		read_padding(item, f);
 		if (enhanced_is_class(f.sop_class))
 			enhanced_read(item, f);
 		else
@@ -176,41 +236,42 @@ slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct
 	else
 		for (struct slice_frame &frame : f.frames)
 			frame.groups = NULL;
+	if (keep_header && f.ignored.code == ERR_NONE && f.bad.code == ERR_NONE && note_loss(f, e) != 0)
+		return err_note(e, "instance %s", f.sop_uid);
 	return 0;
 }
 
-static int
-read_bytes(const char *path, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
+int
+slice_file_stored(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, int32_t *to, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const struct pixel_layout *p = &f.layout;
+	size_t n = p->rows * p->cols;             // no overflow: each is below 65536
+	int32_t range = (int32_t)1 << p->bits_stored, low = p->is_signed ? -range / 2 : 0, high = low + range - 1, air = 0;
+	std::vector<bool> is_padding(f.has_padding ? n : 0);
 
-	if (fd < 0)
-		return err_errno(e, "opening %s", path);
-	int result = file_read_at(fd, at, bytes, n, e);
-	close(fd);
-	return result == 0 ? 0 : err_note(e, "the pixels of %s", path);
+	if (reader.open(f.path, f.scan, *p, e) != 0 || reader.frame(frame.number > 0 ? frame.number - 1 : 0, to, e) != 0)
+		return err_note(e, "instance %s", f.sop_uid);
+	for (size_t i = 0; i < is_padding.size(); i++)
+		is_padding[i] = to[i] >= f.padding[0] && to[i] <= f.padding[1];
+	for (size_t i = 0; i < n && f.is_inverted; i++)
+		to[i] = low + high - to[i];
+	for (size_t i = 0; i < is_padding.size(); i++)
+		if (!is_padding[i])
+			air = std::min(air, to[i]);
+	for (size_t i = 0; i < is_padding.size(); i++)
+		if (is_padding[i])
+			to[i] = air;
+	return 0;
 }
 
 int
-slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, float *to, struct err *e)
+slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, float *to, struct err *e)
 {
-	const struct pixel_layout *p = &f.layout;
-	size_t n = p->rows * p->cols; // no overflow: each is below 65536
-	unsigned shift = p->high_bit + 1 - p->bits_stored;
-	int32_t range = (int32_t)1 << p->bits_stored, low = p->is_signed ? -range / 2 : 0, high = low + range - 1;
-	std::vector<unsigned char> bytes(n * p->bits_allocated / 8);
-	size_t before = frame.number > 0 ? frame.number - 1 : 0;
+	std::vector<int32_t> stored(f.layout.rows * f.layout.cols);
 
-	if (read_bytes(f.path, f.scan.pixels + before * bytes.size(), bytes.data(), bytes.size(), e) != 0)
+	if (slice_file_stored(f, frame, reader, stored.data(), e) != 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		int32_t word = p->bits_allocated == 8 ? bytes[i] : bytes[2 * i] | bytes[2 * i + 1] << 8;
-		int32_t value = (word >> shift) & (range - 1);
-		if (p->is_signed && value > high)
-			value -= range;
-		if (f.is_inverted)
-			value = low + high - value;
-		to[i] = (float)(frame.slope * value + frame.intercept);
-	}
+	for (size_t i = 0; i < stored.size(); i++)
+		to[i] = (float)(frame.slope * stored[i] + frame.intercept);
 	return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "dicom/geometry.h"
 #include "dicom/part10.hh"
+#include "dicom/pixels.hh"
 #include "dicom/traits.hh"
 
 #include <memory>
@@ -25,6 +26,8 @@ struct slice_file {
 	char modality[17] = "", description[129] = "";
 	OFString patient;                         // PatientID and its issuer, to compare; never shown
 	bool is_localizer = false, is_inverted = false /* MONOCHROME1 */;
+	bool has_padding = false;                 // stored values from padding[0] to padding[1] are no measurement (PS3.3 C.7.5.1.1.2)
+	int32_t padding[2] = { 0, 0 };
 	struct { char concatenation[DICOM_UID]; unsigned number, total /* 0: not said */; } part = {}; // of an image in several instances
 	std::vector<struct slice_frame> frames;   // in the file's order; empty when ignored or bad
 	struct err ignored = {};                  // code set: not a slice of an image series that we segment, and why
@@ -37,7 +40,11 @@ struct slice_source { DcmItem *position, *orientation, *measures, *rescale /* NU
 void slice_frame_read(const struct slice_source &from, struct slice_frame &frame, struct slice_file &f);
 
 // -1: not a sound DICOM file, e says what but not the path. The layout and all behind it are filled only when neither ignored nor bad.
+// A kept header says LossyImageCompression 01, ratio and method also where only the transfer syntax tells of it.
 int slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct err *e);
 
-// One frame's pixels as floats, rescaled, MONOCHROME1 turned over its stored range; to: (rows, cols).
-int slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, float *to, struct err *e);
+// One frame's stored numbers, (rows, cols): MONOCHROME1 turned over its range; where PixelPaddingValue stands, 0, or the lowest number of the frame when that is
+// below 0: air, for MR as for CT. They fit 16 bits, signed as the layout says. reader is the caller's, for one file after the other.
+int slice_file_stored(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, int32_t *to, struct err *e);
+// The same rescaled, as floats.
+int slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, float *to, struct err *e);

@@ -2,13 +2,13 @@
 # Tiny DICOM series and broken files for the unit tests of dicom/:  mkseries.py OUT_DIR [NAME...]
 # Every name below makes OUT_DIR/NAME/NNN.dcm; for the readable ones also OUT_DIR/NAME.f32, the expected voxels as float32 (slices, rows, cols),
 # slices in ascending order along the normal. Where pydicom can say it, its pixel_array must agree with the expectation, else this script fails.
-import copy, os, struct, sys, warnings
+import copy, os, struct, sys, warnings, zlib
 import numpy as np, pydicom
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from mkenhanced import enhance
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 warnings.simplefilter('ignore')  # wrong character sets are made on purpose
 MR, CT, SC, SR, ENHANCED = ('1.2.840.10008.5.1.4.1.1.' + s for s in ('4', '2', '7', '88.33', '4.1'))
@@ -36,7 +36,7 @@ def words(v, o):
     return b + b'\0' * (len(b) % 2)
 
 
-BASE = dict(n=SLICES, allocated=16, stored=12, high=11, signed=False, garbage=False, mono='MONOCHROME2', slope=None, syntax=ExplicitVRLittleEndian, sop=MR, order=None, edit=None, ref=True)
+BASE = dict(n=SLICES, allocated=16, stored=12, high=11, signed=False, garbage=False, mono='MONOCHROME2', slope=None, syntax=ExplicitVRLittleEndian, sop=MR, order=None, edit=None, ref=True, pad=None)
 
 
 def dataset(i, o, v):
@@ -59,6 +59,10 @@ def dataset(i, o, v):
     d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = o['allocated'], o['stored'], o['high'], int(o['signed'])
     if o['slope']:
         d.RescaleIntercept, d.RescaleSlope, d.RescaleType = '%g' % (-100 - i), '%g' % (o['slope'] + i), 'US'
+    if o['pad']:
+        d.PixelPaddingValue = o['pad'][0]
+        if len(o['pad']) > 1:
+            d.PixelPaddingRangeLimit = o['pad'][1]
     d.PixelData = words(v, o)
     return d
 
@@ -69,15 +73,21 @@ def expected(v, i, o):
     if o['mono'] == 'MONOCHROME1':
         low = -(1 << (o['stored'] - 1)) if o['signed'] else 0
         x = (low + (1 << o['stored']) - 1 + low) - x
+    if o['pad']:  # air: 0, or the lowest number below it
+        padded = (v >= min(o['pad'])) & (v <= max(o['pad']))
+        x[padded] = min(0, *x[~padded]) if not padded.all() else 0
     return (x * slope + intercept).astype('<f4')
 
 
 def save(d, path, syntax=ExplicitVRLittleEndian):
-    d.is_little_endian, d.is_implicit_VR = True, syntax == ImplicitVRLittleEndian
+    d.is_little_endian, d.is_implicit_VR = syntax != ExplicitVRBigEndian, syntax == ImplicitVRLittleEndian
     d.file_meta.MediaStorageSOPClassUID, d.file_meta.MediaStorageSOPInstanceUID = d.SOPClassUID, '2.25.99'
     d.file_meta.TransferSyntaxUID = syntax
     if 'PixelData' in d:
         d['PixelData'].VR = 'OB' if d.BitsAllocated <= 8 and syntax != ImplicitVRLittleEndian or syntax == RLELossless else 'OW'
+    if syntax == ExplicitVRBigEndian:  # bytes as OW too
+        d['PixelData'].VR = 'OW'
+        d.PixelData = np.frombuffer(d.PixelData, '<u2').astype('>u2').tobytes()
     d.save_as(path, write_like_original=False)
 
 
@@ -85,6 +95,8 @@ def series(name, **options):
     o = {**BASE, **options}
     os.makedirs(f'{OUT}/{name}')
     volume = raw(o['stored'], o['signed'])
+    if o['pad']:
+        volume[:, :2], volume[:, 2] = o['pad'][0], o['pad'][-1]
     names = o['order'] or list(range(o['n']))
     out = []
     for i in range(o['n']):
@@ -103,7 +115,7 @@ def series(name, **options):
         if o['ref']:
             want = expected(volume[i], i, o)
             out.append(want)
-            if not o['garbage'] and o['high'] == o['stored'] - 1 and o['mono'] == 'MONOCHROME2' and not (o['signed'] and o['stored'] < o['allocated']):
+            if not o['garbage'] and not o['pad'] and o['syntax'] != ExplicitVRBigEndian and o['high'] == o['stored'] - 1 and o['mono'] == 'MONOCHROME2' and not (o['signed'] and o['stored'] < o['allocated']):
                 got = pydicom.dcmread(path).pixel_array.astype(float) * float(d.get('RescaleSlope', 1)) + float(d.get('RescaleIntercept', 0))
                 assert np.array_equal(got.astype('<f4'), want), name
     if o['ref']:
@@ -218,7 +230,10 @@ SERIES = {
     'tilt': dict(edit=tilt, ref=False), 'sizes': dict(edit=at(2, PixelSpacing=['1.5', '1.3']), ref=False),
     'localizer': dict(edit=at(None, ImageType=['ORIGINAL', 'PRIMARY', 'LOCALIZER']), ref=False), 'planes': dict(n=3, edit=planes, ref=False),
     'colour': dict(edit=colour, ref=False), 'sr': dict(n=1, edit=no_pixels(SR), ref=False), 'sc': dict(sop=SC, ref=False),
-    'enhanced': dict(n=1, edit=enhanced, ref=False), 'rle': dict(syntax=RLELossless, ref=False), 'noposition': dict(edit=at(1, ImagePositionPatient=None), ref=False),
+    'enhanced': dict(n=1, edit=enhanced, ref=False), 'rle': dict(syntax=RLELossless), 'padding': dict(pad=(4095,)), 'bigendian': dict(syntax=ExplicitVRBigEndian), 'bigeight': dict(syntax=ExplicitVRBigEndian, allocated=8, stored=8, high=7), 'paddingrange': dict(pad=(4000, 4095), slope=0.5),
+    'paddingsigned': dict(pad=(-2048,), signed=True, garbage=True), 'paddingmono1': dict(pad=(4095,), mono='MONOCHROME1'), 'highpad': dict(pad=(9,), high=15, garbage=True),
+    'paddingct': dict(sop=CT, slope=1.0, signed=True, stored=16, high=15, pad=(-32768,)), 'paddingall': dict(pad=(0, 4095)),
+    'conversion': dict(edit=at(None, ConversionType='WSD'), allocated=8, stored=8, high=7, ref=False), 'burned': dict(edit=at(None, BurnedInAnnotation='YES'), ref=False), 'noposition': dict(edit=at(1, ImagePositionPatient=None), ref=False),
     'noorientation': dict(edit=at(1, ImageOrientationPatient=None), ref=False), 'nospacing': dict(edit=at(1, PixelSpacing=None), ref=False),
     'badcosines': dict(edit=at(1, ImageOrientationPatient=['1', '0', '0', '0.5', '0.5', '0']), ref=False),
     'long': dict(edit=lambda d, k: setattr(d, 'PixelData', d.PixelData + bytes(64)), ref=False),
@@ -419,7 +434,18 @@ def files():
     one_file('flood', meta + body + b''.join(element(0x7FE1 + 2 * (k // 60000), 0x1000 + k % 60000, b'LO', b'') for k in range(400001)))
     one_file('unsorted', meta + body + b''.join(element(0x7FE1, 0x1000 + k, b'LO', b'') for k in reversed(range(1000))))
     one_file('random', good[:start] + np.random.default_rng(1).integers(0, 256, 4000, np.uint8).tobytes())
-    one_file('big', good.replace(b'1.2.840.10008.1.2.1\0', b'1.2.840.10008.1.2.2\0'))
+    one_file('big', good.replace(b'1.2.840.10008.1.2.1\0', b'1.2.840.10008.1.2.2\0'))  # but its bytes are little endian
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(body) + packer.flush()
+    deflated = meta.replace(b'1.2.840.10008.1.2.1\0', b'1.2.840.10008.1.2.1.99')
+    deflated = deflated[:140] + struct.pack('<I', len(deflated) - 144) + deflated[144:]
+    deflated = deflated.replace(b'\x14\x001.2.840.10008.1.2.1.99', b'\x16\x001.2.840.10008.1.2.1.99')
+    one_file('deflated', deflated + packed)
+    one_file('deflatedcut', deflated + packed[:-20])
+    one_file('deflatednot', deflated + body)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = packer.compress(body + struct.pack('<HH2sHI', 0x7FE1, 0x1010, b'OB', 0, 0xFFFFFFFE))
+    one_file('bomb', deflated + bomb + b''.join(packer.compress(bytes(1 << 24)) for _ in range(70)) + packer.flush())
     one_file('foreign', good.replace(b'1.2.840.10008.1.2.1\0', b'1.2.840.99999.1.2.1\0'))
     os.makedirs(f'{OUT}/cut')
     for n in (131, 132, 140, start - 3, start, start + 5, start + 200, len(good) - 200, len(good) - 130, len(good) - 126, len(good) - 1):

@@ -83,10 +83,11 @@ test_verdicts(void **state)
 		{ "localizer", SERIES_IGNORED, "LOCALIZER" }, { "planes", SERIES_IGNORED, "three planes" }, { "colour", SERIES_IGNORED, "colour" },
 		{ "sr", SERIES_IGNORED, "SOPClassUID (0008,0016)" }, { "sc", SERIES_IGNORED, "SecondaryCapture" }, { "onebit", SERIES_IGNORED, "one bit" },
 		{ "float", SERIES_IGNORED, "floating-point" }, { "onescreen", SERIES_BAD, "of the same series is an image" },
-		{ "rle", SERIES_BAD, "RLE" }, { "frames2", SERIES_BAD, "NumberOfFrames (0028,0008)" },
+		{ "rle", SERIES_WHOLE, "" }, { "frames2", SERIES_BAD, "NumberOfFrames (0028,0008)" },
 		{ "noposition", SERIES_BAD, "2.25.7001: ImagePositionPatient (0020,0032)" }, { "noorientation", SERIES_BAD, "2.25.7001: ImageOrientationPatient (0020,0037)" },
 		{ "nospacing", SERIES_BAD, "2.25.7001: PixelSpacing (0028,0030)" }, { "badcosines", SERIES_BAD, "2.25.7001: ImageOrientationPatient (0020,0037)" },
 		{ "long", SERIES_BAD, "PixelData (7FE0,0010) holds 190 bytes" }, { "badslope", SERIES_BAD, "2.25.7002: RescaleSlope (0028,1053) is 0" },
+		{ "conversion", SERIES_IGNORED, "ConversionType (0008,0064)" }, { "burned", SERIES_IGNORED, "BurnedInAnnotation (0028,0301)" },
 		{ "bits32", SERIES_BAD, "BitsAllocated (0028,0100) is 32" },
 	};
 
@@ -127,7 +128,9 @@ test_voxels(void **state)
 {
 	static const char *const names[] = { "plain", "implicit", "ct", "signed", "signedfull", "eight", "high", "mono1", "mono1signed", "rescaled", "shuffled", "one", "two",
 		"noreferences", "e_shuffled", "e_frame", "e_ct", "e_legacy", "e_legacyct", "e_eight", "e_mono1", "e_one", "e_parts", "e_files", "e_phase", "e_type", "e_badstack",
-		"e_scout", "e_slabs", "e_noscale" };
+		"e_scout", "e_slabs", "e_noscale",
+		"rle", "bigendian", "bigeight", "padding", "paddingrange", "paddingsigned", "paddingmono1", "paddingct", "paddingall", 
+		"highpad" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
