@@ -43,13 +43,33 @@ safe_text(const char *line, char *text, size_t size)
 	text[n] = '\0';
 }
 
+static thread_local unsigned n_corrupt;
+
+unsigned
+shim_n_corrupt(void)
+{
+	return n_corrupt;
+}
+
+// Lines that are no news: our own stop before compressed pixels (part10.cc); and what jpeg.cc makes an error of, for the logger is the only way in which
+// DCMTK tells of it. Bytes too many between the parts of a JPEG stream harm nothing.
+static bool
+is_heard(const char *line)
+{
+	if (strncmp(line, "Corrupt JPEG data", 17) == 0) {
+		n_corrupt += strstr(line, "extraneous bytes") == NULL;
+		return false;
+	}
+	return strstr(line, "skipping rest of dataset") == NULL;
+}
+
 void
 log_appender::append(const dcmtk::log4cplus::spi::InternalLoggingEvent &event)
 {
 	char text[200];
 
-	if (strstr(event.getMessage().c_str(), "skipping rest of dataset") != NULL)
-		return;                              // we asked for that: part10.cc stops before compressed pixels
+	if (!is_heard(event.getMessage().c_str()))
+		return;
 	int64_t now = clock_monotonic_ms() / 1000;
 
 	if (now != second) {

@@ -71,6 +71,7 @@ jpeg_decode(const char *transfer_syntax, std::vector<Uint8> &frame, const struct
 	if (buffer.size() * 2 > UINT32_MAX)
 		return err_set(e, ERR_LIMIT, "a frame of %zux%zu is too large for DCMTK", c.rows, c.cols);
 	register_codecs();
+	unsigned n_corrupt = shim_n_corrupt();
 	OFCondition r = describe(item, c);
 	if (r.good())
 		r = enclose(frame, *sequence);
@@ -82,6 +83,8 @@ jpeg_decode(const char *transfer_syntax, std::vector<Uint8> &frame, const struct
 		shim_failed(e, ERR_INPUT, r);
 		return err_note(e, "DCMTK cannot decode it");
 	}
+	if (shim_n_corrupt() != n_corrupt)
+		return err_set(e, ERR_INPUT, "the codestream is damaged or ends early");
 	for (size_t i = 0; i < n; i++)
 		words[i] = c.precision > 8 ? buffer[i] : ((const Uint8 *)buffer.data())[i];
 	return 0;

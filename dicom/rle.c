@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { HEADER = 64, MAX_PLANES = 15, LONGEST = 128 /* bytes that one code stands for */ };
+enum { HEADER = 64, MAX_PLANES = 15, LONGEST = 128 /* bytes that one code stands for */, MOST_PADDING = 3 /* bytes behind a plane */ };
 
 static uint32_t
 little_endian(const uint8_t *p)
@@ -11,9 +11,9 @@ little_endian(const uint8_t *p)
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Bytes written: n_to when the plane is whole. What stands behind (padding) is not looked at. */
+/* Bytes written: n_to when the plane is whole. *left: bytes behind it, padding. */
 static size_t
-unpack(const uint8_t *from, size_t n_from, uint8_t *to, size_t n_to)
+unpack(const uint8_t *from, size_t n_from, uint8_t *to, size_t n_to, size_t *left)
 {
 	size_t at = 0, done = 0;
 
@@ -32,6 +32,7 @@ unpack(const uint8_t *from, size_t n_from, uint8_t *to, size_t n_to)
 		at += needed;
 		done += run;
 	}
+	*left = n_from - at;
 	return done;
 }
 
@@ -41,11 +42,13 @@ rle_decode(const uint8_t *fragment, size_t n, size_t n_planes, size_t plane_byte
 	if (n < HEADER || n_planes > MAX_PLANES || little_endian(fragment) != n_planes)
 		return err_set(e, ERR_INPUT, "an RLE frame of %zu bytes is not one of %zu plane%s", n, n_planes, n_planes == 1 ? "" : "s");
 	for (size_t i = 0; i < n_planes; i++) {
-		size_t begin = little_endian(fragment + 4 + 4 * i), end = i + 1 < n_planes ? little_endian(fragment + 8 + 4 * i) : n;
+		size_t left, begin = little_endian(fragment + 4 + 4 * i), end = i + 1 < n_planes ? little_endian(fragment + 8 + 4 * i) : n;
 		if (begin < HEADER || begin > end || end > n)
 			return err_set(e, ERR_INPUT, "RLE plane %zu lies outside its frame", i + 1);
-		if (unpack(fragment + begin, end - begin, planes + i * plane_bytes, plane_bytes) != plane_bytes)
+		if (unpack(fragment + begin, end - begin, planes + i * plane_bytes, plane_bytes, &left) != plane_bytes)
 			return err_set(e, ERR_INPUT, "RLE plane %zu ends early", i + 1);
+		if (left > MOST_PADDING)
+			return err_set(e, ERR_INPUT, "RLE plane %zu is longer than Rows x Columns", i + 1);
 	}
 	return 0;
 }

@@ -11,7 +11,7 @@ extern "C" {
 enum { RLE_MOST = 64 };                       /* bytes that one byte can become: 2 bytes are at most 128 */
 
 /* One frame's fragment -> n_planes planes of plane_bytes each, one after the other, the most significant bytes first. ERR_INPUT: another number of planes,
- * offsets outside, a plane that ends early. */
+ * offsets outside, a plane that ends early or is longer. */
 int rle_decode(const uint8_t *fragment, size_t n, size_t n_planes, size_t plane_bytes, uint8_t *planes, struct err *e);
 
 /* One plane of bytes -> a fragment with its header, padded to even. to: room for rle_room(n). Returns its length. */

@@ -3,6 +3,7 @@
 #include "dicom/scp_parts.hh"
 #include "dicom/scp_receive.hh"
 #include "dicom/shim.hh"
+#include "dicom/syntax.h"
 #include "config/log.h"
 
 #include <dcmtk/dcmdata/dcdatset.h>
@@ -110,16 +111,23 @@ is_served(const char *sop_class)
 		(strncmp(sop_class, arc, sizeof arc - 1) == 0 && dicom_uid_is_valid(sop_class));
 }
 
-static const char *
+// Of what is read: first what loses nothing, in the order of the sender (what it has as it is mostly comes first, and whichever it converts to, the voxels stay);
+// then big endian, which is retired; then what may lose, where nothing else is offered: that is what it holds already. Explicit goes before implicit.
+static const struct syntax *
 best_syntax(const T_ASC_PresentationContext &pc)
 {
-	static const char *const ours[] = { UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax };
+	const struct syntax *best = NULL;
+	bool has_explicit = false;
 
-	for (const char *syntax : ours)
-		for (int i = 0; i < pc.transferSyntaxCount; i++)
-			if (strcmp(pc.proposedTransferSyntaxes[i], syntax) == 0)
-				return syntax;
-	return NULL;
+	for (int i = 0; i < pc.transferSyntaxCount; i++) {
+		const struct syntax *s = syntax_find(pc.proposedTransferSyntaxes[i]);
+		if (s == NULL)
+			continue;
+		has_explicit = has_explicit || strcmp(s->uid, UID_LittleEndianExplicitTransferSyntax) == 0;
+		if (best == NULL || s->may_lose < best->may_lose || (s->may_lose == best->may_lose && s->is_big_endian < best->is_big_endian))
+			best = s;
+	}
+	return best != NULL && best->is_implicit && has_explicit ? syntax_find(UID_LittleEndianExplicitTransferSyntax) : best;
 }
 
 static OFCondition
@@ -133,13 +141,13 @@ negotiate(T_ASC_Association *dul)
 		c = ASC_getPresentationContext(dul->params, i, &pc);
 		if (c.bad())
 			break;
-		const char *syntax = best_syntax(pc);
+		const struct syntax *syntax = best_syntax(pc);
 		if (!is_served(pc.abstractSyntax) || pc.proposedRole == ASC_SC_ROLE_SCP)
 			c = ASC_refusePresentationContext(dul->params, pc.presentationContextID, ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
 		else if (syntax == NULL)
 			c = ASC_refusePresentationContext(dul->params, pc.presentationContextID, ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
 		else
-			c = ASC_acceptPresentationContext(dul->params, pc.presentationContextID, syntax, ASC_SC_ROLE_DEFAULT);
+			c = ASC_acceptPresentationContext(dul->params, pc.presentationContextID, syntax->uid, ASC_SC_ROLE_DEFAULT);
 	}
 	return c.good() ? ASC_acknowledgeAssociation(dul) : c;
 }

@@ -11,6 +11,7 @@
 
 int shim_failed(struct err *e, enum err_code code, const OFCondition &c); // code and DCMTK's words; no memory becomes ERR_LIMIT. Returns -1
 int shim_caught(struct err *e) noexcept;                                  // only inside catch (...): the exception in hand becomes *e. Returns -1
+unsigned shim_n_corrupt(void);                                            // complaints of corrupt data by DCMTK's JPEG decoders on this thread: they decode on
 bool shim_tag(const char *keyword, DcmTagKey *tag);                       // "SeriesDescription" or "0008,103E"; false: not known
 
 template <class F>

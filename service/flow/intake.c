@@ -10,6 +10,7 @@
 #include "config/log.h"
 #include "db/instances.h"
 #include "dicom/attributes.h"
+#include "dicom/syntax.h"
 #include "service/flow/node.h"
 #include "service/flow/spool.h"
 
@@ -19,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DISAGREES = 0xA900 }; /* PS3.4 B.2.3: data set does not match SOP class */
+enum { DISAGREES = 0xA900, SYNTAX_NOT_SUPPORTED = 0xC122 }; /* PS3.4 B.2.3: data set does not match SOP class; PS3.18 10.5.3: FailureReason of STOW */
 
 static int
 disagrees(struct intake_answer *a, const char *what, const char *here, const char *said, struct err *e)
@@ -38,6 +39,16 @@ check_request(const struct intake_file *f, struct intake_answer *a, struct err *
 	if (f->study_uid != NULL && strcmp(f->study_uid, a->study_uid) != 0)
 		return disagrees(a, "StudyInstanceUID (0020,000D)", a->study_uid, f->study_uid, e);
 	return 0;
+}
+
+/* What is not read is not negotiated, and not taken by STOW either. */
+static int
+check_syntax(const struct instance_header *h, struct intake_answer *a, struct err *e)
+{
+	if (!h->has_pixels || syntax_find(h->transfer_syntax) != NULL)
+		return 0;
+	a->dimse_status = SYNTAX_NOT_SUPPORTED;
+	return err_set(e, ERR_INPUT, "its transfer syntax %s is not read here: send it uncompressed, as Explicit VR Little Endian", h->transfer_syntax);
 }
 
 static void
@@ -153,6 +164,8 @@ add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct
 	if (attributes == NULL)
 		return -1;
 	result = check_request(f, a, e);
+	if (result == 0)
+		result = check_syntax(attributes_header(attributes), a, e);
 	if (result == 0)
 		result = fill_row(n, f, attributes_header(attributes), &row, e);
 	attributes_free(attributes);

@@ -16,7 +16,7 @@ struct intake_file {
 struct intake_answer {
 	char sop_class[65], sop_uid[65], study_uid[65], series_uid[65]; /* as far as known; "" = not known */
 	bool known;                                /* the same instance was here before */
-	unsigned dimse_status;                     /* C-STORE status, FailureReason of STOW: 0x0000, 0xA900 disagrees with command or study, else of the error's code */
+	unsigned dimse_status;                     /* C-STORE status, FailureReason of STOW: 0x0000, 0xA900 disagrees with command or study, 0xC122 transfer syntax, else of the error's code */
 };
 
 /* 0: file and row are durable. -1: ERR_INPUT (not readable, or disagrees with the command), ERR_STATE (other content under a known UID; the first copy

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Three slices of a real FLAIR series in every transfer syntax, made by other people's encoders:  mksyntaxes.py OUT_DIR
+# Three slices of a real FLAIR series in every transfer syntax, made by other people's encoders:  mksyntaxes.py OUT_DIR [KIND...]
 # OUT_DIR/KIND/native/N.dcm is explicit VR little endian; OUT_DIR/KIND/SYNTAX/N.dcm the same slices, decoded and coded again by DCMTK's dcmconv, dcmcrle, dcmcjpeg,
 # dcmcjpls, and by OpenJPEG's opj_compress (put into DICOM by pydicom). KIND is how the numbers are stored:
 #   twelve: 12 bits of 16   eight: 8 of 8   signed: 16 of 16, signed   overlay: 12 of 16, foreign bits above   signed12: 12 of 16, signed
@@ -108,6 +108,6 @@ def make(name, sets):
                 encode(f'{OUT}/{name}/native/{i}.dcm', path)
 
 
-for name in ('twelve', 'eight', 'signed', 'signed12', 'overlay'):
-    make(name, [dataset(i, *kind(v, name)) for i, v in enumerate(slices())])
-make('frames', enhance([dataset(i, *kind(v, 'twelve')) for i, v in enumerate(slices())]))
+for name in sys.argv[2:] or ('twelve', 'eight', 'signed', 'signed12', 'overlay', 'frames'):
+    single = [dataset(i, *kind(v, 'twelve' if name == 'frames' else name)) for i, v in enumerate(slices())]
+    make(name, enhance(single) if name == 'frames' else single)
