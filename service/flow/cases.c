@@ -16,9 +16,8 @@ static const char ours_text[] = "made by this node: never matched";
 
 /* ---- one series by the rules ---- */
 
-/* The path of one of its files; ERR_NOT_FOUND when it has none. */
-static int
-first_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], struct err *e)
+int
+cases_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], struct err *e)
 {
 	struct instance_row *rows = NULL;
 	size_t count = 0;
@@ -31,8 +30,8 @@ first_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], 
 	return count > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "the series has no instance");
 }
 
-static int
-decide_by_file(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e)
+int
+cases_decide_file(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e)
 {
 	enum series_verdict verdict;
 	struct series_info info;
@@ -61,7 +60,7 @@ cases_decide(const struct node *n, const struct rules *r, const struct series_ro
 		snprintf(out->reason, sizeof out->reason, ours_text);
 		return 0;
 	}
-	if (first_file(n, row->series_uid, path, e) == 0 && decide_by_file(r, path, (size_t)row->n_instances, out, e) == 0)
+	if (cases_file(n, row->series_uid, path, e) == 0 && cases_decide_file(r, path, (size_t)row->n_instances, out, e) == 0)
 		return 0;
 	if (err_may_pass(e->code))
 		return err_note(e, "deciding on series %s", row->series_uid);
@@ -136,7 +135,7 @@ compare_files(struct study *s, struct err *e)
 		struct member *m = &s->members[i];
 		if (m->place < 0 || !has_rival(s, m))
 			continue;
-		if (first_file(s->node, m->row.series_uid, path, e) == 0 && precedence_read(&m->candidate, path, (size_t)m->row.n_instances, e) == 0)
+		if (cases_file(s->node, m->row.series_uid, path, e) == 0 && precedence_read(&m->candidate, path, (size_t)m->row.n_instances, e) == 0)
 			continue;
 		if (err_may_pass(e->code))
 			return err_note(e, "comparing series %s", m->row.series_uid);

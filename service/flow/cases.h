@@ -3,6 +3,7 @@
 #pragma once
 #include "db/instances.h"
 #include "service/flow/match.h"
+#include "service/flow/spool.h"
 
 struct node;
 
@@ -19,6 +20,11 @@ struct prospect {
 /* Which channel a series may fill, by one of its files: the rules, then the fallback rules; not an image series that can be segmented: none. A file that can
  * not be read is a decision too; -1 only for what may pass. */
 int cases_decide(const struct node *n, const struct rules *r, const struct series_row *row, struct decision *out, struct err *e);
+
+/* The same of a file that may not be in the spool. -1: it cannot be read. */
+int cases_decide_file(const struct rules *r, const char *path, size_t n_instances, struct decision *out, struct err *e);
+/* The path of the file that speaks for a series; ERR_NOT_FOUND when it has none. */
+int cases_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], struct err *e);
 
 /* Decides who fills the channels, makes, queues, takes back and rejects jobs. With a prospect: nothing is queued or rejected yet. */
 int cases_match(struct node *n, const struct rules *r, const char *study_uid, struct prospect *p /* NULL = as recorded */, struct err *e);

@@ -16,3 +16,5 @@ void health_answer(struct request *q, struct reply *r);                     /* h
 void ready_answer(struct request *q, struct reply *r);
 void stow_answer(struct request *q, struct reply *r);                       /* stow.c */
 extern const struct upload_kind stow_upload;
+void rules_test_answer(struct request *q, struct reply *r);                 /* rules.c */
+extern const struct upload_kind rules_test_upload;

@@ -15,6 +15,7 @@ const struct route routes[] = {
 	{ "POST", "/api/v1/jobs/{id}/retry", job_retry_answer, .produces = JSON },
 	{ "POST", "/api/v1/jobs/{id}/cancel", job_cancel_answer, .produces = JSON },
 	{ "GET", "/api/v1/series/{uid}/decision", series_decision_answer, .produces = JSON },
+	{ "POST", "/api/v1/rules/test", rules_test_answer, .produces = JSON, .upload = &rules_test_upload },
 	{ "GET", "/api/v1/models", models_answer, .produces = JSON },
 	{ "GET", "/health", health_answer, .query = NULL },
 	{ "GET", "/ready", ready_answer, .query = NULL },
