@@ -110,8 +110,9 @@ default_rest(struct recipe *r)
 	r->ema = 0.999;
 	r->draw = DRAW_SLICES;
 	r->tumour_fraction = 0.5;
-	r->augmentation = (struct augmentation){ .flip = 0.5, .rotate_degrees = 11, .scale = { 0.85, 1.2 }, .intensity_scale = { 0.85, 1.15 }, .intensity_shift = 0.1,
-		.gamma = { 1, 1 } };
+	/* strong: 68 patients train as well as with half of it (Dice 0.816 and 0.817), 18 much better (0.45 against 0.29 and 0.39 on new patients) */
+	r->augmentation = (struct augmentation){ .flip = 0.5, .rotate_degrees = 15, .scale = { 0.8, 1.25 }, .intensity_scale = { 0.7, 1.3 }, .intensity_shift = 0.2,
+		.gamma = { 0.7, 1.5 }, .noise = 0.05 };
 }
 
 int

@@ -93,7 +93,7 @@ what_is_written_reads_as_the_same(void **state)
 	assert_int_equal(r.game.network.channels, 6);
 	assert_true(r.model.normalisation.clip[1] == 3 && r.model.normalisation.low_percentile == 2 && !r.model.skull_present);
 	assert_string_equal(r.model.channels[0], "t1c");
-	assert_true(r.augmentation.scale[1] == 1.4 && r.augmentation.rotate_degrees == 11);
+	assert_true(r.augmentation.scale[1] == 1.4 && r.augmentation.rotate_degrees == 15);
 	v = recipe_json(&r);
 	text = json_print(v, true, &e);
 	json_free(v);

@@ -469,6 +469,7 @@ it_learns(void **state)
 	r.validate_every = 1000;
 	r.game.lr = 2e-3;
 	r.ema = 0.98;
+	r.augmentation = (struct augmentation){ .scale = { 1, 1 }, .intensity_scale = { 1, 1 }, .gamma = { 1, 1 } };
 	create(below("learns", run), &r, NULL);
 	go(run, 2, NULL);
 	assert_int_equal(manifest_load(run_path(run, "best").text, &m, &e), 0);
