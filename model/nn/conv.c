@@ -143,6 +143,7 @@ forward_slice(void *arg, size_t i, unsigned lane)
 	const struct patches *p = &own->patches;
 	const size_t maps = own->s.maps, plane = p->rows * p->cols, k = p->c * kernel_size(own);
 	const float *x = w->self->in[0]->value + i * p->c * p->h * p->w;        /* (c, h, w) */
+	const float *weight = w->self->parameter[0]->value;
 	float *y = w->self->value + i * maps * plane;                           /* (maps, rows, cols) */
 	float *matrix = run_scratch(w->run, lane);
 
@@ -150,9 +151,12 @@ forward_slice(void *arg, size_t i, unsigned lane)
 		fill_bias(w->self->parameter[1]->value, maps, plane, y);
 	for (size_t row = 0; row < p->rows; row += p->band) {
 		size_t n = band_rows(p, row);
-		patches_fill(p, x, row, n, matrix);
-		blas_product(&(struct product){ .m = maps, .n = n * p->cols, .k = k, .a = w->self->parameter[0]->value, .lda = k, .b = matrix, .ldb = n * p->cols,
-			.beta = own->s.bias ? 1 : 0, .c = y + row * p->cols, .ldc = plane, .exact = w->run->exact });
+		for (size_t c = 0; c < p->c; c += p->maps) {
+			const struct patches piece = patches_piece(p, c);
+			patches_fill(&piece, x + c * p->h * p->w, row, n, matrix);
+			blas_product(&(struct product){ .m = maps, .n = n * p->cols, .k = piece.c * kernel_size(own), .a = weight + c * kernel_size(own), .lda = k,
+				.b = matrix, .ldb = n * p->cols, .beta = own->s.bias || c > 0 ? 1 : 0, .c = y + row * p->cols, .ldc = plane, .exact = w->run->exact });
+		}
 	}
 }
 
@@ -202,13 +206,15 @@ backward_same(const struct work *w, size_t i, float *matrix, const float *turned
 	const float *x = w->self->in[0]->value + i * c * plane, *dy = w->self->gradient + i * own->s.maps * plane;
 	float *dx = node_gradient(w->self, 0, w->run) + i * c * plane;
 
-	for (size_t row = 0; row < p->rows; row += p->band) {
-		const size_t n = band_rows(p, row) * p->cols, at = row * p->cols;
-		patches_fill(p, dy, row, band_rows(p, row), matrix);
-		blas_product(&(struct product){ c, n, k, turned, false, k, matrix, false, n, w->self->first[0] ? 0 : 1, dx + at, plane, w->run->exact });
-		if (sum)
-			blas_product(&(struct product){ k, c, n, matrix, false, n, x + at, true, plane, 1, sum, c, w->run->exact });
-	}
+	for (size_t row = 0; row < p->rows; row += p->band)
+		for (size_t m = 0; m < p->c; m += p->maps) {
+			const struct patches piece = patches_piece(p, m);
+			const size_t n = band_rows(p, row) * p->cols, at = row * p->cols, from = m * kernel_size(own), rows = piece.c * kernel_size(own);
+			patches_fill(&piece, dy + m * plane, row, band_rows(p, row), matrix);
+			blas_product(&(struct product){ c, n, rows, turned + from, false, k, matrix, false, n, w->self->first[0] && m == 0 ? 0 : 1, dx + at, plane, w->run->exact });
+			if (sum)
+				blas_product(&(struct product){ rows, c, n, matrix, false, n, x + at, true, plane, 1, sum + from * c, c, w->run->exact });
+		}
 }
 
 /* One slice, any convolution: sum (c*kernel*kernel, maps) and dx, each NULL when not wanted. */
@@ -217,22 +223,24 @@ backward_any(const struct work *w, size_t i, float *matrix, float *sum, float *d
 {
 	const struct conv_node *own = w->self->settings;
 	const struct patches *p = &own->patches;
-	const size_t maps = own->s.maps, plane = p->rows * p->cols, k = p->c * kernel_size(own), in = p->c * p->h * p->w;
-	const float *x = w->self->in[0]->value + i * in, *dy = w->self->gradient + i * maps * plane;
+	const size_t maps = own->s.maps, plane = p->rows * p->cols, all = p->c * kernel_size(own), in = p->c * p->h * p->w;
+	const float *x = w->self->in[0]->value + i * in, *dy = w->self->gradient + i * maps * plane, *weight = w->self->parameter[0]->value;
 
 	if (dx && w->self->first[0])
 		memset(dx, 0, in * sizeof *dx);
-	for (size_t row = 0; row < p->rows; row += p->band) {
-		const size_t rows = band_rows(p, row), n = rows * p->cols, at = row * p->cols;
-		if (sum) {
-			patches_fill(p, x, row, rows, matrix);
-			blas_product(&(struct product){ k, maps, n, matrix, false, n, dy + at, true, plane, 1, sum, maps, w->run->exact });
+	for (size_t row = 0; row < p->rows; row += p->band)
+		for (size_t c = 0; c < p->c; c += p->maps) {
+			const struct patches piece = patches_piece(p, c);
+			const size_t rows = band_rows(p, row), n = rows * p->cols, at = row * p->cols, from = c * kernel_size(own), k = piece.c * kernel_size(own);
+			if (sum) {
+				patches_fill(&piece, x + c * p->h * p->w, row, rows, matrix);
+				blas_product(&(struct product){ k, maps, n, matrix, false, n, dy + at, true, plane, 1, sum + from * maps, maps, w->run->exact });
+			}
+			if (dx) {
+				blas_product(&(struct product){ k, n, maps, weight + from, true, all, dy + at, false, plane, 0, matrix, n, w->run->exact });
+				patches_add(&piece, matrix, row, rows, dx + c * p->h * p->w);
+			}
 		}
-		if (dx) {
-			blas_product(&(struct product){ k, n, maps, w->self->parameter[0]->value, true, k, dy + at, false, plane, 0, matrix, n, w->run->exact });
-			patches_add(p, matrix, row, rows, dx);
-		}
-	}
 }
 
 /* Slices [begin, end) by Winograd: what of their gradients goes that way. */
@@ -310,22 +318,39 @@ add_turned(void *arg, size_t m, unsigned lane)
 			gradient[i * kernel + k] += parts_total(w, (m * kernel + kernel - 1 - k) * c + i);
 }
 
-/* The parts' sums (c*kernel, maps) -> the weight's gradient, for input map i; they are summed into the first part's, which is read row by row so. */
+/* n values each of the parts' sums, from `at` on, summed. */
+static void
+sum_parts(const struct work *w, size_t at, size_t n, float *to)
+{
+	const struct conv_node *own = w->self->settings;
+
+	memcpy(to, w->run->shared + at, n * sizeof *to);
+	for (size_t part = 1; part < n_parts(w); part++)
+		for (size_t i = 0; i < n; i++)
+			to[i] += w->run->shared[part * part_size(own) + at + i];
+}
+
+/* The parts' sums (c*kernel, maps) -> the weight's gradient, for input map i; turned around block by block, as rows of the gradient are often a power of two
+ * apart, which the L1 cache has few places for. */
 static void
 add_plain(void *arg, size_t i, unsigned lane)
 {
+	enum { BLOCK = 16, MAPS = 64 };
 	const struct work *w = arg;
 	const struct conv_node *own = w->self->settings;
 	const size_t maps = own->s.maps, kernel = kernel_size(own), n = own->patches.c * kernel;
-	float *total = w->run->shared + i * kernel * maps;      /* (kernel, maps) */
+	float *gradient = w->self->parameter[0]->gradient + i * kernel, total[BLOCK][MAPS];
 
 	(void)lane;
-	for (size_t part = 1; part < n_parts(w); part++)
-		for (size_t at = 0; at < kernel * maps; at++)
-			total[at] += total[part * part_size(own) + at];
-	for (size_t m = 0; m < maps; m++)
-		for (size_t k = 0; k < kernel; k++)
-			w->self->parameter[0]->gradient[m * n + i * kernel + k] += total[k * maps + m];
+	for (size_t k = 0; k < kernel; k += BLOCK)
+		for (size_t m = 0; m < maps; m += MAPS) {
+			const size_t ks = smaller(BLOCK, kernel - k), ms = smaller(MAPS, maps - m);
+			for (size_t row = 0; row < ks; row++)
+				sum_parts(w, (i * kernel + k + row) * maps + m, ms, total[row]);
+			for (size_t col = 0; col < ms; col++)
+				for (size_t row = 0; row < ks; row++)
+					gradient[(m + col) * n + k + row] += total[row][col];
+		}
 }
 
 /* Winograd's -> the weight's gradient, for map m. */

@@ -107,32 +107,55 @@ f43_sums_size(const struct f43 *p)
 
 /* ---- forward ---- */
 
-/* One kernel by G on both sides; from back to front when turned. */
-static void
-transform_kernel(const float *kernel, bool turned, size_t step, float *to)
+/* G k */
+INLINE void
+from_kernel(const lanes k[3], lanes t[SIDE])
 {
-	static const float g[SIDE][3] = { { 1 / 4.0f, 0, 0 }, { -1 / 6.0f, -1 / 6.0f, -1 / 6.0f }, { -1 / 6.0f, 1 / 6.0f, -1 / 6.0f },
-		{ 1 / 24.0f, 1 / 12.0f, 1 / 6.0f }, { 1 / 24.0f, -1 / 12.0f, 1 / 6.0f }, { 0, 0, 1 } };
-	float half[SIDE][3];
+	const lanes even = (k[0] + k[2]) * (-1 / 6.0f), odd = k[1] * (-1 / 6.0f), even2 = k[0] * (1 / 24.0f) + k[2] * (1 / 6.0f), odd2 = k[1] * (1 / 12.0f);
 
-	for (size_t f = 0; f < SIDE; f++)
-		for (size_t x = 0; x < 3; x++) {
-			half[f][x] = 0;
-			for (size_t y = 0; y < 3; y++)
-				half[f][x] += g[f][y] * kernel[turned ? 8 - (y * 3 + x) : y * 3 + x];
-		}
-	for (size_t f = 0; f < FREQUENCIES; f++)
-		to[f * step] = half[f / SIDE][0] * g[f % SIDE][0] + half[f / SIDE][1] * g[f % SIDE][1] + half[f / SIDE][2] * g[f % SIDE][2];
+	t[0] = k[0] * 0.25f;
+	t[1] = even + odd;
+	t[2] = even - odd;
+	t[3] = even2 + odd2;
+	t[4] = even2 - odd2;
+	t[5] = k[2];
+}
+
+/* Up to 16 kernels, `stride` floats apart, by G on both sides -> 36 vectors, `step` apart; from back to front when turned. */
+static void
+transform_kernels(const float *kernels, size_t n, size_t stride, bool turned, size_t step, float *to)
+{
+	lanes columns[SIDE][3];                /* [frequency down][x] */
+
+	for (size_t x = 0; x < 3; x++) {
+		float kernel[3][LANES] = { 0 };
+		lanes k[3], t[SIDE];
+		for (size_t y = 0; y < 3; y++)
+			for (size_t i = 0; i < n; i++)
+				kernel[y][i] = kernels[i * stride + (turned ? 8 - (y * 3 + x) : y * 3 + x)];
+		for (size_t y = 0; y < 3; y++)
+			k[y] = *(const lanes *)kernel[y];
+		from_kernel(k, t);
+		for (size_t f = 0; f < SIDE; f++)
+			columns[f][x] = t[f];
+	}
+	for (size_t f = 0; f < SIDE; f++) {
+		lanes t[SIDE];
+		from_kernel(columns[f], t);
+		for (size_t x = 0; x < SIDE; x++)
+			*(lanes *)(to + (f * SIDE + x) * step) = t[x];
+	}
 }
 
 void
 f43_weight(const struct f43 *p, const float *weight, bool turned, float *to)
 {
-	const size_t step = f43_step(p->maps, padded_c(p));
+	const size_t step = f43_step(p->maps, padded_c(p)), stride = turned ? p->maps * 9 : 9;
 
 	for (size_t m = 0; m < p->maps; m++)
-		for (size_t c = 0; c < p->c; c++)
-			transform_kernel(weight + (turned ? c * p->maps + m : m * p->c + c) * 9, turned, step, to + m * padded_c(p) + c);
+		for (size_t c = 0; c < p->c; c += LANES)
+			transform_kernels(weight + (turned ? m * 9 : m * p->c * 9) + c * stride, p->c - c < LANES ? p->c - c : LANES, stride, turned, step,
+				to + m * padded_c(p) + c);
 }
 
 void

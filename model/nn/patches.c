@@ -5,14 +5,37 @@
 
 #include <string.h>
 
-/* A band's matrix stays in a 256 kB part of the L2 cache, but has columns enough to be worth the packing of the weights. */
-enum { BAND_FLOATS = 64 * 1024, LEAST_COLUMNS = 256, MAX_SIDE = 1 << 20, MAX_KERNEL = 64 };
+/* A piece's matrix stays in a part of the L2 cache, but has columns enough to be worth the packing of the weights, and rows enough to be worth the reading
+ * and writing of the sums. */
+enum { PIECE_FLOATS = 64 * 1024, LEAST_ROWS = 128, MAX_SIDE = 1 << 20, MAX_KERNEL = 64 };
+
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* As many maps as make enough rows, then rows of the output, then maps again. */
+static void
+plan_piece(struct patches *p)
+{
+	const size_t kernel = p->kernel * p->kernel;
+
+	p->maps = smaller((LEAST_ROWS + kernel - 1) / kernel, p->c);
+	p->band = smaller(PIECE_FLOATS / (p->maps * kernel * p->cols) + 1, p->rows);
+	if (p->band == p->rows)
+		p->maps = smaller(larger(PIECE_FLOATS / (p->rows * p->cols * kernel) + 1, p->maps), p->c);
+}
 
 int
 patches_plan(const struct conv *s, struct shape in, struct patches *out, struct err *e)
 {
-	size_t row;
-
 	if (s->kernel == 0 || s->kernel > MAX_KERNEL || s->stride == 0 || s->pad >= s->kernel || s->maps == 0 || in.h > MAX_SIDE || in.w > MAX_SIDE)
 		return err_set(e, ERR_INPUT, "not a convolution: kernel %zu, stride %zu, padding %zu", s->kernel, s->stride, s->pad);
 	if (in.h + 2 * s->pad < s->kernel || in.w + 2 * s->pad < s->kernel || in.c == 0)
@@ -20,19 +43,23 @@ patches_plan(const struct conv *s, struct shape in, struct patches *out, struct 
 	*out = (struct patches){ .c = in.c, .h = in.h, .w = in.w, .kernel = s->kernel, .stride = s->stride, .pad = s->pad };
 	out->rows = (in.h + 2 * s->pad - s->kernel) / s->stride + 1;
 	out->cols = (in.w + 2 * s->pad - s->kernel) / s->stride + 1;
-	row = arena_product(in.c * s->kernel * s->kernel, out->cols);
-	out->band = row >= BAND_FLOATS ? 1 : BAND_FLOATS / row;
-	if (out->band * out->cols < LEAST_COLUMNS)
-		out->band = (LEAST_COLUMNS + out->cols - 1) / out->cols;
-	if (out->band > out->rows)
-		out->band = out->rows;
+	plan_piece(out);
 	return 0;
 }
 
 size_t
 patches_scratch(const struct patches *p)
 {
-	return arena_product(arena_product(p->c, p->kernel * p->kernel), arena_product(p->band, p->cols));
+	return arena_product(arena_product(p->maps, p->kernel * p->kernel), arena_product(p->band, p->cols));
+}
+
+struct patches
+patches_piece(const struct patches *p, size_t first)
+{
+	struct patches piece = *p;
+
+	piece.c = smaller(p->maps, p->c - first);
+	return piece;
 }
 
 /* Output columns [*begin, *end) whose image column x*stride + kx - pad is inside the image. */
