@@ -104,13 +104,14 @@ convolution_strides(void **state)
 	end();
 }
 
-/* Any kernel, stride, padding and size, against the definition; sizes that need several bands, and one column. */
+/* Any kernel, stride, padding and size, against the definition; sizes that need several pieces, and one column. */
 static void
 convolution_is_its_definition(void **state)
 {
 	static const struct { size_t c, h, w; struct conv s; } cases[] = {
 		{ 3, 7, 5, { 2, 3, 1, 1, true } }, { 2, 5, 9, { 3, 1, 1, 0, true } }, { 1, 1, 1, { 1, 3, 1, 1, true } }, { 2, 9, 8, { 2, 5, 3, 4, true } },
 		{ 2, 6, 7, { 2, 2, 2, 0, true } }, { 8, 40, 300, { 2, 3, 1, 1, true } }, { 1, 4, 1, { 1, 4, 2, 2, true } }, { 40, 3, 700, { 1, 3, 1, 1, true } },
+		{ 45, 64, 64, { 3, 4, 2, 1, true } }, { 20, 66, 50, { 3, 4, 2, 1, true } }, { 300, 8, 8, { 2, 4, 2, 1, true } },
 	};
 
 	(void)state;
@@ -141,6 +142,62 @@ convolution_is_its_definition(void **state)
 					}
 					assert_true((float)sum == y->value[at]);          /* whole numbers: exact in any order */
 				}
+		end();
+	}
+}
+
+/* The gradients of a convolution of one slice by definition, and what it made of them. */
+static void
+check_gradients(const struct node *x, const struct node *y, struct conv s)
+{
+	const struct parameter *weight = parameters_at(parameters, 0);
+	const size_t n = shape_size(x->shape), k = x->shape.c * s.kernel * s.kernel;
+	double *dx = calloc(n, sizeof *dx), *dw = calloc(weight->size, sizeof *dw);
+
+	assert_true(dx && dw);
+	for (size_t at = 0; at < shape_size(y->shape) * k; at++) {
+		const size_t out = at / k, i = at % k, m = out / shape_plane(y->shape), c = i / (s.kernel * s.kernel);
+		const size_t row = out / y->shape.w % y->shape.h * s.stride + i / s.kernel % s.kernel - s.pad, col = out % y->shape.w * s.stride + i % s.kernel - s.pad;
+		const size_t from = (c * x->shape.h + row) * x->shape.w + col;
+		if (row >= x->shape.h || col >= x->shape.w)
+			continue;
+		dx[from] += (double)y->gradient[out] * weight->value[m * k + i];
+		dw[m * k + i] += (double)y->gradient[out] * x->value[from];
+	}
+	for (size_t i = 0; i < n; i++)
+		assert_true((float)dx[i] == x->gradient[i]);                      /* whole numbers: exact in any order */
+	for (size_t i = 0; i < weight->size; i++)
+		assert_true((float)dw[i] == weight->gradient[i]);
+	free(dx);
+	free(dw);
+}
+
+/* Of images of so many maps and rows that several pieces of both are needed; exact keeps the 3x3 from Winograd's way. */
+static void
+convolution_passes_back_by_its_definition(void **state)
+{
+	static const struct { size_t c, h, w, kernel, stride; } cases[] = { { 45, 64, 64, 4, 2 }, { 20, 66, 50, 4, 2 }, { 300, 8, 8, 4, 2 },
+		{ 33, 60, 60, 3, 1 }, { 70, 12, 12, 3, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct conv s = { cases[i].kernel == 3 ? 40 : 3, cases[i].kernel, cases[i].stride, 1, false };
+		struct node *x = begin(1, cases[i].c, cases[i].h, cases[i].w), *y = node_conv(graph, x, s, "c");
+
+		x->wanted = y->seeded = true;
+		if (s.kernel == 3)
+			graph_set_exact(graph);
+		plan(PLAN_TRAIN);
+		for (size_t j = 0; j < shape_size(x->shape); j++)
+			x->value[j] = (float)(j * 7 % 11) - 5;
+		for (size_t j = 0; j < parameters_at(parameters, 0)->size; j++)
+			parameters_at(parameters, 0)->value[j] = (float)(j * 5 % 13) - 6;
+		graph_forward(graph);
+		for (size_t j = 0; j < shape_size(y->shape); j++)
+			y->gradient[j] = (float)(j * 3 % 7) - 3;
+		parameters_clear_gradients(parameters);
+		graph_backward(graph, (struct backward){ 1, true, true });
+		check_gradients(x, y, s);
 		end();
 	}
 }
@@ -389,6 +446,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(convolution_pads_with_zeros), cmocka_unit_test(convolution_strides), cmocka_unit_test(convolution_is_its_definition),
+		cmocka_unit_test(convolution_passes_back_by_its_definition),
 		cmocka_unit_test(transposed_convolution_doubles), cmocka_unit_test(normalisation_by_running_statistics), cmocka_unit_test(normalisation_by_the_batch),
 		cmocka_unit_test(values_one_by_one), cmocka_unit_test(concatenation_keeps_slices_apart), cmocka_unit_test(resize_has_half_pixel_centres),
 		cmocka_unit_test(resize_of_one_pixel_repeats_it), cmocka_unit_test(pooling_takes_the_largest), cmocka_unit_test(a_name_is_an_identity),
