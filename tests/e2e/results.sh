@@ -57,6 +57,17 @@ report_check "$work/f.sr.dcm" "$work/study" "$work/f.dcm"
 "$B/segan" segment "$work/study" -o "$work/f.rt.dcm" --format rtstruct --json > "$work/rt.json" 2> /dev/null || fail "segan segment --format rtstruct"
 same "kinds of --format rtstruct" "$(jq -r '[.results[].kind] | join(" ")' "$work/rt.json")" rtstruct
 valid "$work/f.rt.dcm"
+/usr/bin/python3 tests/tools/rtstruct_check.py "$work/f.rt.dcm" "$work/study" "$work/f.dcm" --alone > "$work/check" || { cat "$work/check"; fail "rtstruct_check of --format rtstruct"; }
+
+# ---- of an Enhanced file: outlines lie on its frames
+case=TCGA_CS_4942_19970222
+/usr/bin/python3 tests/tools/nifti2dicom.py "$work/single" "$case" "flair=tests/data/lgg/$case/flair.nii.gz" > /dev/null
+/usr/bin/python3 tests/tools/mkenhanced.py "$work/single/flair" "$work/enhanced" order=shuffled
+"$B/segan" segment "$work/enhanced" -o "$work/e.dcm" --report "$work/e.sr.dcm" > /dev/null 2>&1 || fail "segan segment of an Enhanced file"
+"$B/segan" segment "$work/enhanced" -o "$work/e.rt.dcm" --format rtstruct > /dev/null 2>&1 || fail "segan segment --format rtstruct of an Enhanced file"
+report_check "$work/e.sr.dcm" "$work/enhanced" "$work/e.dcm"
+/usr/bin/python3 tests/tools/rtstruct_check.py "$work/e.rt.dcm" "$work/enhanced" "$work/e.dcm" --alone > "$work/check" || { cat "$work/check"; fail "rtstruct_check of an Enhanced file"; }
+valid "$work/e.rt.dcm"
 stop_node
 
 # ---- nothing found: no SEG; the report that says so goes to those that get reports

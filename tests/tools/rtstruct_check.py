@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Judges an RT Structure Set apart from the program that wrote it: the outlines, filled again on the images that they name, must give the voxels of the SEG
 back under both rules that readers use (even-odd, winding number); every outline lies in the plane of its image; every reference is to a file that is there.
-usage: rtstruct_check.py RT.dcm SOURCE_DIR SEG.dcm
+usage: rtstruct_check.py RT.dcm SOURCE_DIR SEG.dcm [--alone]      --alone: made without the SEG, so it names none
 Prints the Dice of every region, a line a violation and, last, "N violations"; exit 0 only for none."""
 import os
 import sys
@@ -56,7 +56,8 @@ def seg_planes(seg):
 
 
 def main():
-    if len(sys.argv) != 4:
+    alone = sys.argv[4:] == ['--alone']
+    if len(sys.argv) != 4 + alone:
         sys.exit(__doc__)
     rt, seg = pydicom.dcmread(sys.argv[1]), pydicom.dcmread(sys.argv[3])
     sources = {}
@@ -88,8 +89,11 @@ def main():
     for region, segment in zip(rt.StructureSetROISequence, seg.SegmentSequence):
         if region.ROIName != segment.SegmentLabel or region.ROIGenerationAlgorithm != 'AUTOMATIC' or region.ReferencedFrameOfReferenceUID != seg.FrameOfReferenceUID:
             bad(f'region {region.ROINumber} is not segment {segment.SegmentNumber}')
-        source = region.DefinitionSourceSequence[0]
-        if source.ReferencedSOPInstanceUID != seg.SOPInstanceUID or source.ReferencedSegmentNumber != segment.SegmentNumber:
+        source = region.get('DefinitionSourceSequence', [None])[0]
+        if alone or source is None:
+            if alone != (source is None):
+                bad(f'region {region.ROINumber}: origin')
+        elif source.ReferencedSOPInstanceUID != seg.SOPInstanceUID or source.ReferencedSegmentNumber != segment.SegmentNumber:
             bad(f'region {region.ROINumber} names another origin than the segment')
     if [o.ReferencedROINumber for o in rt.RTROIObservationsSequence] != numbers or [c.ReferencedROINumber for c in rt.ROIContourSequence] != numbers:
         bad('observations or outlines of other regions')
