@@ -6,6 +6,8 @@
 
 static const struct { const char *name; bool is_series; } kinds[RESULT_N_KINDS] = {
 	[RESULT_SEG] = { "seg", false },
+	[RESULT_LABELMAP] = { "labelmap", false },
+	[RESULT_FRACTIONAL] = { "fractional", false },
 	[RESULT_REPORT] = { "report", false },
 	[RESULT_RTSTRUCT] = { "rtstruct", false },
 	[RESULT_PREVIEW] = { "preview", true },
@@ -26,6 +28,12 @@ result_kind_parse(const char *name, enum result_kind *out)
 			return true;
 		}
 	return false;
+}
+
+bool
+result_kind_is_seg(enum result_kind k)
+{
+	return k == RESULT_SEG || k == RESULT_LABELMAP || k == RESULT_FRACTIONAL;
 }
 
 bool

@@ -4,6 +4,7 @@
 #include "config/err.h"
 #include "config/json.h"
 #include "config/result_kind.h"
+#include "config/seg_syntax.h"
 
 #include <regex.h>
 #include <stdbool.h>
@@ -26,6 +27,7 @@ struct destination_setting {
 	char url[SETTINGS_PATH], token_file[SETTINGS_PATH], ca_file[SETTINGS_PATH]; /* stow: url up to and without /studies */
 	int64_t timeout;             /* seconds without progress */
 	unsigned results;            /* what it gets: RESULT_SETs */
+	enum seg_syntax seg_syntax;  /* of the SEGs among them, where it takes that */
 };
 
 enum archive_type { ARCHIVE_DIMSE, ARCHIVE_DICOMWEB, ARCHIVE_FOLDER };

@@ -98,10 +98,18 @@ read_results(const struct json_doc *d, const struct json *v, const char *where, 
 	*set = 0;
 	for (const struct json *item = json_first(v); item != NULL; item = json_next(item)) {
 		if (json_text(item) == NULL || !result_kind_parse(json_text(item), &kind))
-			return settings_refuse(e, d, item, "%s.results: a kind is \"seg\", \"report\", \"rtstruct\" or \"preview\"", where);
+			return settings_refuse(e, d, item, "%s.results: a kind is \"seg\", \"labelmap\", \"fractional\", \"report\", \"rtstruct\" or \"preview\"", where);
 		*set |= RESULT_SET(kind);
 	}
 	return 0;
+}
+
+static int
+read_seg_syntax(const struct json_doc *d, const struct json *v, const char *where, enum seg_syntax *to, struct err *e)
+{
+	if (v == NULL || (json_text(v) != NULL && seg_syntax_parse(json_text(v), to)))
+		return 0;
+	return settings_refuse(e, d, v, "%s.seg_syntax must be \"explicit\", \"rle\" or \"deflated\"", where);
 }
 
 /* ---- destinations and archives ---- */
@@ -147,7 +155,8 @@ read_destination_body(const struct json_doc *d, const struct json *v, const char
 
 	to->timeout = TIMEOUT_DEFAULT;
 	to->results = RESULT_SET(RESULT_SEG);
-	if (read_table(d, v, settings_types[to->type].table, where, to, e) != 0 || read_results(d, json_get(v, "results"), where, &to->results, e) != 0)
+	if (read_table(d, v, settings_types[to->type].table, where, to, e) != 0 || read_results(d, json_get(v, "results"), where, &to->results, e) != 0 ||
+	    read_seg_syntax(d, json_get(v, "seg_syntax"), where, &to->seg_syntax, e) != 0)
 		return -1;
 	if (to->type == DESTINATION_STOW) {
 		snprintf(place, sizeof place, "%.110s.url", where);
@@ -225,8 +234,8 @@ read_archive(const struct json_doc *d, const struct json *v, struct archive_sett
 	to->type = types[i].type;
 	to->remote.type = types[i].remote;
 	snprintf(to->remote.name, sizeof to->remote.name, "%s", json_key(v));
-	if (json_get(v, "results") != NULL)
-		return settings_refuse(e, d, json_get(v, "results"), "%s.results: an archive is read, results go to destinations", where);
+	if (json_get(v, "results") != NULL || json_get(v, "seg_syntax") != NULL)
+		return settings_refuse(e, d, v, "%s.%s: an archive is read, results go to destinations", where, json_get(v, "results") != NULL ? "results" : "seg_syntax");
 	if (to->type != ARCHIVE_FOLDER)
 		return read_destination_body(d, v, where, &to->remote, e);
 	if (read_table(d, v, TABLE_FOLDER, where, &folder, e) != 0)

@@ -46,6 +46,7 @@ print_destinations(const struct settings *s)
 		struct json *object = from_table(settings_types[to->type].table, to);
 		json_set_string(object, "type", settings_types[to->type].word);
 		json_set(object, "results", print_results(to->results));
+		json_set_string(object, "seg_syntax", seg_syntax_name(to->seg_syntax));
 		json_set(list, to->name, object);
 	}
 	return list;

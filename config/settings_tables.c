@@ -80,6 +80,7 @@ static const struct json_field dimse[] = {
 	MAYBE(struct destination_setting, "calling_aet", calling_aet),
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
 	OTHER("results"),
+	OTHER("seg_syntax"),
 };
 static const struct json_field stow[] = {
 	OTHER_NEEDED("type"),
@@ -88,12 +89,14 @@ static const struct json_field stow[] = {
 	MAYBE(struct destination_setting, "ca_file", ca_file),
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
 	OTHER("results"),
+	OTHER("seg_syntax"),
 };
 static const struct json_field sender[] = {
 	OTHER_NEEDED("type"),
 	MAYBE(struct destination_setting, "calling_aet", calling_aet),
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
 	OTHER("results"),
+	OTHER("seg_syntax"),
 };
 static const struct json_field folder[] = {
 	OTHER_NEEDED("type"),

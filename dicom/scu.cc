@@ -1,6 +1,8 @@
 // Associations out: C-ECHO and C-STORE as a requestor (PS3.4 A, B; PS3.7 9.1). What a failure means for trying again is said here, once, in two tables;
 // when to try again is the deliverer's business. Any number of threads: nothing is shared but DCMTK's connect timeout, see scu_open.
+#include "dicom/object.hh"
 #include "dicom/scu_parts.hh"
+#include "dicom/seg.h"
 #include "dicom/shim.hh"
 
 #include <dcmtk/dcmdata/dcdeftag.h>
@@ -42,6 +44,7 @@ static const struct {
 
 struct outgoing {
 	std::string sop_class, sop_uid, syntax; // as the meta header says
+	enum seg_syntax wanted = SEG_EXPLICIT; // a SEG's: which is tried first
 	bool is_good = false;                // may be sent
 };
 
@@ -235,6 +238,12 @@ examine(const char *path, struct scu_result *r)
 	return o;
 }
 
+static std::string
+wanted_uid(const outgoing &o)
+{
+	return DcmXfer(object_syntax(o.wanted)).getXferID();
+}
+
 static bool
 add_context(std::vector<scu_context> &contexts, const std::string &sop_class, const std::string &syntax)
 {
@@ -247,7 +256,7 @@ add_context(std::vector<scu_context> &contexts, const std::string &sop_class, co
 	return true;
 }
 
-// Each file's own syntax, and the default one beside the other that is not compressed (PS3.5 10.1).
+// The syntax that is wanted, each file's own, and the default one beside the other that is not compressed (PS3.5 10.1).
 static std::vector<scu_context>
 contexts_for(std::vector<outgoing> &files, struct scu_result *results)
 {
@@ -257,6 +266,8 @@ contexts_for(std::vector<outgoing> &files, struct scu_result *results)
 		outgoing &o = files[i];
 		if (!o.is_good)
 			continue;
+		if (o.wanted != SEG_EXPLICIT)
+			add_context(contexts, o.sop_class, wanted_uid(o));
 		o.is_good = add_context(contexts, o.sop_class, o.syntax);
 		if (o.is_good && o.syntax == UID_LittleEndianExplicitTransferSyntax)
 			add_context(contexts, o.sop_class, UID_LittleEndianImplicitTransferSyntax);
@@ -269,8 +280,12 @@ contexts_for(std::vector<outgoing> &files, struct scu_result *results)
 static T_ASC_PresentationContextID
 find_context(requestor &r, const outgoing &o)
 {
-	T_ASC_PresentationContextID id = ASC_findAcceptedPresentationContextID(r.dul, o.sop_class.c_str(), o.syntax.c_str());
+	T_ASC_PresentationContextID id = 0;
 
+	if (o.wanted != SEG_EXPLICIT)
+		id = ASC_findAcceptedPresentationContextID(r.dul, o.sop_class.c_str(), wanted_uid(o).c_str());
+	if (id == 0)
+		id = ASC_findAcceptedPresentationContextID(r.dul, o.sop_class.c_str(), o.syntax.c_str());
 	if (id == 0 && o.syntax == UID_LittleEndianExplicitTransferSyntax)
 		id = ASC_findAcceptedPresentationContextID(r.dul, o.sop_class.c_str(), UID_LittleEndianImplicitTransferSyntax);
 	return id;
@@ -322,18 +337,29 @@ exchange(requestor &r, T_ASC_PresentationContextID pc, const outgoing &o, DcmDat
 	return is_answer;
 }
 
-static bool
-send_one(requestor &r, const char *path, const outgoing &o, struct scu_result *result)
+// The context to send it by, the data set made fit for it; what cannot be made so goes as it is. 0: none.
+static T_ASC_PresentationContextID
+encode_as_accepted(requestor &r, DcmFileFormat &file, outgoing &o)
 {
-	T_ASC_PresentationContextID pc = find_context(r, o);
+	T_ASC_PresentationContextID wanted = o.wanted == SEG_EXPLICIT ? 0 : ASC_findAcceptedPresentationContextID(r.dul, o.sop_class.c_str(), wanted_uid(o).c_str());
+
+	if (wanted == 0 || !object_encode(*file.getDataset(), o.wanted))
+		o.wanted = SEG_EXPLICIT;
+	return find_context(r, o);
+}
+
+static bool
+send_one(requestor &r, const char *path, outgoing &o, struct scu_result *result)
+{
 	T_ASC_PresentationContext accepted;
 	DcmFileFormat file;
+	OFCondition c = file.loadFile(path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_fileOnly);
+	T_ASC_PresentationContextID pc = encode_as_accepted(r, file, o);
 
 	if (pc == 0) {
 		say(result, SCU_REFUSED, "it does not accept this SOP class and transfer syntax", (o.sop_class + ", " + o.syntax).c_str());
 		return true;
 	}
-	OFCondition c = file.loadFile(path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_fileOnly);
 	if (c.good())
 		c = ASC_findAcceptedPresentationContext(r.dul->params, pc, &accepted);
 	if (c.bad() || !file.getDataset()->canWriteXfer(DcmXfer(accepted.acceptedTransferSyntax).getXfer())) {
@@ -343,14 +369,24 @@ send_one(requestor &r, const char *path, const outgoing &o, struct scu_result *r
 	return exchange(r, pc, o, file.getDataset(), result);
 }
 
+// Of those a SEG that is uncompressed can be written in other ways.
+static bool
+is_seg(const outgoing &o)
+{
+	return (o.sop_class == UID_SegmentationStorage || o.sop_class == SEG_LABELMAP_CLASS) && o.syntax == UID_LittleEndianExplicitTransferSyntax;
+}
+
 static int
-store(requestor &r, const char *const *paths, size_t n, struct scu_result *results, struct err *e)
+store(requestor &r, enum seg_syntax syntax, const char *const *paths, size_t n, struct scu_result *results, struct err *e)
 {
 	std::vector<outgoing> files;
 	bool is_open = true, is_taken = false;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		files.push_back(examine(paths[i], &results[i]));
+		if (is_seg(files[i]))
+			files[i].wanted = syntax;
+	}
 	std::vector<scu_context> contexts = contexts_for(files, results);
 	if (contexts.empty())
 		return err_set(e, ERR_INPUT, "nothing to send: %s", results[0].text);
@@ -373,18 +409,25 @@ store(requestor &r, const char *const *paths, size_t n, struct scu_result *resul
 		r.release();
 	else
 		r.abort();
-	return is_taken ? 0 : err_set(e, ERR_INPUT, "it accepts none of the SOP classes and transfer syntaxes that were offered");
+	return is_taken ? 0 : err_set(e, ERR_INPUT, "it accepts none of the SOP classes and transfer syntaxes that were offered: %s, %s", files[0].sop_class.c_str(),
+		files[0].syntax.c_str());
 }
 
 extern "C" int
 scu_store(const struct scu_peer *p, const char *const *paths, size_t n, struct scu_result *results, struct err *e)
+{
+	return scu_store_as(p, SEG_EXPLICIT, paths, n, results, e);
+}
+
+extern "C" int
+scu_store_as(const struct scu_peer *p, enum seg_syntax syntax, const char *const *paths, size_t n, struct scu_result *results, struct err *e)
 {
 	assert(n > 0);
 	for (size_t i = 0; i < n; i++)
 		results[i] = {};                     // SCU_NOT_SENT
 	int rc = shim_int(e, [&] {
 		requestor r(*p);
-		return store(r, paths, n, results, e);
+		return store(r, syntax, paths, n, results, e);
 	});
 	return rc == 0 ? 0 : err_note(e, "%s at %s:%u", p->called_aet, p->host, p->port);
 }

@@ -1,5 +1,6 @@
 /* Associations out: C-ECHO, C-STORE, C-FIND, C-GET. */
 #pragma once
+#include "config/seg_syntax.h"
 #include "dicom/dicom.h"
 
 #include <stdint.h>
@@ -24,6 +25,8 @@ struct scu_result { enum scu_outcome outcome; unsigned status; char text[256]; }
 /* Sends n files over one association; results[i] for paths[i]. 0 when the association could be opened (look at the results), -1 with ERR_PEER (passing)
  * or ERR_INPUT (rejected for good: called or calling AE title, no context) when it could not; results are then SCU_NOT_SENT / SCU_REFUSED. */
 int scu_store(const struct scu_peer *p, const char *const *paths, size_t n, struct scu_result *results, struct err *e);
+/* The same; SEGs go in this syntax where the peer takes it and the SEG can be so written, else as they are: the same object whichever way. */
+int scu_store_as(const struct scu_peer *p, enum seg_syntax syntax, const char *const *paths, size_t n, struct scu_result *results, struct err *e);
 
 /* C-FIND at the study root (PS3.4 C.4.1), level "STUDY" or "SERIES". keys: keyword or "GGGG,EEEE" and what must match, "" to have it returned. found: the
  * values in the order of keys, "" where there is none, after the association's end; nonzero ends with that value. ERR_INPUT: a key that is not known. */

@@ -285,7 +285,8 @@ put_frame_groups(DcmItem &ds, const struct seg_request *r, const struct plan *p,
 	double corner[3];
 
 	grid_point(series_grid(r->source), (double)f.slice, 0, 0, corner);
-	put_ok(put_item(groups, DCM_FrameContentSequence).putAndInsertUint32Array(DcmTag(DCM_DimensionIndexValues, EVR_UL), has_segment ? index : index + 1, has_segment ? 2 : 1));
+	put_ok(put_item(groups, DCM_FrameContentSequence).putAndInsertUint32Array(DcmTag(DCM_DimensionIndexValues, EVR_UL), has_segment ? index : index + 1,
+		has_segment ? 2 : 1));
 	derived_decimals(put_item(groups, DCM_PlanePositionSequence), plane, DCM_ImagePositionPatient, corner, 3, DERIVED_ANY);
 	put_derivation(groups, r->source, f.slice);
 	if (has_segment) {

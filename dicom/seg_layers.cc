@@ -48,6 +48,7 @@ seg_layers_words(const struct seg_request *r, const struct seg_layers *l, const 
 		return l->is_disjoined ? "; segments overlapped and were made disjoint: the innermost has the voxel" : "";
 	if (r->form != SEG_FRACTIONAL)
 		return "";
-	snprintf(text, sizeof text, "; probability, 255 is 1; found from %.3g on (value %.0f); 0 where a piece was dismissed", s->threshold, std::floor(255 * s->threshold + 0.5));
+	snprintf(text, sizeof text, "; probability, 255 is 1; found from %.3g on (value %.0f); 0 where a piece was dismissed", s->threshold,
+		std::floor(255 * s->threshold + 0.5));
 	return text;
 }

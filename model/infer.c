@@ -1,6 +1,8 @@
 /* Network slices in, probabilities on the source grid out, a batch at a time. */
 #include "model/infer.h"
 
+#include "model/fraction.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +40,16 @@ run_network(const struct infer_request *r, size_t n, const struct batch *b, stru
 	return 0;
 }
 
+/* Probabilities (labels, rows, cols) of a source slice to the bytes of its segments. */
+static void
+keep_fractions(const struct infer_request *r, size_t slice, const float *maps)
+{
+	const size_t plane = r->grid->rows * r->grid->cols;
+
+	for (size_t i = 0; i < r->manifest->n_segments; i++)
+		fraction_of(maps + r->manifest->segments[i].map * plane, plane, r->manifest->segments[i].threshold, r->fraction[i] + slice * plane);
+}
+
 /* Slices k .. k+n-1 through the network, their probabilities to their place on the source grid. */
 static int
 run_batch(const struct infer_request *r, size_t k, size_t n, const struct batch *b, struct err *e)
@@ -53,6 +65,8 @@ run_batch(const struct infer_request *r, size_t k, size_t n, const struct batch 
 		prep_back(r->prep, k + i, b->y + i * labels * h * w, b->back);
 		for (size_t m = 0; m < labels; m++)
 			memcpy(r->probability[m] + slice * plane, b->back + m * plane, plane * sizeof(float));
+		if (r->fraction != NULL)
+			keep_fractions(r, slice, b->back);
 	}
 	return 0;
 }

@@ -10,6 +10,7 @@ struct infer_request {
 	const struct prep *prep;
 	const struct grid *grid;               /* of the source */
 	float *const *probability;             /* one a label map of the network: (slices, rows, cols) of the grid, filled */
+	uint8_t *const *fraction;              /* one a segment: the same shape, filled by fraction_of; NULL: not wanted */
 };
 /* progress (NULL: none) is told after every batch and may stop it: ERR_STATE. ERR_LIMIT: memory. */
 int infer_run(const struct infer_request *r, progress_fn progress, void *arg, struct err *e);

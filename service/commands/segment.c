@@ -26,7 +26,9 @@ static const char usage[] =
     "  --model NAME[@VERSION]   which model (default: the first of the configuration, glioma-flair)\n"
     "  --models DIR             where models are installed (default $SEGAN_MODELS, else those that came with the program)\n"
     "  --config FILE            rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
-    "  --format binary          kind of SEG, or rtstruct: OUT.dcm is an RT Structure Set; fractional and labelmap come with a later version\n"
+    "  --format binary          OUT.dcm is a SEG with a bit a pixel and segment; or labelmap: a pixel is a segment's number, where segments overlap the\n"
+    "                           innermost's; or fractional: probabilities, 255 is 1; or rtstruct: an RT Structure Set\n"
+    "  --syntax explicit        how a SEG is written: explicit (VR little endian), deflated, or rle (lossless; labelmap and fractional)\n"
     "  --report SR.dcm          a measurement report (TID 1500): volume and diameters; also where nothing is found\n"
     "  --preview FILE.png       a picture of the slice with the largest area\n"
     "  --probability FILE.nii.gz  the network's probabilities on the grid of the source\n"
@@ -35,8 +37,10 @@ static const char usage[] =
     "Research use only, not a medical device.\n";
 
 struct segment {
-	const char *out, *model, *models_dir, *config, *format, *report, *preview, *probability, *threads_text;
+	const char *out, *model, *models_dir, *config, *format, *syntax_text, *report, *preview, *probability, *threads_text;
 	unsigned threads;
+	enum result_kind kind;     /* by format */
+	enum seg_syntax syntax;
 	bool json;
 	struct settings *settings;
 	struct catalog *catalog;
@@ -126,14 +130,15 @@ choose_study(struct segment *s, struct err *e)
 
 /* ---- the job ---- */
 
-/* The place of a node's id is taken by a digest of the options that change the result (DESIGN small print "UIDs of results"). */
+/* The place of a node's id is taken by a digest of the options that change the finding (DESIGN small print "UIDs of results"). Format is none of them: the kind
+ * of result is in the UIDs of what is written anyway, and what is tracked is the same thing in every form. */
 static int
 make_identity(const struct segment *s, char node_id[33], char *identity, size_t size, struct err *e)
 {
 	struct digest *d;
 	char hex[DIGEST_HEX], text[300];
 
-	snprintf(text, sizeof text, "segan segment|format=%s|model=%s@%s", s->format, s->manifest->name, s->manifest->version);
+	snprintf(text, sizeof text, "segan segment|model=%s@%s", s->manifest->name, s->manifest->version);
 	digest_of(text, strlen(text), hex);
 	snprintf(node_id, 33, "%.32s", hex);
 	if ((d = digest_new(e)) == NULL)
@@ -170,13 +175,10 @@ run(struct segment *s, struct err *e)
 	struct sigaction on_int = { .sa_handler = on_interrupt };
 	const struct model_setting *setting = settings_model(s->settings, s->manifest->name);
 	struct segment_request r = { .manifest = s->manifest, .channels = channels, .n_channels = s->manifest->n_channels, .identity = identity, .node_id = node_id,
-		.created_ms = clock_ms(), .paths = { [RESULT_SEG] = s->out, [RESULT_REPORT] = s->report }, .empty_report = true, .preview_path = s->preview, .probability_path = s->probability,
+		.created_ms = clock_ms(), .paths = { [RESULT_REPORT] = s->report }, .syntax = s->syntax, .empty_report = true, .preview_path = s->preview, .probability_path = s->probability,
 		.rejects_strangers = setting != NULL && setting->rejects_strangers };
 
-	if (strcmp(s->format, "rtstruct") == 0) {
-		r.paths[RESULT_SEG] = NULL;
-		r.paths[RESULT_RTSTRUCT] = s->out;
-	}
+	r.paths[s->kind] = s->out;
 	if (make_identity(s, node_id, identity, sizeof identity, e) != 0)
 		return -1;
 	for (size_t i = 0; i < r.n_channels; i++) {
@@ -235,7 +237,7 @@ print_result(const struct segment *s)
 	for (size_t i = 0; i < r->n_segments; i++)
 		printf("%s: %.1f ml\n", r->segments[i].label, r->segments[i].volume_ml);
 	if (r->present)
-		printf(r->outputs[0].kind == RESULT_SEG ? "%s: SEG %s, %zu frames\n" : "%s: contours %s\n", s->out, r->outputs[0].sop_uid, r->outputs[0].frames);
+		printf(result_kind_is_seg(r->outputs[0].kind) ? "%s: SEG %s, %zu frames\n" : "%s: contours %s\n", s->out, r->outputs[0].sop_uid, r->outputs[0].frames);
 	else
 		printf("nothing found; no SEG was written\n");
 	if (s->report != NULL)
@@ -272,6 +274,20 @@ segment(struct segment *s, char *const *dirs, size_t n)
 	return EXIT_GOOD;
 }
 
+static bool
+find_format(const char *word, enum result_kind *kind)
+{
+	static const struct { const char *word; enum result_kind kind; } formats[] = { { "binary", RESULT_SEG }, { "labelmap", RESULT_LABELMAP },
+		{ "fractional", RESULT_FRACTIONAL }, { "rtstruct", RESULT_RTSTRUCT } };
+
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (strcmp(formats[i].word, word) == 0) {
+			*kind = formats[i].kind;
+			return true;
+		}
+	return false;
+}
+
 static int
 parse_options(int argc, char **argv, struct segment *s)
 {
@@ -280,7 +296,8 @@ parse_options(int argc, char **argv, struct segment *s)
 		{ "models", required_argument, offsetof(struct segment, models_dir), 0 }, { "config", required_argument, offsetof(struct segment, config), 0 },
 		{ "format", required_argument, offsetof(struct segment, format), 0 }, { "report", required_argument, offsetof(struct segment, report), 0 },
 		{ "preview", required_argument, offsetof(struct segment, preview), 0 }, { "probability", required_argument, offsetof(struct segment, probability), 0 },
-		{ "threads", required_argument, offsetof(struct segment, threads_text), 0 }, { "json", no_argument, offsetof(struct segment, json), 0 },
+		{ "syntax", required_argument, offsetof(struct segment, syntax_text), 0 }, { "threads", required_argument, offsetof(struct segment, threads_text), 0 },
+		{ "json", no_argument, offsetof(struct segment, json), 0 },
 	};
 	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, usage, s);
 
@@ -288,12 +305,14 @@ parse_options(int argc, char **argv, struct segment *s)
 		return rc;
 	if (command_threads(s->threads_text, usage, &s->threads) != 0)
 		return EXIT_USAGE;
-	if (strcmp(s->format, "labelmap") == 0 || strcmp(s->format, "fractional") == 0)
-		return command_usage(usage, "--format %s: not yet; binary and rtstruct are what this version writes", s->format);
-	if (strcmp(s->format, "rtstruct") == 0 && s->report != NULL)
-		return command_usage(usage, "--report measures a SEG: --format rtstruct writes none");
-	if (strcmp(s->format, "binary") != 0 && strcmp(s->format, "rtstruct") != 0)
+	if (!find_format(s->format, &s->kind))
 		return command_usage(usage, "--format %s: not understood", s->format);
+	if (!result_kind_is_seg(s->kind) && s->report != NULL)
+		return command_usage(usage, "--report measures a SEG: --format %s writes none", s->format);
+	if (!seg_syntax_parse(s->syntax_text, &s->syntax))
+		return command_usage(usage, "--syntax %s: not understood", s->syntax_text);
+	if (s->syntax != SEG_EXPLICIT && (!result_kind_is_seg(s->kind) || (s->syntax == SEG_RLE && s->kind == RESULT_SEG)))
+		return command_usage(usage, "--syntax %s: not for --format %s", s->syntax_text, s->format);
 	if (s->out == NULL || optind >= argc)
 		return command_usage(usage, "%s", s->out == NULL ? "-o OUT.dcm is missing" : "which folder?");
 	return 0;
@@ -302,7 +321,7 @@ parse_options(int argc, char **argv, struct segment *s)
 int
 command_segment(int argc, char **argv)
 {
-	struct segment s = { .format = "binary" };
+	struct segment s = { .format = "binary", .syntax_text = "explicit" };
 	int rc = parse_options(argc, argv, &s);
 
 	if (rc != 0)

@@ -107,7 +107,7 @@ add_verdict(struct verdict *v, const struct parcel *p, size_t i, enum delivery_s
 }
 
 static void
-send_dimse(const struct scu_peer *peer, const struct parcel *p, struct verdict *v)
+send_dimse(const struct lane *l, const struct scu_peer *peer, const struct parcel *p, struct verdict *v)
 {
 	static const enum delivery_state states[] = { [SCU_NOT_SENT] = DELIVERY_WAITING, [SCU_STORED] = DELIVERY_DELIVERED, [SCU_REFUSED] = DELIVERY_REFUSED,
 		[SCU_PASSING] = DELIVERY_WAITING, [SCU_IN_DOUBT] = DELIVERY_WAITING };
@@ -116,7 +116,7 @@ send_dimse(const struct scu_peer *peer, const struct parcel *p, struct verdict *
 
 	if (results == NULL) {
 		snprintf(v->text, sizeof v->text, "no memory for %zu results", p->n);
-	} else if (scu_store(peer, p->path, p->n, results, &e) != 0) {
+	} else if (scu_store_as(peer, l->destination->seg_syntax, p->path, p->n, results, &e) != 0) {
 		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
 		memcpy(v->text, e.text, sizeof v->text);
 	} else {
@@ -177,7 +177,7 @@ send_to_sender(const struct lane *l, const struct job *j, const struct parcel *p
 		const struct peer_setting *known = &s->dicom.peers[i];
 		struct scu_peer peer = { known->host, aet, s->dicom.aet, (unsigned)known->port, (unsigned)l->destination->timeout };
 		if (strcmp(known->aet, aet) == 0 && known->port > 0 && known->host[0] != '\0') {
-			send_dimse(&peer, p, v);
+			send_dimse(l, &peer, p, v);
 			return;
 		}
 	}
@@ -200,7 +200,7 @@ send_result(const struct lane *l, const struct job *j, struct verdict *v)
 	} else if (p.n == 0) {
 		v->state = DELIVERY_DELIVERED; /* what it refused it is not to get any more */
 	} else if (d->type == DESTINATION_DIMSE) {
-		send_dimse(&peer, &p, v);
+		send_dimse(l, &peer, &p, v);
 	} else if (d->type == DESTINATION_STOW) {
 		send_stow(l, &p, v);
 	} else {

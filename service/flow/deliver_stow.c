@@ -1,8 +1,9 @@
-/* One instance to one STOW-RS service. The answer's body decides where the status does not: 202 and 409 carry a Failed SOP Sequence (0008,1198) with a
+/* One instance to one STOW-RS service, a SEG in the syntax that the destination is to get; refused so, once more as it is: nothing is negotiated over HTTP. The answer's body decides where the status does not: 202 and 409 carry a Failed SOP Sequence (0008,1198) with a
  * reason an instance (PS3.18 10.5.3, Annex I). Never follows a redirect: only configured addresses are contacted. */
 #include "service/flow/deliver_stow.h"
 
 #include "config/json.h"
+#include "dicom/seg_recode.h"
 #include "service/flow/deliver_transfer.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ enum { MAX_ANSWER = 1 << 20 };
 
 struct answer_body { char *bytes; size_t n; };
 struct sending { struct transfer http; curl_mime *mime; struct answer_body body; };
+struct payload { const char *path, *bytes; size_t n; };        /* bytes NULL: the file */
 
 int
 stow_start(struct err *e)
@@ -49,7 +51,7 @@ watch_stop(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, 
 }
 
 static int
-prepare(struct sending *t, const struct destination_setting *d, const char *path, const char *url, const atomic_bool *stop, struct err *e)
+prepare(struct sending *t, const struct destination_setting *d, const struct payload *p, const char *url, const atomic_bool *stop, struct err *e)
 {
 	CURL *curl;
 	curl_mimepart *part;
@@ -59,8 +61,10 @@ prepare(struct sending *t, const struct destination_setting *d, const char *path
 	curl = t->http.curl;
 	if ((t->mime = curl_mime_init(curl)) == NULL || (part = curl_mime_addpart(t->mime)) == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for a transfer");
-	if (curl_mime_filedata(part, path) != CURLE_OK)
-		return err_set(e, ERR_INPUT, "cannot read %s", path);
+	if (p->bytes != NULL && curl_mime_data(part, p->bytes, p->n) != CURLE_OK)
+		return err_set(e, ERR_LIMIT, "no memory for a transfer");
+	if (p->bytes == NULL && curl_mime_filedata(part, p->path) != CURLE_OK)
+		return err_set(e, ERR_INPUT, "cannot read %s", p->path);
 	curl_mime_filename(part, NULL);
 	curl_mime_type(part, "application/dicom");
 	if (transfer_header(&t->http, "Content-Type: multipart/related; type=\"application/dicom\"", e) != 0 ||
@@ -129,8 +133,8 @@ judge(const struct sending *t, struct stow_result *out)
 	    status == 401 || status == 403 ? ": the token in token_file is missing or not accepted" : status == 404 ? ": is the url right, up to and without /studies?" : "");
 }
 
-void
-stow_store(const struct destination_setting *d, const char *path, const atomic_bool *stop, struct stow_result *out)
+static void
+store(const struct destination_setting *d, const struct payload *p, const atomic_bool *stop, struct stow_result *out)
 {
 	struct sending t = { 0 };
 	char url[SETTINGS_PATH + 16];
@@ -139,7 +143,7 @@ stow_store(const struct destination_setting *d, const char *path, const atomic_b
 
 	*out = (struct stow_result) { .outcome = STOW_PASSING };
 	snprintf(url, sizeof url, "%s/studies", d->url); /* settings: no "/" at its end. Without the study's UID: every service knows this form */
-	if (prepare(&t, d, path, url, stop, &e) != 0) {
+	if (prepare(&t, d, p, url, stop, &e) != 0) {
 		out->outcome = e.code == ERR_INPUT ? STOW_REFUSED : STOW_PASSING; /* a token may come back, a lost result not */
 		memcpy(out->text, e.text, sizeof out->text);
 	} else if ((rc = curl_easy_perform(t.http.curl)) == CURLE_OK) {
@@ -153,4 +157,22 @@ stow_store(const struct destination_setting *d, const char *path, const atomic_b
 	curl_mime_free(t.mime);
 	transfer_end(&t.http);
 	free(t.body.bytes);
+}
+
+void
+stow_store(const struct destination_setting *d, const char *path, const atomic_bool *stop, struct stow_result *out)
+{
+	struct payload p = { .path = path };
+	char *bytes = NULL;
+	struct err e;
+
+	if (d->seg_syntax != SEG_EXPLICIT && seg_recode(path, d->seg_syntax, &bytes, &p.n, &e) == 0 && bytes != NULL) {
+		p.bytes = bytes;
+		store(d, &p, stop, out);
+		seg_recode_free(bytes);
+		if (out->outcome != STOW_REFUSED)
+			return;
+		p.bytes = NULL;
+	}
+	store(d, &p, stop, out);             /* a file that could not be written anew too: the words are then those of the file */
 }

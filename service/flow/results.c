@@ -42,7 +42,7 @@ describe_run(const struct results_input *in, const struct segment_result *out, s
 	for (size_t i = 0; i < m->n_segments; i++) {
 		const struct segment_kind *k = &m->segments[i];
 		segments[i] = (struct seg_segment) { .number = k->number, .label = k->label, .category = seg_code(&k->category), .type = seg_code(&k->type),
-			.anatomy = seg_code(&k->anatomy), .mask = in->mask[i] };
+			.anatomy = seg_code(&k->anatomy), .mask = in->mask[i], .fraction = in->fraction[i], .threshold = k->threshold };
 		memcpy(segments[i].rgb, k->rgb, sizeof segments[i].rgb);
 	}
 	return (struct seg_request) {
@@ -53,13 +53,26 @@ describe_run(const struct results_input *in, const struct segment_result *out, s
 	};
 }
 
+/* The forms of the SEG that are asked for. first: the first of them, which is what other results refer to; untouched without one. */
 static int
-write_seg(struct seg_request *run, const char *path, struct seg_result *seg, struct segment_result *out, struct err *e)
+write_segs(struct seg_request *run, const struct segment_request *r, struct seg_result *first, struct segment_result *out, struct err *e)
 {
-	run->series_number = SERIES_NUMBER + RESULT_SEG;
-	if (seg_write(run, path, seg, e) != 0)
-		return -1;
-	add_output(out, RESULT_SEG, seg, seg->frames);
+	static const struct { enum result_kind kind; enum seg_form form; } forms[] = { { RESULT_SEG, SEG_BINARY }, { RESULT_LABELMAP, SEG_LABELMAP },
+		{ RESULT_FRACTIONAL, SEG_FRACTIONAL } };
+	struct seg_result written;
+
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		if (r->paths[forms[i].kind] == NULL)
+			continue;
+		run->form = forms[i].form;
+		run->syntax = r->syntax;
+		run->series_number = SERIES_NUMBER + forms[i].kind;
+		if (seg_write(run, r->paths[forms[i].kind], &written, e) != 0)
+			return -1;
+		if (first->frames == 0)
+			*first = written;
+		add_output(out, forms[i].kind, &written, written.frames);
+	}
 	return 0;
 }
 
@@ -203,19 +216,23 @@ results_write(const struct results_input *in, struct segment_result *out, struct
 	const struct segment_request *r = in->r;
 	struct seg_segment segments[MODEL_MAX_SEGMENTS];
 	struct seg_request run = describe_run(in, out, segments);
-	struct seg_result seg;
+	struct seg_result first = { 0 }, *seg = &first;
 
 	if (r->probability_path != NULL && nifti_write(r->probability_path, series_grid(in->series[0]), in->probability, r->manifest->network.labels, e) != 0)
 		return -1;
 	if (!out->present)
 		return r->paths[RESULT_REPORT] != NULL && r->empty_report ? write_report(&run, r->paths[RESULT_REPORT], NULL, out, e) : 0;
-	if (r->paths[RESULT_SEG] != NULL && write_seg(&run, r->paths[RESULT_SEG], &seg, out, e) != 0)
+	if (write_segs(&run, r, &first, out, e) != 0)
 		return -1;
-	if (r->paths[RESULT_REPORT] != NULL && write_report(&run, r->paths[RESULT_REPORT], &seg, out, e) != 0)
+	if (first.frames == 0)
+		seg = NULL;
+	if (seg == NULL && r->paths[RESULT_REPORT] != NULL)
+		return err_set(e, ERR_BUG, "a report names the SEG that it measures, and none was made");
+	if (r->paths[RESULT_REPORT] != NULL && write_report(&run, r->paths[RESULT_REPORT], seg, out, e) != 0)
 		return -1;
-	if (r->paths[RESULT_RTSTRUCT] != NULL && write_rtstruct(&run, r->paths[RESULT_RTSTRUCT], r->paths[RESULT_SEG] != NULL ? &seg : NULL, out, e) != 0)
+	if (r->paths[RESULT_RTSTRUCT] != NULL && write_rtstruct(&run, r->paths[RESULT_RTSTRUCT], seg, out, e) != 0)
 		return -1;
-	if (r->paths[RESULT_PREVIEW] != NULL && write_preview_series(&run, r->paths[RESULT_PREVIEW], r->paths[RESULT_SEG] != NULL ? &seg : NULL, out, e) != 0)
+	if (r->paths[RESULT_PREVIEW] != NULL && write_preview_series(&run, r->paths[RESULT_PREVIEW], seg, out, e) != 0)
 		return -1;
 	return r->preview_path == NULL ? 0 : write_picture(in, out, e);
 }

@@ -8,6 +8,7 @@ struct results_input {
 	const struct series *const *series;          /* one a channel; results live on the grid of the first */
 	const float *const *probability;             /* one a label map of the model: (slices, rows, cols) of that grid */
 	const uint8_t *const *mask;                  /* one a segment, same shape */
+	const uint8_t *const *fraction;              /* the same, as model/fraction.h makes and cleans them; only where RESULT_FRACTIONAL is asked for */
 };
 /* Writes what r->paths asks for, adds it to out->outputs. Nothing found: nothing, or the report alone. */
 int results_write(const struct results_input *in, struct segment_result *out, struct err *e);

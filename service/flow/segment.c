@@ -5,6 +5,7 @@
 #include "config/clock.h"
 #include "dicom/series.h"
 #include "model/distribution.h"
+#include "model/fraction.h"
 #include "model/infer.h"
 #include "model/prep.h"
 #include "service/flow/results.h"
@@ -21,6 +22,7 @@ struct work {
 	struct prep *prep;
 	float *probability[MODEL_MAX_SEGMENTS];    /* one a label map: (slices, rows, cols) of the grid */
 	uint8_t *mask[MODEL_MAX_SEGMENTS];         /* one a segment, same shape */
+	uint8_t *fraction[MODEL_MAX_SEGMENTS];     /* the same; NULL: not asked for */
 };
 
 static void
@@ -32,6 +34,7 @@ work_release(struct work *w)
 	for (size_t i = 0; i < MODEL_MAX_SEGMENTS; i++) {
 		free(w->probability[i]);
 		free(w->mask[i]);
+		free(w->fraction[i]);
 	}
 }
 
@@ -77,6 +80,12 @@ judge(struct work *w, const struct volume *volumes, struct err *e)
 	return err_set(e, ERR_INPUT, SEGMENT_OUT_OF_DISTRIBUTION ": %s", said);
 }
 
+static bool
+wants_fractions(const struct work *w)
+{
+	return w->r->paths[RESULT_FRACTIONAL] != NULL;
+}
+
 static int
 prepare(struct work *w, struct err *e)
 {
@@ -92,13 +101,17 @@ prepare(struct work *w, struct err *e)
 	for (size_t i = 0; i < w->r->manifest->network.labels; i++)
 		if ((w->probability[i] = calloc(grid_voxels(w->grid), sizeof(float))) == NULL)
 			return err_set(e, ERR_LIMIT, "no memory for the probabilities of %zu x %zu x %zu voxels", w->grid->slices, w->grid->rows, w->grid->cols);
+	for (size_t i = 0; i < w->r->manifest->n_segments && wants_fractions(w); i++)
+		if ((w->fraction[i] = calloc(grid_voxels(w->grid), 1)) == NULL)
+			return err_set(e, ERR_LIMIT, "no memory for the fractions of %zu x %zu x %zu voxels", w->grid->slices, w->grid->rows, w->grid->cols);
 	return 0;
 }
 
 static int
 run_network(struct work *w, progress_fn progress, void *arg, struct err *e)
 {
-	const struct infer_request r = { .manifest = w->r->manifest, .segmentor = w->r->segmentor, .prep = w->prep, .grid = w->grid, .probability = w->probability };
+	const struct infer_request r = { .manifest = w->r->manifest, .segmentor = w->r->segmentor, .prep = w->prep, .grid = w->grid, .probability = w->probability,
+		.fraction = wants_fractions(w) ? w->fraction : NULL };
 
 	return infer_run(&r, progress, arg, e);
 }
@@ -115,6 +128,8 @@ make_masks(struct work *w, struct err *e)
 			return err_set(e, ERR_LIMIT, "no memory for the mask of segment %u", m->segments[i].number);
 		if (prep_mask(w->grid, w->probability[m->segments[i].map], &m->segments[i], w->mask[i], &n, e) != 0)
 			return -1;
+		if (wants_fractions(w))
+			fraction_clean(w->mask[i], grid_voxels(w->grid), m->segments[i].threshold, w->fraction[i]);
 		w->out->segments[i].number = m->segments[i].number;
 		memcpy(w->out->segments[i].label, m->segments[i].label, sizeof w->out->segments[i].label);
 		w->out->segments[i].volume_ml = (double)n * grid_voxel_ml(w->grid);
@@ -126,7 +141,8 @@ make_masks(struct work *w, struct err *e)
 static int
 write_results(struct work *w, struct err *e)
 {
-	const struct results_input in = { w->r, (const struct series *const *)w->series, (const float *const *)w->probability, (const uint8_t *const *)w->mask };
+	const struct results_input in = { w->r, (const struct series *const *)w->series, (const float *const *)w->probability, (const uint8_t *const *)w->mask,
+		(const uint8_t *const *)w->fraction };
 
 	return results_write(&in, w->out, e);
 }

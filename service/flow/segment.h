@@ -2,6 +2,7 @@
 #pragma once
 #include "config/json.h"
 #include "config/result_kind.h"
+#include "config/seg_syntax.h"
 #include "model/manifest.h"
 #include "model/segan.h"
 
@@ -21,6 +22,7 @@ struct segment_request {
 	const char *identity, *node_id;              /* see dicom/seg.h */
 	int64_t created_ms;
 	const char *paths[RESULT_N_KINDS];           /* NULL = not made; a kind with several instances: the folder where they go. A report needs a SEG */
+	enum seg_syntax syntax;                      /* of the SEGs */
 	bool empty_report;                           /* the report also where nothing was found */
 	bool rejects_strangers;                      /* an input out of distribution is ERR_INPUT, and nothing is made */
 	const char *preview_path;                    /* NULL = no PNG */

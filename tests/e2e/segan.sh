@@ -82,7 +82,7 @@ status=0; "$B/segan" bench --model nobody > /dev/null 2>&1 || status=$?
 same "exit status of bench for no model" $status 1
 
 # usage
-for words in '' 'nonsense' 'segment' "segment $work" "segment $work -o $work/x.dcm --format labelmap" 'jobs' 'send' 'echo' 'bench x' 'bench --threads x'; do
+for words in '' 'nonsense' 'segment' "segment $work" "segment $work -o $work/x.dcm --format other" 'jobs' 'send' 'echo' 'bench x' 'bench --threads x'; do
 	status=0; "$B/segan" $words > /dev/null 2>&1 || status=$?
 	same "exit status of segan $words" $status 2
 done

@@ -138,7 +138,7 @@ static const char full[] =
 	"\"patterns\": {\"mine\": \"a|${yours}\", \"yours\": \"b\"},\n"
 	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"], \"empty_report\": true}, {\"name\": \"b\", \"results\": [\"preview\"], \"out_of_distribution\": \"reject\"}],\n"
 	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9},\n"
-	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\", \"results\": [\"rtstruct\", \"seg\"]}, \"back\": {\"type\": \"sender\"}},\n"
+	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\", \"results\": [\"rtstruct\", \"labelmap\"], \"seg_syntax\": \"deflated\"}, \"back\": {\"type\": \"sender\"}},\n"
 	"\"archives\": {\"w\": {\"type\": \"dicomweb\", \"url\": \"http://h/w\"}, \"d\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1}, \"f\": {\"type\": \"folder\", \"path\": \"/p\"}},\n"
 	"\"workers\": 2, \"threads\": 3, \"max_attempts\": 4, \"job_timeout\": 5, \"worker_memory_mb\": 512, \"core_type\": \"HASWELL\",\n"
 	"\"retry_delay\": 1, \"retry_max\": 2, \"retry_give_up\": 3, \"disk_reserve_mb\": 0, \"retention\": {\"days\": 0, \"max_mb\": 1}, \"log_level\": \"debug\"}\n";
@@ -197,7 +197,9 @@ a_full_file_is_taken(void **state)
 	assert_null(settings_model(s, "a@1.0"));
 	assert_int_equal(s->models[1].results, RESULT_SET(RESULT_PREVIEW));
 	assert_int_equal(settings_destination(s, "pacs")->results, RESULT_SET(RESULT_SEG));
-	assert_int_equal(settings_destination(s, "cloud")->results, RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_RTSTRUCT));
+	assert_int_equal(settings_destination(s, "cloud")->results, RESULT_SET(RESULT_LABELMAP) | RESULT_SET(RESULT_RTSTRUCT));
+	assert_int_equal(settings_destination(s, "cloud")->seg_syntax, SEG_DEFLATED);
+	assert_int_equal(settings_destination(s, "pacs")->seg_syntax, SEG_EXPLICIT);
 	the_rules_are(s->rules, s->n_rules);
 	to = settings_destination(s, "cloud");
 	assert_string_equal(to->url, "https://h:8/dicom-web");
@@ -222,7 +224,7 @@ what_is_printed_is_read_back(void **state)
 	static const char *const texts[] = { "{}", full, "{\"rules\": [], \"models\": []}" };
 	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "${mine}$", "\"yours\": \"b\"", "\"channel\": null", "\"registered\": true", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
 		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
-		"[\"seg\", \"rtstruct\"]", "\"empty_report\": true", "\"out_of_distribution\": \"flag\"", "\"out_of_distribution\": \"reject\"" };
+		"[\"labelmap\", \"rtstruct\"]", "\"seg_syntax\": \"deflated\"", "\"empty_report\": true", "\"out_of_distribution\": \"flag\"", "\"out_of_distribution\": \"reject\"" };
 	struct err e;
 
 	(void)state;
@@ -299,10 +301,13 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ TO("{\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 0}"), "destinations.d.port is 0" },
 		{ TO("{\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"url\": \"\"}"), "destinations.d.url: unknown key" },
 		{ TO("{\"type\": \"sender\", \"results\": \"seg\"}"), "destinations.d.results must be an array" },
+		{ TO("{\"type\": \"sender\",\n\"seg_syntax\": \"zip\"}"), "line 3: destinations.d.seg_syntax must be \"explicit\", \"rle\" or \"deflated\"" },
+		{ TO("{\"type\": \"sender\", \"seg_syntax\": 1}"), "destinations.d.seg_syntax must be" },
 		{ TO("{\"type\": \"sender\", \"results\": []}"), "destinations.d.results must be an array" },
 		{ TO("{\"type\": \"sender\", \"results\": [\"seg\",\n\"png\"]}"), "line 3: destinations.d.results: a kind is" },
 		{ "{\"models\": [{\"name\": \"x\", \"results\": [1]}]}", "models[0].results: a kind is" },
 		{ "{\"archives\": {\"a\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"results\": [\"seg\"]}}}", "archives.a.results: an archive is read" },
+		{ "{\"archives\": {\"a\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"seg_syntax\": \"rle\"}}}", "archives.a.seg_syntax: an archive is read" },
 		{ TO("{\"type\": \"stow\"}"), "destinations.d.url is missing" },
 		{ TO("{\"type\": \"stow\", \"url\": \"ftp://h\"}"), "line 2: destinations.d.url must begin with http:// or https://" },
 		{ TO("{\"type\": \"stow\", \"url\": \"file:///etc\"}"), "must begin with http" },
