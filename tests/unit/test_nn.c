@@ -146,15 +146,15 @@ convolution_is_its_definition(void **state)
 	}
 }
 
-/* The gradients of a convolution of one slice by definition, and what it made of them. */
+/* The values and gradients of a convolution of one slice, without bias, by definition, and what it made of them. */
 static void
 check_gradients(const struct node *x, const struct node *y, struct conv s)
 {
 	const struct parameter *weight = parameters_at(parameters, 0);
 	const size_t n = shape_size(x->shape), k = x->shape.c * s.kernel * s.kernel;
-	double *dx = calloc(n, sizeof *dx), *dw = calloc(weight->size, sizeof *dw);
+	double *dx = calloc(n, sizeof *dx), *dw = calloc(weight->size, sizeof *dw), *sum = calloc(shape_size(y->shape), sizeof *sum);
 
-	assert_true(dx && dw);
+	assert_true(dx && dw && sum);
 	for (size_t at = 0; at < shape_size(y->shape) * k; at++) {
 		const size_t out = at / k, i = at % k, m = out / shape_plane(y->shape), c = i / (s.kernel * s.kernel);
 		const size_t row = out / y->shape.w % y->shape.h * s.stride + i / s.kernel % s.kernel - s.pad, col = out % y->shape.w * s.stride + i % s.kernel - s.pad;
@@ -162,14 +162,18 @@ check_gradients(const struct node *x, const struct node *y, struct conv s)
 		if (row >= x->shape.h || col >= x->shape.w)
 			continue;
 		dx[from] += (double)y->gradient[out] * weight->value[m * k + i];
+		sum[out] += (double)weight->value[m * k + i] * x->value[from];
 		dw[m * k + i] += (double)y->gradient[out] * x->value[from];
 	}
+	for (size_t i = 0; i < shape_size(y->shape); i++)
+		assert_true((float)sum[i] == y->value[i]);
 	for (size_t i = 0; i < n; i++)
 		assert_true((float)dx[i] == x->gradient[i]);                      /* whole numbers: exact in any order */
 	for (size_t i = 0; i < weight->size; i++)
 		assert_true((float)dw[i] == weight->gradient[i]);
 	free(dx);
 	free(dw);
+	free(sum);
 }
 
 /* Of images of so many maps and rows that several pieces of both are needed; exact keeps the 3x3 from Winograd's way. */
