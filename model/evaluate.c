@@ -13,7 +13,6 @@ struct evaluator {
 	struct segmentor *segmentor;
 	size_t channel_of[MODEL_MAX_CHANNELS];      /* of the model -> of the data set */
 	size_t voxels;                              /* what the buffers have room for */
-	float *probability[MODEL_MAX_SEGMENTS];     /* one a label map */
 	uint8_t *mask[MODEL_MAX_SEGMENTS];          /* one a segment */
 };
 
@@ -21,9 +20,7 @@ static void
 free_buffers(struct evaluator *v)
 {
 	for (size_t i = 0; i < MODEL_MAX_SEGMENTS; i++) {
-		free(v->probability[i]);
 		free(v->mask[i]);
-		v->probability[i] = NULL;
 		v->mask[i] = NULL;
 	}
 	v->voxels = 0;
@@ -80,9 +77,6 @@ make_room(struct evaluator *v, size_t voxels, struct err *e)
 	if (voxels <= v->voxels)
 		return 0;
 	free_buffers(v);
-	for (size_t i = 0; i < v->manifest->network.labels; i++)
-		if ((v->probability[i] = calloc(voxels, sizeof *v->probability[i])) == NULL)
-			return err_set(e, ERR_LIMIT, "no memory for the probabilities of %zu voxels", voxels);
 	for (size_t i = 0; i < v->manifest->n_segments; i++)
 		if ((v->mask[i] = malloc(voxels)) == NULL)
 			return err_set(e, ERR_LIMIT, "no memory for the masks of %zu voxels", voxels);
@@ -93,7 +87,7 @@ make_room(struct evaluator *v, size_t voxels, struct err *e)
 static int
 segment(struct evaluator *v, const struct dataset_case *c, struct err *e)
 {
-	struct infer_request r = { .manifest = v->manifest, .segmentor = v->segmentor, .grid = &c->grid, .probability = v->probability };
+	struct infer_request r = { .manifest = v->manifest, .segmentor = v->segmentor, .grid = &c->grid, .mask = v->mask };
 	struct volume volumes[MODEL_MAX_CHANNELS];
 	struct prep *prep;
 	int rc;
@@ -108,7 +102,7 @@ segment(struct evaluator *v, const struct dataset_case *c, struct err *e)
 	for (size_t i = 0; i < v->manifest->n_segments && rc == 0; i++) {
 		const struct segment_kind *s = &v->manifest->segments[i];
 		size_t n;
-		rc = prep_mask(&c->grid, v->probability[s->map], s, v->mask[i], &n, e);
+		rc = prep_mask_finish(&c->grid, s, v->mask[i], &n, e);
 	}
 	return rc;
 }

@@ -1,5 +1,5 @@
-/* A prepared case through the network: the one loop of service and evaluation. Slices go through in small batches, so only probabilities on the source
- * grid are held for a whole study. */
+/* A prepared case through the network: the one loop of service and evaluation. Slices go through in small batches, and what is held for a whole
+ * study are masks of one byte a voxel; of a series that is resampled into the model's plane also the network's probabilities there. */
 #pragma once
 #include "model/prep.h"
 #include "model/segan.h"
@@ -9,7 +9,8 @@ struct infer_request {
 	struct segmentor *segmentor;
 	const struct prep *prep;
 	const struct grid *grid;               /* of the source */
-	float *const *probability;             /* one a label map of the network: (slices, rows, cols) of the grid, filled */
+	uint8_t *const *mask;                  /* one a segment: (slices, rows, cols) of the grid, filled for prep_mask_finish */
+	float *const *probability;             /* one a label map of the network: the same shape, filled; NULL: not wanted */
 	uint8_t *const *fraction;              /* one a segment: the same shape, filled by fraction_of; NULL: not wanted */
 };
 /* progress (NULL: none) is told after every batch and may stop it: ERR_STATE. ERR_LIMIT: memory. */

@@ -1,11 +1,13 @@
-/* Probabilities -> one mask: threshold, then removal of small and of faint pieces. Pieces are 26-connected (they touch by a face, an edge or a corner) and found
- * over runs of voxels along the columns, so memory grows with the outline of what was found, not with the volume. */
+/* Probabilities -> one mask: threshold, then removal of small and of faint pieces. While a mask is made a voxel is a byte of two bits, so that no volume of
+ * probabilities is needed. Pieces are 26-connected (they touch by a face, an edge or a corner) and found over runs of voxels along the columns, so memory grows with the outline of what was found, not with the volume. */
 #include "model/prep.h"
 
 #include <stdlib.h>
 
-/* Columns [begin, end); parent: a run of the same piece, itself at the root; of a root's piece: size, its voxels, and peak, its highest probability. */
-struct run { size_t begin, end, parent, size; float peak; };
+enum { FOUND = 1, PEAK = 2 };                   /* at or over the threshold; and at or over the peak */
+
+/* Columns [begin, end); parent: a run of the same piece, itself at the root; of a root's piece: size, its voxels, and whether one of them is a PEAK. */
+struct run { size_t begin, end, parent, size; bool has_peak; };
 
 struct pieces {
 	struct run *runs;
@@ -13,31 +15,18 @@ struct pieces {
 	size_t *row_begin;                     /* (rows of all slices + 1): first run of each */
 };
 
-static size_t
-threshold(const float *probability, size_t n, double limit, uint8_t *mask)
+static bool
+reaches_peak(const uint8_t *mask, size_t n)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		mask[i] = probability[i] >= limit;
-		count += mask[i];
-	}
-	return count;
-}
-
-static float
-highest(const float *p, size_t n)
-{
-	float best = 0;
-
 	for (size_t i = 0; i < n; i++)
-		best = p[i] > best ? p[i] : best;
-	return best;
+		if (mask[i] & PEAK)
+			return true;
+	return false;
 }
 
 /* Runs of one row from column 0 on; runs NULL: only counts them. */
 static size_t
-row_runs(const uint8_t *row, const float *probability, size_t cols, size_t first, struct run *runs)
+row_runs(const uint8_t *row, size_t cols, size_t first, struct run *runs)
 {
 	size_t n = 0;
 
@@ -49,7 +38,7 @@ row_runs(const uint8_t *row, const float *probability, size_t cols, size_t first
 		if (c == begin)
 			continue;
 		if (runs)
-			runs[first + n] = (struct run){ begin, c, first + n, c - begin, highest(probability + begin, c - begin) };
+			runs[first + n] = (struct run){ begin, c, first + n, c - begin, reaches_peak(row + begin, c - begin) };
 		n++;
 	}
 	return n;
@@ -77,8 +66,7 @@ join(struct run *runs, size_t i, size_t j)
 	}
 	runs[j].parent = i;
 	runs[i].size += runs[j].size;
-	if (runs[j].peak > runs[i].peak)
-		runs[i].peak = runs[j].peak;
+	runs[i].has_peak |= runs[j].has_peak;
 }
 
 /* Joins the runs of two neighbouring rows that touch, corners included. Both lists are in order of their columns. */
@@ -118,7 +106,7 @@ join_all(struct pieces *p, const struct grid *g)
 }
 
 static int
-pieces_find(struct pieces *p, const struct grid *g, const uint8_t *mask, const float *probability, struct err *e)
+pieces_find(struct pieces *p, const struct grid *g, const uint8_t *mask, struct err *e)
 {
 	const size_t n_rows = g->slices * g->rows;
 
@@ -127,14 +115,14 @@ pieces_find(struct pieces *p, const struct grid *g, const uint8_t *mask, const f
 		return err_set(e, ERR_LIMIT, "no memory for the rows of a mask");
 	for (size_t row = 0; row < n_rows; row++) {
 		p->row_begin[row] = p->n;
-		p->n += row_runs(mask + row * g->cols, NULL, g->cols, p->n, NULL);
+		p->n += row_runs(mask + row * g->cols, g->cols, p->n, NULL);
 	}
 	p->row_begin[n_rows] = p->n;
 	p->runs = calloc(p->n ? p->n : 1, sizeof *p->runs);
 	if (!p->runs)
 		return err_set(e, ERR_LIMIT, "no memory for the pieces of a mask");
 	for (size_t row = 0; row < n_rows; row++)
-		row_runs(mask + row * g->cols, probability + row * g->cols, g->cols, p->row_begin[row], p->runs);
+		row_runs(mask + row * g->cols, g->cols, p->row_begin[row], p->runs);
 	join_all(p, g);
 	return 0;
 }
@@ -146,37 +134,59 @@ pieces_close(struct pieces *p)
 	free(p->row_begin);
 }
 
-/* Clears the runs of pieces under minimum_ml or under peak; returns the voxels cleared. */
-static size_t
+/* Clears the runs of pieces under minimum_ml or without a peak. */
+static void
 remove_weak(struct pieces *p, const struct grid *g, const struct segment_kind *s, uint8_t *mask)
 {
 	const double voxel_ml = grid_voxel_ml(g);
-	size_t removed = 0;
 
 	for (size_t row = 0; row < g->slices * g->rows; row++)
 		for (size_t i = p->row_begin[row]; i < p->row_begin[row + 1]; i++) {
 			const struct run *piece = &p->runs[root(p->runs, i)];
-			if ((double)piece->size * voxel_ml >= s->minimum_ml && piece->peak >= s->peak)
+			if ((double)piece->size * voxel_ml >= s->minimum_ml && piece->has_peak)
 				continue;
 			for (size_t c = p->runs[i].begin; c < p->runs[i].end; c++)
 				mask[row * g->cols + c] = 0;
-			removed += p->runs[i].end - p->runs[i].begin;
 		}
-	return removed;
+}
+
+void
+prep_mask_slice(const struct segment_kind *s, const float *probability, size_t n, uint8_t *mask)
+{
+	for (size_t i = 0; i < n; i++)
+		mask[i] = !(probability[i] >= s->threshold) ? 0 : probability[i] >= s->peak ? FOUND | PEAK : FOUND;
+}
+
+/* Bytes of two bits -> 0/1; returns how many are 1. */
+static size_t
+only_found(uint8_t *mask, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += mask[i] = mask[i] & FOUND;
+	return count;
+}
+
+int
+prep_mask_finish(const struct grid *g, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e)
+{
+	struct pieces p = { 0 };
+	int result = 0;
+
+	if (s->minimum_ml > 0 || s->peak > s->threshold) {
+		result = pieces_find(&p, g, mask, e);
+		if (result == 0)
+			remove_weak(&p, g, s, mask);
+		pieces_close(&p);
+	}
+	*n = only_found(mask, grid_voxels(g));
+	return result;
 }
 
 int
 prep_mask(const struct grid *g, const float *probability, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e)
 {
-	struct pieces p = { 0 };
-	int result;
-
-	*n = threshold(probability, grid_voxels(g), s->threshold, mask);
-	if ((s->minimum_ml <= 0 && s->peak <= s->threshold) || *n == 0)
-		return 0;
-	result = pieces_find(&p, g, mask, probability, e);
-	if (result == 0)
-		*n -= remove_weak(&p, g, s, mask);
-	pieces_close(&p);
-	return result;
+	prep_mask_slice(s, probability, grid_voxels(g), mask);
+	return prep_mask_finish(g, s, mask, n, e);
 }

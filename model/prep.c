@@ -1,13 +1,16 @@
 /* The preprocessing of SEGAN.md, last section, in its order: turn to LPS, subtract the floor, find the head, scale by its percentiles, clip,
  * resample in plane, pad with air; and the way back for probabilities. Nothing is copied: a network slice is computed from the source voxels, which
- * are read through strides (the turn) and bilinear taps (the spacing). Masks and specks: mask.c. Statistics: statistics.c. */
+ * are read through strides (the turn) and bilinear taps (the spacing), or, of a series in another plane, through trilinear ones (resample.c). The
+ * statistics are those of the source's voxels either way. Masks and specks: mask.c. Statistics: statistics.c. */
 #include "model/prep.h"
+#include "model/resample.h"
 #include "model/statistics.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { MAX_SIDE = 8192 };                      /* network rows or columns: over seven metres at 0.9 mm is no patient */
+static const double NEIGHBOUR_MM = 5;          /* the slices that models were trained on are about so far apart */
 
 /* A value between two neighbours: (1 - weight) * v[low] + weight * v[high]. */
 struct tap { size_t low, high; float weight; };
@@ -25,10 +28,14 @@ struct intensity { double shift, scale, head_over; float air; };
 
 struct prep {
 	const struct manifest *m;
-	size_t n_slices, slice_size;           /* of the source */
+	size_t n_slices, slice_size;           /* of the network's side; of the source: voxels in one */
+	size_t neighbour_step;                 /* slices from one to what counts as the slice beside it */
 	bool is_reversed;                      /* source slices run from top to bottom */
 	ptrdiff_t first;                       /* source voxel, within a slice, of the model's (0, 0) */
 	struct axis rows, cols;
+	bool is_resampled;                     /* then only the sizes of rows and cols count, and ... */
+	struct grid source;
+	struct resample there, back;           /* network slices in the source, source in the unpadded network slices */
 	const float *voxels[MODEL_MAX_CHANNELS];
 	struct intensity intensity[MODEL_MAX_CHANNELS];
 };
@@ -69,16 +76,11 @@ plan_axis(struct axis *a, size_t n_source, double spacing_mm, const struct manif
 
 /* Which stored direction runs to the left (+x), which to the back (+y), and from where: LPS. Slices are to run to the head (+z). */
 static int
-plan_turn(struct prep *p, const struct grid *g, struct err *e)
+plan_turn(struct prep *p, const struct grid *g, const double normal[3], struct err *e)
 {
 	const double *along_cols = g->row_dir, *along_rows = g->col_dir;   /* where the column index, the row index grows to */
-	double normal[3];
 	bool is_swapped;
 
-	grid_normal(g, normal);
-	if (!(fabs(normal[2]) >= M_SQRT1_2 - 1e-6))
-		return err_set(e, ERR_INPUT, "the slices are not %s (normal %.3f %.3f %.3f); other planes are not supported yet", p->m->plane, normal[0], normal[1],
-			normal[2]);
 	is_swapped = fabs(along_cols[1]) + fabs(along_rows[0]) > fabs(along_cols[0]) + fabs(along_rows[1]);
 	if (plan_axis(&p->rows, is_swapped ? g->cols : g->rows, g->spacing_mm[is_swapped ? 2 : 1], p->m, e) != 0)
 		return -1;
@@ -95,6 +97,39 @@ plan_turn(struct prep *p, const struct grid *g, struct err *e)
 		p->cols.step = -p->cols.step;
 	}
 	p->is_reversed = normal[2] < 0;
+	p->n_slices = g->slices;
+	p->neighbour_step = 1;
+	return 0;
+}
+
+static void
+plan_size(struct axis *a, size_t n, size_t pad_multiple)
+{
+	a->n_model = n;
+	a->n_padded = (n + pad_multiple - 1) / pad_multiple * pad_multiple;
+}
+
+/* Network slices of their own, in the model's plane. */
+static int
+plan_plane(struct prep *p, const struct grid *g, struct err *e)
+{
+	struct grid plane;
+
+	for (int i = 0; i < 3; i++)
+		if (!(g->spacing_mm[i] > 0))
+			return err_set(e, ERR_INPUT, "voxels of %g x %g x %g mm cannot be resampled", g->spacing_mm[0], g->spacing_mm[1], g->spacing_mm[2]);
+	if (!resample_axial(g, p->m->spacing_mm, &plane) || plane.slices > MAX_SIDE || plane.rows > MAX_SIDE || plane.cols > MAX_SIDE)
+		return err_set(e, ERR_INPUT, "the slices are not %s, and resampled they would have more than %d slices, rows or columns, or no place", p->m->plane, MAX_SIDE);
+	p->is_resampled = true;
+	p->source = *g;
+	p->n_slices = plane.slices;
+	p->neighbour_step = plane.spacing_mm[0] < NEIGHBOUR_MM ? (size_t)lround(NEIGHBOUR_MM / plane.spacing_mm[0]) : 1;
+	plan_size(&p->rows, plane.rows, p->m->pad_multiple);
+	plan_size(&p->cols, plane.cols, p->m->pad_multiple);
+	p->there = resample_between(g, &plane);
+	p->back = resample_between(&plane, g);
+	p->back.stride[0] = p->m->network.labels * p->rows.n_padded * p->cols.n_padded;
+	p->back.stride[1] = p->cols.n_padded;
 	return 0;
 }
 
@@ -134,15 +169,16 @@ plan(struct prep *p, const struct volume *channels, struct err *e)
 {
 	const struct grid *g = channels[0].grid;
 	size_t n = grid_voxels(g);
+	double normal[3];
 
 	if (n == 0 || n > SIZE_MAX / sizeof(float))
 		return err_set(e, ERR_INPUT, "%zu x %zu x %zu is no volume", g->slices, g->rows, g->cols);
 	for (size_t i = 1; i < p->m->n_channels; i++)
 		if (!grid_same(g, channels[i].grid))
 			return err_set(e, ERR_INPUT, "the channels %s and %s are not on one grid", p->m->channels[0], p->m->channels[i]);
-	p->n_slices = g->slices;
 	p->slice_size = g->rows * g->cols;
-	if (plan_turn(p, g, e) != 0)
+	grid_normal(g, normal);
+	if ((fabs(normal[2]) >= M_SQRT1_2 - 1e-6 ? plan_turn(p, g, normal, e) : plan_plane(p, g, e)) != 0)
 		return -1;
 	for (size_t i = 0; i < p->m->n_channels; i++) {
 		p->voxels[i] = channels[i].voxels;
@@ -188,6 +224,12 @@ prep_free(struct prep *p)
 	axis_close(&p->rows);
 	axis_close(&p->cols);
 	free(p);
+}
+
+bool
+prep_is_resampled(const struct prep *p)
+{
+	return p->is_resampled;
 }
 
 size_t
@@ -242,14 +284,34 @@ input_row(const struct prep *p, const struct intensity *t, const float *slice, c
 		out[c] = t->air;
 }
 
+/* Model row r of slice k of one channel, of a series in another plane; what lies beside it is air. out (n_padded columns) */
+static void
+resampled_row(const struct prep *p, size_t channel, size_t k, size_t r, float *out)
+{
+	const struct intensity *t = &p->intensity[channel];
+	const float *voxels = p->voxels[channel];
+	struct resample_taps taps;
+
+	for (size_t c = 0; c < p->cols.n_padded; c++) {
+		out[c] = t->air;
+		if (c >= p->cols.n_model || !resample_at(&p->there, k, r, c, &taps))
+			continue;
+		out[c] = 0;
+		for (int i = 0; i < 8; i++)
+			out[c] += taps.weight[i] * clip((voxels[taps.at[i]] - t->shift) * t->scale, p->m->normalisation.clip);
+	}
+}
+
 /* Network slice k of one channel: x (n_padded rows, n_padded columns). */
 static void
 input_plane(const struct prep *p, size_t channel, size_t k, float *x)
 {
-	const float *slice = p->voxels[channel] + prep_source_slice(p, k) * p->slice_size;
+	const float *slice = p->is_resampled ? NULL : p->voxels[channel] + prep_source_slice(p, k) * p->slice_size;
 
 	for (size_t r = 0; r < p->rows.n_padded; r++, x += p->cols.n_padded) {
-		if (r < p->rows.n_model)
+		if (r < p->rows.n_model && p->is_resampled)
+			resampled_row(p, channel, k, r, x);
+		else if (r < p->rows.n_model)
 			input_row(p, &p->intensity[channel], slice, &p->rows.to_model[r], x);
 		else
 			for (size_t c = 0; c < p->cols.n_padded; c++)
@@ -264,7 +326,7 @@ prep_slice(const struct prep *p, size_t k, float *x)
 
 	for (size_t i = 0; i < p->m->n_channels; i++)
 		for (size_t n = 0; n <= 2 * reach; n++, x += plane) {
-			size_t at = k + n < reach ? 0 : k + n - reach;
+			size_t up = k + n * p->neighbour_step, at = up < reach * p->neighbour_step ? 0 : up - reach * p->neighbour_step;
 
 			input_plane(p, i, at < p->n_slices ? at : p->n_slices - 1, x);
 		}
@@ -327,6 +389,25 @@ prep_back(const struct prep *p, size_t k, const float *probability, float *out)
 				const float a[2] = { upper[col->low], upper[col->high] }, b[2] = { lower[col->low], lower[col->high] };
 
 				to[(ptrdiff_t)c * p->cols.step] = mix(a, b, row->weight, col->weight);
+			}
+		}
+}
+
+void
+prep_gather(const struct prep *p, const float *maps, size_t slice, float *out)
+{
+	const size_t plane = p->rows.n_padded * p->cols.n_padded, labels = p->m->network.labels;
+	struct resample_taps t;
+
+	for (size_t r = 0; r < p->source.rows; r++)
+		for (size_t c = 0; c < p->source.cols; c++, out++) {
+			bool is_inside = resample_at(&p->back, slice, r, c, &t);
+
+			for (size_t map = 0; map < labels; map++) {
+				float sum = 0;
+				for (int i = 0; is_inside && i < 8; i++)
+					sum += t.weight[i] * maps[map * plane + t.at[i]];
+				out[map * p->slice_size] = sum;
 			}
 		}
 }

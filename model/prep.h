@@ -1,5 +1,7 @@
 /* The one preprocessing of service, training and evaluation (SEGAN.md, last section): channel volumes -> network slices, probabilities -> masks on
- * the source grid. Slices go one at a time, so memory does not grow with the network's side of a study. Shapes: slices, rows, columns. */
+ * the source grid. Slices go one at a time, so memory does not grow with the network's side of a study. Shapes: slices, rows, columns.
+ * A series whose slices lie within 45 degrees of the model's plane goes through slice by slice as acquired. Any other is resampled: its network slices lie
+ * in the model's plane, each cuts all slices of the source, and so probabilities come back when all of them are there (prep_gather). */
 #pragma once
 #include "config/grid.h"
 #include "model/manifest.h"
@@ -10,9 +12,11 @@ struct volume { const struct grid *grid; const float *voxels; };             /* 
 
 struct prep;
 /* channels: one volume a channel of the manifest, in its order, all on one grid. Turns the axes to LPS, takes the statistics, plans the in-plane
- * size (model spacing, padded). ERR_INPUT: plane not the model's (not yet), constant image, no head. borrows m and the volumes. caller: prep_free. */
+ * size (model spacing, padded). ERR_INPUT: constant image, no head, more slices, rows or columns than a model takes. borrows m and the volumes.
+ * caller: prep_free. */
 struct prep *prep_new(const struct manifest *m, const struct volume *channels, size_t n_channels, struct err *e);
 void prep_free(struct prep *p);
+bool   prep_is_resampled(const struct prep *p);                              /* into the model's plane; false: slices as acquired */
 size_t prep_slices(const struct prep *p);                                    /* network slices, bottom to top */
 size_t prep_rows(const struct prep *p);                                      /* of one padded network slice */
 size_t prep_cols(const struct prep *p);
@@ -23,13 +27,18 @@ float prep_air(const struct prep *p, size_t i);
 /* How bright what is in channel i, as it was given. */
 struct likeness_scale prep_scale(const struct prep *p, size_t i);
 /* The truth of network slice k, in the frame of its input: mask is (slices, rows, cols) of the source, 0/1; out (prep_rows, prep_cols) is 0 or 1,
- * between source voxels as 1 where half or more of the neighbours are, 0 in the padding. Thread-safe for different out. */
+ * between source voxels as 1 where half or more of the neighbours are, 0 in the padding. Only of slices as acquired. Thread-safe for different out. */
 void prep_truth(const struct prep *p, size_t k, const uint8_t *mask, float *out);
 /* Probabilities of network slice k, (labels, prep_rows, prep_cols), resampled to the source: out is (labels, grid rows, grid cols) of source slice
- * prep_source_slice(p, k). Thread-safe for different out. */
+ * prep_source_slice(p, k). Only of slices as acquired. Thread-safe for different out. */
 void prep_back(const struct prep *p, size_t k, const float *probability, float *out);
 size_t prep_source_slice(const struct prep *p, size_t k);
+/* The same of a resampled series: maps, (prep_slices, labels, prep_rows, prep_cols), to out, (labels, grid rows, grid cols) of source slice `slice`. */
+void prep_gather(const struct prep *p, const float *maps, size_t slice, float *out);
 
 /* probability (slices, rows, cols) of one map on the source grid -> mask 0/1 of the same shape: >= threshold, then 26-connected pieces smaller than
  * minimum_ml are removed, and those whose highest probability is below peak. Returns the voxels that stay, in *n. */
 int prep_mask(const struct grid *g, const float *probability, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e);
+/* The same in two steps that need no volume of probabilities: those of n voxels at a time into as many bytes of the mask; when all are in, they become 0/1. */
+void prep_mask_slice(const struct segment_kind *s, const float *probability, size_t n, uint8_t *mask);
+int prep_mask_finish(const struct grid *g, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e);

@@ -63,7 +63,12 @@ prepare(struct dataset *d, size_t i, const struct manifest *m, struct prepared *
 	if (out->prep)
 		distribution_measure(out->prep, volumes, m->n_channels, out->likeness);
 	prepared_rest(out);
-	return out->prep ? 0 : err_note(e, "case %s", out->source->name);
+	if (out->prep && !prep_is_resampled(out->prep))
+		return 0;
+	if (out->prep)
+		err_set(e, ERR_INPUT, "its slices are not %s: training takes slices as acquired", m->plane);
+	prep_free(out->prep);
+	return err_note(e, "case %s", out->source->name);
 }
 
 int

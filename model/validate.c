@@ -1,4 +1,4 @@
-/* Validation during a training. One case at a time: its probabilities on the source grid, masks, Dice against the truth. Other figures and intervals
+/* Validation during a training. One case at a time: its masks on the source grid, Dice against the truth. Other figures and intervals
  * are what segan evaluate is for. */
 #include "model/validate.h"
 #include "model/infer.h"
@@ -10,34 +10,25 @@
 struct work {
 	const struct manifest *m;
 	struct segmentor *segmentor;
-	float *probability[MODEL_MAX_SEGMENTS]; /* one a label map: (slices, rows, cols) */
-	uint8_t *mask;                          /* (slices, rows, cols) */
+	uint8_t *mask[MODEL_MAX_SEGMENTS];      /* one a segment: (slices, rows, cols) */
 };
 
 static void
 release(struct work *w)
 {
 	for (size_t i = 0; i < MODEL_MAX_SEGMENTS; i++) {
-		free(w->probability[i]);
-		w->probability[i] = NULL;
+		free(w->mask[i]);
+		w->mask[i] = NULL;
 	}
-	free(w->mask);
-	w->mask = NULL;
 }
 
 static int
 reserve(struct work *w, const struct grid *g, struct err *e)
 {
-	const size_t n = grid_voxels(g);
-	bool is_whole;
-
-	w->mask = calloc(n, 1);
-	is_whole = w->mask != NULL;
-	for (size_t i = 0; i < w->m->network.labels; i++) {
-		w->probability[i] = calloc(n, sizeof *w->probability[i]);
-		is_whole &= w->probability[i] != NULL;
-	}
-	return is_whole ? 0 : err_set(e, ERR_LIMIT, "no memory to validate on %zu x %zu x %zu voxels", g->slices, g->rows, g->cols);
+	for (size_t i = 0; i < w->m->n_segments; i++)
+		if ((w->mask[i] = calloc(grid_voxels(g), 1)) == NULL)
+			return err_set(e, ERR_LIMIT, "no memory to validate on %zu x %zu x %zu voxels", g->slices, g->rows, g->cols);
+	return 0;
 }
 
 static double
@@ -56,7 +47,7 @@ static int
 one_case(struct work *w, const struct prepared *p, double *mean, struct err *e)
 {
 	const struct grid *g = &p->source->grid;
-	const struct infer_request r = { .manifest = w->m, .segmentor = w->segmentor, .prep = p->prep, .grid = g, .probability = w->probability };
+	const struct infer_request r = { .manifest = w->m, .segmentor = w->segmentor, .prep = p->prep, .grid = g, .mask = w->mask };
 	const size_t voxels = grid_voxels(g);
 
 	if (reserve(w, g, e) != 0 || infer_run(&r, NULL, NULL, e) != 0)
@@ -66,9 +57,9 @@ one_case(struct work *w, const struct prepared *p, double *mean, struct err *e)
 		const struct segment_kind *s = &w->m->segments[i];
 		size_t n;
 
-		if (prep_mask(g, w->probability[s->map], s, w->mask, &n, e) != 0)
+		if (prep_mask_finish(g, s, w->mask[i], &n, e) != 0)
 			return -1;
-		*mean += dice(w->mask, p->source->truth + s->map * voxels, voxels) / (double)w->m->n_segments;
+		*mean += dice(w->mask[i], p->source->truth + s->map * voxels, voxels) / (double)w->m->n_segments;
 	}
 	return 0;
 }

@@ -75,6 +75,7 @@ making_add(struct making *m, const struct dataset_case *c, struct err *e)
 {
 	struct volume volumes[MODEL_MAX_CHANNELS];
 	struct prep *prep;
+	bool is_resampled;
 
 	if (dataset_check(m->writer, c, e) != 0)
 		return -1;
@@ -82,7 +83,10 @@ making_add(struct making *m, const struct dataset_case *c, struct err *e)
 		volumes[i] = (struct volume){ &c->grid, c->channel[i] };
 	if ((prep = prep_new(m->input, volumes, m->n_channels, e)) == NULL)
 		return err_note(e, "no model can be trained on it");
+	is_resampled = prep_is_resampled(prep);
 	prep_free(prep);
+	if (is_resampled)
+		return err_set(e, ERR_INPUT, "its slices are not %s: training takes slices as acquired", m->input->plane);
 	return dataset_add(m->writer, c, e);
 }
 

@@ -2,6 +2,7 @@
  * refers to; of several labels of a study the newest counts. One study's volumes are in memory at a time. */
 #include "config/digest.h"
 #include "dicom/attributes.h"
+#include "model/resample.h"
 #include "service/commands/dataset_labels.h"
 #include "service/commands/dataset_parts.h"
 #include "service/commands/scan.h"
@@ -26,6 +27,7 @@ struct study {
 	const char *uid;
 	const struct scan_series *filler[MODEL_MAX_CHANNELS];
 	struct series *series[MODEL_MAX_CHANNELS];
+	float *resampled[MODEL_MAX_CHANNELS]; /* the channel on the grid of the first, as in service/flow/segment.c; NULL: it lies there as it is */
 	struct offered *candidates;
 	size_t n_candidates, n_segs;   /* n_segs: with those that were refused */
 };
@@ -33,8 +35,10 @@ struct study {
 static void
 study_release(struct study *t)
 {
-	for (size_t i = 0; i < t->making->n_channels; i++)
+	for (size_t i = 0; i < t->making->n_channels; i++) {
 		series_free(t->series[i]);
+		free(t->resampled[i]);
+	}
 	for (size_t i = 0; i < t->n_candidates; i++) {
 		seg_read_free(t->candidates[i].seg);
 		free(t->candidates[i].masks);
@@ -75,8 +79,12 @@ load_channels(struct study *t, struct err *e)
 		const struct scan_series *x = t->filler[i];
 		if ((t->series[i] = series_load(&(struct series_input) { (const char *const *)x->paths, x->n_paths, x->frames }, e)) == NULL)
 			return err_note(e, "channel %s, series %s", t->making->channels[i], x->info.series_uid);
-		if (!grid_same(series_grid(t->series[i]), series_grid(t->series[0])))
-			return err_set(e, ERR_INPUT, "channels %s and %s lie on different grids", t->making->channels[0], t->making->channels[i]);
+		if (grid_same(series_grid(t->series[i]), series_grid(t->series[0])))
+			continue;
+		if (strcmp(series_info(t->series[i])->frame_of_reference, series_info(t->series[0])->frame_of_reference) != 0)
+			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052)", t->making->channels[0], t->making->channels[i]);
+		if ((t->resampled[i] = resample_volume(series_grid(t->series[i]), series_voxels(t->series[i]), series_grid(t->series[0]), e)) == NULL)
+			return err_note(e, "channels %s and %s", t->making->channels[0], t->making->channels[i]);
 	}
 	return 0;
 }
@@ -154,6 +162,8 @@ read_masks(const struct study *t, struct offered *c, struct err *e)
 
 	if (c->masks != NULL)
 		return 0;
+	if (t->resampled[c->channel] != NULL)
+		return err_set(e, ERR_INPUT, "the label lies on the grid of channel %s, the data on that of %s", t->making->channels[c->channel], t->making->channels[0]);
 	if ((c->masks = calloc(n, voxels)) == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for the masks");
 	for (size_t i = 0; i < n; i++)
@@ -273,7 +283,7 @@ add_case(struct study *t, const struct offered *label, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		memcpy(truth + t->model->segments[i].map * voxels, label->masks + i * voxels, voxels);
 	for (size_t i = 0; i < t->making->n_channels; i++)
-		c.channel[i] = series_voxels(t->series[i]);
+		c.channel[i] = t->resampled[i] != NULL ? t->resampled[i] : series_voxels(t->series[i]);
 	c.truth = truth;
 	rc = making_add(t->making, &c, e);
 	free(truth);

@@ -8,6 +8,7 @@
 #include "model/fraction.h"
 #include "model/infer.h"
 #include "model/prep.h"
+#include "model/resample.h"
 #include "service/flow/results.h"
 
 #include <stdio.h>
@@ -19,10 +20,11 @@ struct work {
 	struct segment_result *out;
 	struct series *series[MODEL_MAX_CHANNELS]; /* one a channel */
 	const struct grid *grid;                   /* the first channel's: where results live */
+	float *resampled[MODEL_MAX_CHANNELS];      /* the channel on that grid; NULL: it lies there as it is */
 	struct prep *prep;
-	float *probability[MODEL_MAX_SEGMENTS];    /* one a label map: (slices, rows, cols) of the grid */
-	uint8_t *mask[MODEL_MAX_SEGMENTS];         /* one a segment, same shape */
-	uint8_t *fraction[MODEL_MAX_SEGMENTS];     /* the same; NULL: not asked for */
+	uint8_t *mask[MODEL_MAX_SEGMENTS];         /* one a segment: (slices, rows, cols) of the grid */
+	float *probability[MODEL_MAX_SEGMENTS];    /* one a label map, same shape; NULL: no file of them is asked for */
+	uint8_t *fraction[MODEL_MAX_SEGMENTS];     /* one a segment, same shape; NULL: not asked for */
 };
 
 static void
@@ -31,6 +33,8 @@ work_release(struct work *w)
 	prep_free(w->prep);
 	for (size_t i = 0; i < MODEL_MAX_CHANNELS; i++)
 		series_free(w->series[i]);
+	for (size_t i = 0; i < MODEL_MAX_CHANNELS; i++)
+		free(w->resampled[i]);
 	for (size_t i = 0; i < MODEL_MAX_SEGMENTS; i++) {
 		free(w->probability[i]);
 		free(w->mask[i]);
@@ -56,11 +60,12 @@ read_channels(struct work *w, struct err *e)
 		first = series_info(w->series[0]);
 		info = series_info(w->series[i]);
 		if (strcmp(first->frame_of_reference, info->frame_of_reference) != 0)
-			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052): series %s and %s cannot be laid over each other",
-			    r->channels[0].channel, c->channel, first->series_uid, info->series_uid);
-		if (!grid_same(series_grid(w->series[0]), series_grid(w->series[i])))
-			return err_set(e, ERR_INPUT, "channels %s and %s lie on different grids (series %s and %s): resampling between series is not supported yet",
-			    r->channels[0].channel, c->channel, first->series_uid, info->series_uid);
+			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052), %s and %s: series %s and %s cannot be laid over each other",
+			    r->channels[0].channel, c->channel, first->frame_of_reference, info->frame_of_reference, first->series_uid, info->series_uid);
+		if (grid_same(series_grid(w->series[0]), series_grid(w->series[i])))
+			continue;
+		if ((w->resampled[i] = resample_volume(series_grid(w->series[i]), series_voxels(w->series[i]), series_grid(w->series[0]), e)) == NULL)
+			return err_note(e, "channels %s and %s (series %s and %s)", r->channels[0].channel, c->channel, first->series_uid, info->series_uid);
 	}
 	w->grid = series_grid(w->series[0]);
 	return 0;
@@ -92,13 +97,16 @@ prepare(struct work *w, struct err *e)
 	struct volume volumes[MODEL_MAX_CHANNELS];
 
 	for (size_t i = 0; i < w->r->n_channels; i++)
-		volumes[i] = (struct volume) { series_grid(w->series[i]), series_voxels(w->series[i]) };
+		volumes[i] = (struct volume) { w->grid, w->resampled[i] != NULL ? w->resampled[i] : series_voxels(w->series[i]) };
 	w->prep = prep_new(w->r->manifest, volumes, w->r->n_channels, e);
 	if (w->prep == NULL)
 		return err_note(e, "preparing series %s for model %s", series_info(w->series[0])->series_uid, w->r->manifest->name);
 	if (judge(w, volumes, e) != 0)
 		return -1;
-	for (size_t i = 0; i < w->r->manifest->network.labels; i++)
+	for (size_t i = 0; i < w->r->manifest->n_segments; i++)
+		if ((w->mask[i] = malloc(grid_voxels(w->grid))) == NULL)
+			return err_set(e, ERR_LIMIT, "no memory for the masks of %zu x %zu x %zu voxels", w->grid->slices, w->grid->rows, w->grid->cols);
+	for (size_t i = 0; w->r->probability_path != NULL && i < w->r->manifest->network.labels; i++)
 		if ((w->probability[i] = calloc(grid_voxels(w->grid), sizeof(float))) == NULL)
 			return err_set(e, ERR_LIMIT, "no memory for the probabilities of %zu x %zu x %zu voxels", w->grid->slices, w->grid->rows, w->grid->cols);
 	for (size_t i = 0; i < w->r->manifest->n_segments && wants_fractions(w); i++)
@@ -110,8 +118,8 @@ prepare(struct work *w, struct err *e)
 static int
 run_network(struct work *w, progress_fn progress, void *arg, struct err *e)
 {
-	const struct infer_request r = { .manifest = w->r->manifest, .segmentor = w->r->segmentor, .prep = w->prep, .grid = w->grid, .probability = w->probability,
-		.fraction = wants_fractions(w) ? w->fraction : NULL };
+	const struct infer_request r = { .manifest = w->r->manifest, .segmentor = w->r->segmentor, .prep = w->prep, .grid = w->grid, .mask = w->mask,
+		.probability = w->r->probability_path != NULL ? w->probability : NULL, .fraction = wants_fractions(w) ? w->fraction : NULL };
 
 	return infer_run(&r, progress, arg, e);
 }
@@ -124,9 +132,7 @@ make_masks(struct work *w, struct err *e)
 	w->out->n_segments = m->n_segments;
 	for (size_t i = 0; i < m->n_segments; i++) {
 		size_t n = 0;
-		if ((w->mask[i] = malloc(grid_voxels(w->grid))) == NULL)
-			return err_set(e, ERR_LIMIT, "no memory for the mask of segment %u", m->segments[i].number);
-		if (prep_mask(w->grid, w->probability[m->segments[i].map], &m->segments[i], w->mask[i], &n, e) != 0)
+		if (prep_mask_finish(w->grid, &m->segments[i], w->mask[i], &n, e) != 0)
 			return -1;
 		if (wants_fractions(w))
 			fraction_clean(w->mask[i], grid_voxels(w->grid), m->segments[i].threshold, w->fraction[i]);
