@@ -37,6 +37,7 @@
 #define IMPLICIT "1.2.840.10008.1.2"
 #define EXPLICIT "1.2.840.10008.1.2.1"
 #define JPEG "1.2.840.10008.1.2.4.70"
+#define MPEG "1.2.840.10008.1.2.4.100"
 
 extern char **environ;
 

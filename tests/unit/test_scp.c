@@ -143,7 +143,7 @@ negotiation_takes_storage_and_nothing_else(void **state)
 {
 	static const struct { struct proposal p; unsigned result; } cases[] = {
 		{ { VERIFICATION, IMPLICIT }, 0 }, { { MR, EXPLICIT }, 0 }, { { SEG, IMPLICIT }, 0 }, { { LABELMAP, EXPLICIT }, 0 },
-		{ { MR, JPEG }, 4 }, { { COMMITMENT, IMPLICIT }, 3 }, { { FIND, IMPLICIT }, 3 }, { { "1.2.3", EXPLICIT }, 3 },
+		{ { MR, JPEG }, 0 }, { { MR, MPEG }, 4 }, { { COMMITMENT, IMPLICIT }, 3 }, { { FIND, IMPLICIT }, 3 }, { { "1.2.3", EXPLICIT }, 3 },
 	};
 	enum { N = 128, N_CASES = sizeof cases / sizeof *cases };
 	struct stage *t = *state;
