@@ -1,7 +1,7 @@
 // How the pixels of a segmentation are stored, and one frame of them: see seg_pixels.hh.
 #include "dicom/seg_pixels.hh"
+#include "dicom/bits.h"
 #include "dicom/rle.h"
-#include "config/file.h"
 
 #include <cstring>
 #include <fcntl.h>
@@ -9,33 +9,38 @@
 
 static const char dcmjs_uid[] = "2.25.80302813137786398554742050926734630921603366648225212145404"; // its Implementation Class UID
 
-seg_descriptor::seg_descriptor(const std::string &path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-
-seg_descriptor::~seg_descriptor()
+int
+seg_reader::open(const struct seg_pixels &s, struct err *e)
 {
-	if (fd >= 0)
-		close(fd);
+	uint64_t size;
+
+	if ((fd = ::open(s.path.c_str(), O_RDONLY | O_CLOEXEC)) < 0)
+		return err_errno(e, "opening %s", s.path.c_str());
+	bytes_open(&bytes, fd);
+	return s.scan.is_deflated ? bytes_inflate_from(&bytes, s.scan.data_set, &size, e) : 0;
 }
 
-static int
-read_at(const struct seg_pixels &s, int fd, uint64_t at, unsigned char *bytes, size_t n, struct err *e)
+seg_reader::~seg_reader()
 {
-	return file_read_at(fd, at, bytes, n, e) == 0 ? 0 : err_note(e, "%s", s.path.c_str());
+	if (fd < 0)
+		return;
+	bytes_close(&bytes);
+	close(fd);
 }
 
 // Encapsulated pixels (PS3.5 A.4): the offset table, which is not needed, then a fragment a frame.
 static int
 read_fragments(struct seg_pixels &s, struct err *e)
 {
-	seg_descriptor file(s.path);
+	struct seg_reader file;
 	uint64_t at = s.scan.pixels, end = s.scan.pixels + s.scan.n_pixel_bytes;
 	bool is_table = true;
 	unsigned char h[8];
 
-	if (file.fd < 0)
-		return err_errno(e, "opening %s", s.path.c_str());
+	if (file.open(s, e) != 0)
+		return -1;
 	while (end - at >= sizeof h) {
-		if (read_at(s, file.fd, at, h, sizeof h, e) != 0)
+		if (file.read(at, h, sizeof h, e) != 0)
 			return -1;
 		uint64_t n = h[4] | (uint64_t)h[5] << 8 | (uint64_t)h[6] << 16 | (uint64_t)h[7] << 24;
 		if (memcmp(h, "\xFE\xFF\x00\xE0", 4) != 0) // no item: the delimiter
@@ -57,13 +62,13 @@ read_fragments(struct seg_pixels &s, struct err *e)
 static bool
 is_by_adapters(DcmFileFormat &file, const struct seg_pixels &s)
 {
-	seg_descriptor d(s.path);
+	struct seg_reader bytes;
 	unsigned char vr[2] = { 0, 0 };
 	OFString implementation;
 	struct err unheard;
 
 	part10_text(*file.getMetaInfo(), DCM_ImplementationClassUID, implementation);
-	if (s.scan.is_implicit || implementation != dcmjs_uid || d.fd < 0 || read_at(s, d.fd, s.scan.pixels - 8, vr, sizeof vr, &unheard) != 0)
+	if (s.scan.is_implicit || implementation != dcmjs_uid || bytes.open(s, &unheard) != 0 || bytes.read(s.scan.pixels - 8, vr, sizeof vr, &unheard) != 0)
 		return false;
 	return memcmp(vr, "OW", 2) == 0;
 }
@@ -89,8 +94,8 @@ seg_pixels_read(DcmFileFormat &file, bool is_binary, unsigned most_bits, struct 
 	const struct pixel_layout &p = s.layout;
 	bool is_rle = strcmp(s.scan.transfer_syntax, UID_RLELosslessTransferSyntax) == 0;
 
-	if ((s.scan.is_encapsulated && !is_rle) || s.scan.is_deflated || s.scan.is_big_endian)
-		return err_set(e, ERR_INPUT, "its transfer syntax %s is not read by this version: store it as Explicit VR Little Endian or RLE Lossless", s.scan.transfer_syntax);
+	if ((s.scan.is_encapsulated && !is_rle) || s.scan.is_big_endian)
+		return err_set(e, ERR_INPUT, "its transfer syntax %s is not read by this version: store it as Explicit VR Little Endian, deflated or RLE Lossless", s.scan.transfer_syntax);
 	if (!s.scan.has_integer_pixels)
 		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) is missing");
 	if (part10_layout(*file.getDataset(), &s.scan, &s.layout, e) != 0)
@@ -103,8 +108,23 @@ seg_pixels_read(DcmFileFormat &file, bool is_binary, unsigned most_bits, struct 
 	return is_rle ? read_fragments(s, e) : judge_padding(file, s, e);
 }
 
+// BINARY in RLE is written in two ways: the packed bits as bytes, or each pixel as a byte of its own. The length tells. -> packed bits.
+static int
+decode_bits(const std::vector<unsigned char> &fragment, size_t n_pixels, std::vector<unsigned char> &bytes, struct err *e)
+{
+	std::vector<unsigned char> pixels(n_pixels);
+	struct err unheard;
+
+	if (rle_decode(fragment.data(), fragment.size(), 1, n_pixels, pixels.data(), &unheard) != 0)
+		return rle_decode(fragment.data(), fragment.size(), 1, bytes.size(), bytes.data(), e);
+	for (unsigned char &p : pixels)
+		p = p != 0;
+	bits_pack(pixels.data(), n_pixels, 0, bytes.data());
+	return 0;
+}
+
 int
-seg_pixels_frame(const struct seg_pixels &s, int fd, size_t i, std::vector<unsigned char> &bytes, size_t *first_bit, struct err *e)
+seg_pixels_frame(const struct seg_pixels &s, struct seg_reader &file, size_t i, std::vector<unsigned char> &bytes, size_t *first_bit, struct err *e)
 {
 	const struct pixel_layout &p = s.layout;
 	size_t n_bits = p.rows * p.cols * p.bits_allocated, n_bytes = (n_bits + 7) / 8;
@@ -114,13 +134,13 @@ seg_pixels_frame(const struct seg_pixels &s, int fd, size_t i, std::vector<unsig
 	if (s.fragments.empty()) {
 		*first_bit = begin % 8;
 		bytes.resize((size_t)(last - first));
-		return read_at(s, fd, s.scan.pixels + first, bytes.data(), bytes.size(), e);
+		return file.read(s.scan.pixels + first, bytes.data(), bytes.size(), e);
 	}
 	std::vector<unsigned char> fragment((size_t)s.fragments[i].n);
 	size_t planes = p.bits_allocated == 16 ? 2 : 1, plane = n_bytes / planes;
-	bytes.resize(n_bytes);
-	if (read_at(s, fd, s.fragments[i].at, fragment.data(), fragment.size(), e) != 0 ||
-	    rle_decode(fragment.data(), fragment.size(), planes, plane, bytes.data(), e) != 0)
+	bytes.assign(n_bytes, 0);
+	if (file.read(s.fragments[i].at, fragment.data(), fragment.size(), e) != 0 ||
+	    (p.bits_allocated == 1 ? decode_bits(fragment, n_bits, bytes, e) : rle_decode(fragment.data(), fragment.size(), planes, plane, bytes.data(), e)) != 0)
 		return err_note(e, "frame %zu", i + 1);
 	if (planes == 2) { // high bytes, then low bytes -> little endian words
 		fragment.assign(bytes.begin(), bytes.end());

@@ -239,13 +239,13 @@ pixel_digest(const struct seg_file &s, char hex[DIGEST_HEX], struct err *e)
 	size_t n = s.pixels.layout.rows * s.pixels.layout.cols;
 	std::vector<unsigned char> bytes, packed(bits_bytes(s.pixels.layout.frames * n * s.pixels.layout.bits_allocated));
 	std::vector<uint8_t> mask(n);
-	seg_descriptor file(s.pixels.path);
+	struct seg_reader file;
 	size_t first_bit;
 
-	if (file.fd < 0)
-		return err_errno(e, "opening %s", s.pixels.path.c_str());
+	if (file.open(s.pixels, e) != 0)
+		return -1;
 	for (size_t i = 0; i < s.pixels.layout.frames; i++) {
-		if (seg_pixels_frame(s.pixels, file.fd, i, bytes, &first_bit, e) != 0)
+		if (seg_pixels_frame(s.pixels, file, i, bytes, &first_bit, e) != 0)
 			return -1;
 		if (s.kind == KIND_BINARY) {
 			bits_unpack(bytes.data(), first_bit, n, mask.data());
@@ -359,12 +359,12 @@ seg_read_refers_to(const struct seg_file *s, const char *series_uid)
 
 // One frame's values: (rows * cols), BINARY unpacked to 0/1.
 static int
-read_values(const struct seg_file &s, int fd, size_t i, std::vector<unsigned char> &bytes, std::vector<uint16_t> &values, struct err *e)
+read_values(const struct seg_file &s, struct seg_reader &file, size_t i, std::vector<unsigned char> &bytes, std::vector<uint16_t> &values, struct err *e)
 {
 	std::vector<uint8_t> mask;
 	size_t first_bit;
 
-	if (seg_pixels_frame(s.pixels, fd, i, bytes, &first_bit, e) != 0)
+	if (seg_pixels_frame(s.pixels, file, i, bytes, &first_bit, e) != 0)
 		return -1;
 	if (s.kind == KIND_BINARY) {
 		mask.resize(values.size());
@@ -393,11 +393,11 @@ read_masks(const struct seg_file &s, const struct series *source, const unsigned
 	size_t a_slice = g->rows * g->cols;
 	std::vector<unsigned char> bytes;
 	std::vector<uint16_t> values;
-	seg_descriptor file(s.pixels.path);
+	struct seg_reader file;
 	const seg_slices slices = seg_map_slices(source);
 
-	if (file.fd < 0)
-		return err_errno(e, "opening %s", s.pixels.path.c_str());
+	if (file.open(s.pixels, e) != 0)
+		return -1;
 	if (s.pixels.layout.rows != g->rows || s.pixels.layout.cols != g->cols)
 		return err_set(e, ERR_INPUT, "Rows x Columns (0028,0010; 0028,0011) is %zux%zu, that of the images %zux%zu", s.pixels.layout.rows, s.pixels.layout.cols, g->rows, g->cols);
 	values.resize(a_slice);
@@ -405,7 +405,7 @@ read_masks(const struct seg_file &s, const struct series *source, const unsigned
 		memset(masks[i], 0, g->slices * a_slice);
 	for (size_t i = 0; i < s.frames.size(); i++) {
 		size_t slice = 0;
-		if (seg_place(s.frames[i], i + 1, s.frame_of_reference, source, slices, &slice, e) != 0 || read_values(s, file.fd, i, bytes, values, e) != 0)
+		if (seg_place(s.frames[i], i + 1, s.frame_of_reference, source, slices, &slice, e) != 0 || read_values(s, file, i, bytes, values, e) != 0)
 			return -1;
 		for (size_t k = 0; k < n; k++)
 			if (s.kind == KIND_LABELMAP || s.frames[i].number == numbers[k])

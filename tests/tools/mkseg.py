@@ -13,7 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 ap = argparse.ArgumentParser()
 ap.add_argument('out')
@@ -38,6 +38,8 @@ ap.add_argument('--padded', action='store_true', help='every frame padded to a w
 ap.add_argument('--dcmjs', action='store_true', help='PixelData is OW and the meta header says dcmjs')
 ap.add_argument('--rle', action='store_true', help='RLE Lossless, a fragment a frame')
 ap.add_argument('--wrong-reference', action='store_true', help='the first frame refers to another slice')
+ap.add_argument('--rle-bytes', action='store_true', help='with --rle and BINARY: each pixel a byte of its own')
+ap.add_argument('--deflated', action='store_true', help='Deflated Explicit VR Little Endian')
 ap.add_argument('--recompress', help='no SEG is made: this BINARY one, RLE compressed')
 ap.add_argument('--set', action='append', default=[], help='KEYWORD=VALUE at the top; a number is a number')
 opt = ap.parse_args()
@@ -84,7 +86,7 @@ def packbits(data):
 
 
 def rle(frame):
-    if opt.kind == 'binary':
+    if opt.kind == 'binary' and not opt.rle_bytes:
         planes = [np.packbits((frame > 0).ravel(), bitorder='little').tobytes()]
     elif opt.kind == 'labelmap16':
         planes = [(frame >> 8).astype(np.uint8).tobytes(), (frame & 255).astype(np.uint8).tobytes()]
@@ -167,6 +169,8 @@ d.PixelData = raw + b'\0' * (len(raw) % 2)
 d['PixelData'].VR = 'OW' if opt.dcmjs else 'OB'
 if opt.dcmjs:
     meta.ImplementationClassUID = '2.25.80302813137786398554742050926734630921603366648225212145404'
+if opt.deflated:
+    meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
 if opt.rle:
     meta.TransferSyntaxUID, d.PixelData = RLELossless, encapsulate([rle(p) for p in pixels])
     d['PixelData'].is_undefined_length = True

@@ -205,6 +205,7 @@ reads_foreign_kinds(void **state)
 	static const char *const options[][8] = {
 		{ NULL }, { "--implicit", NULL }, { "--kind", "fractional", NULL }, { "--no-positions", NULL }, { "--no-references", NULL },
 		{ "--shift", "0.3", NULL }, { "--no-series", NULL }, { "--rle", NULL }, { "--kind", "fractional", "--rle", NULL },
+		{ "--rle", "--rle-bytes", NULL }, { "--deflated", NULL }, { "--kind", "fractional", "--deflated", NULL }, { "--dcmjs", "--padded", "--deflated", NULL },
 		{ "--dcmjs", "--padded", NULL }, /* one bit a frame: the length alone does not tell */
 	};
 
