@@ -34,7 +34,7 @@ holds "algorithm" "$(value AlgorithmParameters)" ' out_of_distribution=yes\]'
 curl -sS -o "$work/report.dcm" "http://$http/api/v1/jobs/2/report"
 holds "report" "$(dcmdump -q +L "$work/report.dcm")" "\[$words"
 /usr/bin/python3 tests/tools/seg_check.py "$work/half.dcm" "$work/half" > "$work/check" || { cat "$work/check"; fail "seg_check"; }
-! dciodvfy "$work/half.dcm" 2>&1 | grep '^Error' || fail "dciodvfy"
+valid "$work/half.dcm"
 stop_node
 
 # ---- rejected ----

@@ -10,7 +10,7 @@ segment() { "$B/segan" segment "$work/$1" -o "$work/$1.dcm" > "$work/$1.words" 2
 
 # ---- the same masks, whatever the container, the order of its frames and the place of its functional groups
 enhanced shuffled order=shuffled
-! dciodvfy -new "$work/shuffled/enhanced0.dcm" 2>&1 | grep '^Error' || fail "mkenhanced makes no sound Enhanced MR"
+valid "$work/shuffled/enhanced0.dcm"
 enhanced parts parts=3 order=shuffled place=frame
 enhanced phase 'dims=component=MAGNITUDE|PHASE' add=7
 segment single

@@ -27,6 +27,8 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 same() { [ "$2" = "$3" ] || fail "$1: \"$2\" instead of \"$3\""; }
 # holds WHAT TEXT PATTERN
 holds() { grep -qE -- "$3" <<< "$2" || fail "$1: \"$2\" does not hold \"$3\""; }
+# valid FILE: no error by dciodvfy, whose own status, under pipefail, would hide what grep finds.
+valid() { ! { dciodvfy -new "$1" 2>&1 || true; } | grep '^Error' || fail "dciodvfy $1"; }
 job() { curl -sS "http://$http/api/v1/jobs/$1"; }
 
 demo_study() { mkdir -p "$1"; tar -xJf deploy/demo/TCGA-FG-6692-flair.tar.xz -C "$1" --strip-components=2; } # DIR gets the 26 files

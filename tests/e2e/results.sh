@@ -3,7 +3,6 @@
 # and segan segment makes the same on files.
 . "$(dirname "$0")/lib.sh"
 report_check() { /usr/bin/python3 tests/tools/report_check.py "$@" > "$work/check" || { cat "$work/check"; fail "report_check $*"; }; }
-valid() { ! { dciodvfy "$1" 2>&1 || true; } | grep '^Error' || fail "dciodvfy $1"; } # whose status, under pipefail, would hide what grep finds
 # of MODALITY DIR: the files there of a modality
 of() { local f; for f in "$2"/*; do dcmdump -q +P Modality "$f" | grep -q "\[$1" && echo "$f"; done; true; }
 
