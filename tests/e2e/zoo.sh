@@ -1,6 +1,6 @@
 #!/bin/bash
 # The zoo: the same real voxels as scanners, archives and people send them. tests/data/zoo.tsv has the right answer to each; seg_check.py and dciodvfy judge each SEG.
-# MEMBERS="a b": only those. The table with its verdicts goes to stdout.
+# MEMBERS="a b": only those. The table with its verdicts goes to stdout. Under a sanitizer, where a member takes ten times as long: one of each way through the code.
 . "$(dirname "$0")/lib.sh"
 
 say() { printf '%-26s %-10s %-8s %s\n' "$@"; }
@@ -17,8 +17,8 @@ ask() { # MEMBER ANSWER COMPARED LEAST WORDS: prints its line; false when the an
 	esac
 	[ "$2" != any ] || { say "$1" "$got" - "$(tail -1 "$work/segment.err")"; return 0; }
 	[ "$got" = "$2" ] || { say "$1" "$got" - "WRONG: $2 is right; $(tail -1 "$work/segment.err")"; return 1; }
-	! dcmdump -q +P LossyImageCompression "$out" 2> /dev/null | grep -q '\[01\]' || echo lossy >> "$work/segment.json"
 	cat "$work"/inspect.{json,err} "$work"/segment.{json,err} > "$work/said"
+	! dcmdump -q +P LossyImageCompression "$out" 2> /dev/null | grep -q '\[01\]' || echo lossy >> "$work/said"
 	if [ "$5" != - ] && ! grep -qE -- "$5" "$work/said"; then
 		say "$1" "$got" - "WRONG: does not say $5: $(tail -1 "$work/segment.err")"; return 1
 	fi
@@ -37,6 +37,7 @@ ask() { # MEMBER ANSWER COMPARED LEAST WORDS: prints its line; false when the an
 	say "$1" "$got" "$dice" "$([ "$got" = segmented ] || tail -1 "$work/segment.err" | cut -c1-150)"
 }
 
+case $B in *asan*|*tsan*) MEMBERS=${MEMBERS:-jpeg-lossless jpeg-ls-near jpeg-2000 rle deflated big-endian enhanced-compressed enhanced-two-times coronal-reversed padding one-slice pixels-short colour two-flairs} ;; esac
 grep -v '^#' tests/data/zoo.tsv > "$work/zoo.tsv"
 read -ra members <<< "${MEMBERS:-$(cut -f1 "$work/zoo.tsv" | tr '\n' ' ')}"
 /usr/bin/python3 tests/tools/mkzoo.py "$work/zoo" explicit "${members[@]}"
