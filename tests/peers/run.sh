@@ -71,6 +71,9 @@ for series in demo odd; do
 	segment $series
 	check "dcmjs reads the SEG of $series" js dcmjs.cjs "$work/$series.dcm" "$work/$series.json"
 	check "cornerstone adapters place the SEG of $series" js adapters.mjs "$work/$series.dcm" "$work/$series" "$work/$series.json"
+	# One segment, so the label map has the very voxels of the BINARY; each form with its own reader in there.
+	"$B/segan" segment "$work/$series" -o "$work/$series.map.dcm" --model glioma-flair --format labelmap > "$work/segan.out" 2>&1 || { cat "$work/segan.out"; fail "segan segment --format labelmap"; }
+	check "cornerstone adapters place the label map of $series" js adapters.mjs "$work/$series.map.dcm" "$work/$series" "$work/$series.json"
 done
 
 mkdir "$work/js"
