@@ -147,7 +147,8 @@ truth_moves_with_the_image(void **state)
 
 	(void)state;
 	r.augmentation.intensity_scale[0] = r.augmentation.intensity_scale[1] = 1;
-	r.augmentation.intensity_shift = 0;
+	r.augmentation.intensity_shift = r.augmentation.noise = 0;
+	r.augmentation.gamma[0] = r.augmentation.gamma[1] = 1;
 	r.augmentation.rotate_degrees = 180;
 	for (int64_t step = 0; step < 8; step++) {
 		batch(&r, 1, step, x, truth);
@@ -227,6 +228,7 @@ neighbours_go_in_with_a_slice(void **state)
 	float *wide;
 
 	(void)state;
+	r.augmentation.noise = 0;                        /* which no two channels share */
 	r.batch = 4;
 	r.tumour_fraction = 1;
 	batch(&r, 1, 0, x, truth);
