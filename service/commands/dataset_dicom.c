@@ -79,10 +79,10 @@ load_channels(struct study *t, struct err *e)
 		const struct scan_series *x = t->filler[i];
 		if ((t->series[i] = series_load(&(struct series_input) { (const char *const *)x->paths, x->n_paths, x->frames }, e)) == NULL)
 			return err_note(e, "channel %s, series %s", t->making->channels[i], x->info.series_uid);
+		if (strcmp(series_info(t->series[i])->frame_of_reference, series_info(t->series[0])->frame_of_reference) != 0 && !x->is_registered)
+			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052)", t->making->channels[0], t->making->channels[i]);
 		if (grid_same(series_grid(t->series[i]), series_grid(t->series[0])))
 			continue;
-		if (strcmp(series_info(t->series[i])->frame_of_reference, series_info(t->series[0])->frame_of_reference) != 0)
-			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052)", t->making->channels[0], t->making->channels[i]);
 		if ((t->resampled[i] = resample_volume(series_grid(t->series[i]), series_voxels(t->series[i]), series_grid(t->series[0]), e)) == NULL)
 			return err_note(e, "channels %s and %s", t->making->channels[0], t->making->channels[i]);
 	}

@@ -105,6 +105,7 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	    rules_frames(r, s->decision.channel[0] != 0 ? s->decision.rule : "", (const char *const *)s->paths, s->n_paths, &s->frames, e) != 0 ||
 	    series_check(&(struct series_input) { (const char *const *)s->paths, s->n_paths, s->frames }, &s->verdict, &info, &s->reason, e) != 0)
 		return -1;
+	s->is_registered = rules_registered(r, s->decision.rule);
 	memcpy(info.study_uid, s->info.study_uid, sizeof info.study_uid);
 	memcpy(info.series_uid, s->info.series_uid, sizeof info.series_uid);
 	s->info = info;

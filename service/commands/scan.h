@@ -13,6 +13,7 @@ struct scan_series {
 	size_t n_paths;
 	const char *const *frames;         /* of each path, those that the rule means (struct series_input) */
 	struct decision decision;          /* of the rules */
+	bool is_registered;                /* the rule says so (struct segment_channel) */
 	struct candidate candidate;
 };
 

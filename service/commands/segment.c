@@ -186,6 +186,7 @@ run(struct segment *s, struct err *e)
 		channels[i].paths = (const char *const *)s->filler[i]->paths;
 		channels[i].n_paths = s->filler[i]->n_paths;
 		channels[i].frames = s->filler[i]->frames;
+		channels[i].is_registered = s->filler[i]->is_registered;
 	}
 	if ((s->segmentor = segmentor_load(s->manifest, s->threads, e)) == NULL)
 		return -1;

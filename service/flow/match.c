@@ -67,6 +67,14 @@ rules_place(const struct rules *r, const char *name, const struct rule_setting *
 	return -1;
 }
 
+bool
+rules_registered(const struct rules *r, const char *name)
+{
+	const struct rule_setting *rule;
+
+	return rules_place(r, name, &rule) >= 0 && rule->registered;
+}
+
 /* ---- deciding ---- */
 
 static bool

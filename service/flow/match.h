@@ -26,3 +26,5 @@ int rules_frames(const struct rules *r, const char *rule, const char *const *pat
 void rules_frames_free(const char *const *frames, size_t n);
 /* Place of a rule in the settings, for who comes first; -1: no such rule (any more). */
 int rules_place(const struct rules *r, const char *name, const struct rule_setting **rule);
+/* Whether that rule says that its series lie where the model's first channel does, though their FrameOfReferenceUID is another. */
+bool rules_registered(const struct rules *r, const char *name);

@@ -59,9 +59,9 @@ read_channels(struct work *w, struct err *e)
 			return err_note(e, "channel %s", c->channel);
 		first = series_info(w->series[0]);
 		info = series_info(w->series[i]);
-		if (strcmp(first->frame_of_reference, info->frame_of_reference) != 0)
-			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052), %s and %s: series %s and %s cannot be laid over each other",
-			    r->channels[0].channel, c->channel, first->frame_of_reference, info->frame_of_reference, first->series_uid, info->series_uid);
+		if (strcmp(first->frame_of_reference, info->frame_of_reference) != 0 && !c->is_registered)
+			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052), %s and %s (series %s and %s); \"registered\": true in the rule of %s would lay them over each other",
+			    r->channels[0].channel, c->channel, first->frame_of_reference, info->frame_of_reference, first->series_uid, info->series_uid, c->channel);
 		if (grid_same(series_grid(w->series[0]), series_grid(w->series[i])))
 			continue;
 		if ((w->resampled[i] = resample_volume(series_grid(w->series[i]), series_voxels(w->series[i]), series_grid(w->series[0]), e)) == NULL)

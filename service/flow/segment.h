@@ -13,6 +13,7 @@ struct segment_channel {
 	const char *const *paths;
 	size_t n_paths;
 	const char *const *frames;                   /* (n_paths) of each file the frames that count (dicom/frames.h); NULL: all */
+	bool is_registered;                          /* it lies where the first channel does, though its FrameOfReferenceUID is another: a rule says so */
 };
 struct segment_request {
 	const struct manifest *manifest;

@@ -80,16 +80,19 @@ add_input(const struct node *n, struct order *o, const struct job_input *input, 
 	return 0;
 }
 
-/* The frames that the rule means by which the channel's series was taken. */
+/* What the rule says of the channel's series by which it was taken: which frames it means, and whether they are registered. */
 static int
-add_frames(const struct node *n, const struct rules *r, struct segment_channel *c, const char *sop_uid, struct err *e)
+add_rule(const struct node *n, const struct rules *r, struct segment_channel *c, const char *sop_uid, struct err *e)
 {
 	struct instance_row instance;
 	struct series_row series;
 
 	if (instances_get(n->db, sop_uid, &instance, e) != 0 || series_get(n->db, instance.series_uid, &series, e) != 0)
 		return e->code == ERR_NOT_FOUND ? 0 : -1; /* the worker says which file is not there */
-	return strcmp(series.channel, c->channel) != 0 ? 0 : rules_frames(r, series.rule, c->paths, c->n_paths, &c->frames, e);
+	if (strcmp(series.channel, c->channel) != 0)
+		return 0;
+	c->is_registered = rules_registered(r, series.rule);
+	return rules_frames(r, series.rule, c->paths, c->n_paths, &c->frames, e);
 }
 
 /* inputs: one behind the other by channel. */
@@ -102,7 +105,7 @@ add_inputs(const struct node *n, struct order *o, const struct job_input *inputs
 	for (size_t i = 0; i < n_inputs && rc == 0; i++) {
 		rc = add_input(n, o, &inputs[i], n_inputs, e);
 		if (rc == 0 && (i + 1 == n_inputs || strcmp(inputs[i + 1].channel, inputs[i].channel) != 0))
-			rc = add_frames(n, r, &o->channels[o->n_channels - 1], inputs[i].sop_uid, e);
+			rc = add_rule(n, r, &o->channels[o->n_channels - 1], inputs[i].sop_uid, e);
 	}
 	rules_free(r);
 	return rc;

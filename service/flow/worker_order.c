@@ -76,6 +76,7 @@ order_print(const struct order *o, struct err *e)
 		json_set(c, "files", files);
 		if (o->channels[i].frames != NULL)
 			json_set(c, "frames", print_frames(&o->channels[i]));
+		json_set_bool(c, "registered", o->channels[i].is_registered);
 		json_add(channels, c);
 	}
 	json_set(v, "channels", channels);
@@ -114,6 +115,7 @@ parse_channel(const struct json *c, struct segment_channel *out, struct err *e)
 	if (name == NULL || strlen(name) >= sizeof out->channel || json_type(files) != JSON_ARRAY)
 		return err_set(e, ERR_INPUT, "worker order: a channel needs a name and files");
 	memcpy(out->channel, name, strlen(name) + 1);
+	out->is_registered = json_bool(json_get(c, "registered"), false);
 	out->n_paths = json_size(files);
 	if (parse_texts(files, out->n_paths, &out->paths, e) != 0 || (frames != NULL && parse_texts(frames, out->n_paths, &out->frames, e) != 0))
 		return err_note(e, "worker order: channel %s", name);

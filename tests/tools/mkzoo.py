@@ -344,6 +344,20 @@ def oblique(axis, degrees):
     return make
 
 
+def channels(folder, tilt=0, frame=None):
+    """FLAIR and a T1 after contrast (made up from the same voxels) of one study; the second on a grid of its own when it is tilted"""
+    contrast = Volume(np.where(V.v > 60, 1000 - V.v * 7 // 10, V.v), V.origin, V.step)
+    if tilt:
+        a = np.deg2rad(tilt)
+        m = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+        step = [m @ s for s in (np.array([0, 0, 2.0]), np.array([0, 0.8, 0]), np.array([0.8, 0, 0]))]
+        shape = (60, 320, 320)
+        middle = V.origin + sum(s * (n - 1) / 2 for s, n in zip(V.step, V.v.shape))
+        contrast = contrast.sampled(middle - sum(s * (n - 1) / 2 for s, n in zip(step, shape)), step, shape)
+    slices(folder, V)
+    slices(folder, contrast, series=2, text='AX T1 POST GD', frame=frame, edit=edit(EchoTime='14', RepetitionTime='550', InversionTime=None, ScanningSequence='SE'))
+
+
 MEMBERS = {
     # ---- transfer syntaxes
     'explicit': lambda f: slices(f, V),
@@ -417,6 +431,9 @@ MEMBERS = {
     'two-flairs': two(dict(text='AX FLAIR fast', edit=only(lambda k: k < 8)), dict(text='AX FLAIR', time='103000')),
     'original-and-reformat': two(dict(text='AX FLAIR'), dict(text='FLAIR MPR', image_type=('DERIVED', 'SECONDARY', 'MPR'), time='103000',
                                                              volume=V.turned([1, 0, 2], (False, True, False)))),
+    'channels': channels,
+    'channels-tilted': lambda f: channels(f, tilt=8),
+    'channels-two-frames': lambda f: channels(f, frame=uid('another frame')),
     'reformat-alone': lambda f: slices(f, V, text='FLAIR MPR', image_type=('DERIVED', 'SECONDARY', 'MPR')),
 }
 
