@@ -271,5 +271,5 @@ main(void)
 		cmocka_unit_test(test_no_file), cmocka_unit_test(test_uids_and_keywords),
 	};
 
-	return cmocka_run_group_tests(tests, make_files, remove_files);
+	return cmocka_run_group_tests(tests, make_files, folder_tear_down);
 }

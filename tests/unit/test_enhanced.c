@@ -230,5 +230,5 @@ main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_attributes), cmocka_unit_test(test_attributes_of_a_frame), cmocka_unit_test(test_chosen_frames),
 		cmocka_unit_test(test_lists), cmocka_unit_test(test_seg), cmocka_unit_test(test_any_byte) };
 
-	return cmocka_run_group_tests(tests, make_files, remove_files);
+	return cmocka_run_group_tests(tests, make_files, folder_tear_down);
 }

@@ -1,9 +1,9 @@
 /* Pixels in every transfer syntax that is read, coded by other people's programs (tests/tools/mksyntaxes.py): the same voxels as uncompressed where nothing is
  * lost, near ones and a SEG that says so where something is; codestreams that are cut short or damaged. */
-#include "config/file.h"
 #include "dicom/attributes.h"
 #include "dicom/seg.h"
 #include "dicom/series.h"
+#include "tests/unit/own_folder.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -21,31 +21,18 @@
 enum { MOST = 3, MOST_BYTES = 1 << 20 };
 
 extern char **environ;
-static char folder[256];
 
 static int
 make_files(void **state)
 {
-	const char *tmp = getenv("TMPDIR");
 	char *args[] = { (char *)"/usr/bin/python3", (char *)"tests/tools/mksyntaxes.py", folder, NULL };
 	struct err e;
 	pid_t pid;
 	int status;
 
-	(void)state;
-	snprintf(folder, sizeof folder, "%s/segan-pixels-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	if (mkdtemp(folder) == NULL || posix_spawn(&pid, args[0], NULL, NULL, args, environ) != 0 || waitpid(pid, &status, 0) != pid || status != 0)
+	if (folder_set_up(state) != 0 || posix_spawn(&pid, args[0], NULL, NULL, args, environ) != 0 || waitpid(pid, &status, 0) != pid || status != 0)
 		return -1;
 	return dicom_start(&e);
-}
-
-static int
-remove_files(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return file_remove_tree(folder, &e);
 }
 
 static struct series *
@@ -353,5 +340,5 @@ main(void)
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_damaged), cmocka_unit_test(test_size_disagrees),
 	};
 
-	return cmocka_run_group_tests(tests, make_files, remove_files);
+	return cmocka_run_group_tests(tests, make_files, folder_tear_down);
 }

@@ -84,7 +84,7 @@ test_the_image(void **state)
 	size_t n, i = 5;
 
 	(void)state;
-	open_study(&t, "capture", (const char *const[]) { NULL }, (const double[]) { 7 }, 1);
+	open_result(&t, "capture", (const char *const[]) { NULL }, (const double[]) { 7 }, 1);
 	n = series_grid(t.series)->rows * series_grid(t.series)->cols * 3;
 	assert_true(n % 2 == 1);
 	assert_non_null(pixels = malloc(n));

@@ -46,7 +46,7 @@ test_what_a_report_says(void **state)
 		struct seg_result out;
 		struct study t;
 
-		open_study(&t, cases[i].name, cases[i].options, cases[i].radius, cases[i].n_segments);
+		open_result(&t, cases[i].name, cases[i].options, cases[i].radius, cases[i].n_segments);
 		write_report(&t, &out);
 		judge(&t);
 		if (t.seg.frames > 0)
@@ -68,7 +68,7 @@ test_inputs_and_identity(void **state)
 	size_t n_first, n;
 
 	(void)state;
-	open_study(&t, "both/flair", (const char *const[]) { NULL }, (const double[]) { 7 }, 1);
+	open_result(&t, "both/flair", (const char *const[]) { NULL }, (const double[]) { 7 }, 1);
 	snprintf(other, sizeof other, "%s/both/t1c", folder);
 	second = make_series(other, (const char *const[]) { "--series", "2", NULL });
 	snprintf(t.dir, sizeof t.dir, "%s/both", folder);

@@ -46,7 +46,7 @@ test_contours_are_the_masks(void **state)
 		struct study t;
 		struct err e;
 
-		open_study(&t, cases[i].name, cases[i].options, cases[i].radius, cases[i].n_segments);
+		open_result(&t, cases[i].name, cases[i].options, cases[i].radius, cases[i].n_segments);
 		if (cases[i].is_ragged)
 			make_ragged(&t);
 		if (rtstruct_write(&t.request, &t.seg, t.result_path, &out, &e) != 0)
@@ -64,7 +64,7 @@ test_nothing_to_outline(void **state)
 	struct err e;
 
 	(void)state;
-	open_study(&t, "nothing", (const char *const[]) { NULL }, (const double[]) { 0 }, 1);
+	open_result(&t, "nothing", (const char *const[]) { NULL }, (const double[]) { 0 }, 1);
 	assert_int_equal(rtstruct_write(&t.request, NULL, t.result_path, &out, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	assert_int_equal(access(t.result_path, F_OK), -1);

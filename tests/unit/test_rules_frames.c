@@ -65,5 +65,5 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_frames) };
 
-	return cmocka_run_group_tests(tests, make_files, remove_files);
+	return cmocka_run_group_tests(tests, make_files, folder_tear_down);
 }

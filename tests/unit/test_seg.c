@@ -2,6 +2,8 @@
  * Series are made by mkoblique.py with pydicom: 45 x 51 and oblique, so that no frame ends on a byte and no axis is plain. */
 #include "tests/unit/seg_stage.h"
 
+#include <time.h>
+
 /* Label map of segments that do not overlap, for seg_check.py --expect. */
 static void
 write_masks(struct study *t)
@@ -23,7 +25,7 @@ write_masks(struct study *t)
 static void
 judge(struct study *t, const char *source_dir, bool is_disjoint, const char *extra)
 {
-	const char *argv[MAX_ARGS] = { "/usr/bin/python3", "tests/tools/seg_check.py", t->seg, source_dir };
+	const char *argv[MAX_ARGS] = { "/usr/bin/python3", "tests/tools/seg_check.py", t->seg_path, source_dir };
 	bool has_json = extra == NULL || strcmp(extra, "--no-json") != 0;
 	size_t n = 4;
 
@@ -34,10 +36,10 @@ judge(struct study *t, const char *source_dir, bool is_disjoint, const char *ext
 	}
 	argv[n] = has_json ? extra : NULL;
 	must_run(argv);
-	must_run((const char *const[]){ "/usr/bin/python3", "tests/tools/seg_readback.py", t->seg, source_dir, t->raw, NULL });
-	must_run((const char *const[]){ "dcmdump", "-q", t->seg, NULL });
+	must_run((const char *const[]){ "/usr/bin/python3", "tests/tools/seg_readback.py", t->seg_path, source_dir, t->raw, NULL });
+	must_run((const char *const[]){ "dcmdump", "-q", t->seg_path, NULL });
 	if (has_json)
-		must_run((const char *const[]){ "dcm2json", t->seg, NULL });
+		must_run((const char *const[]){ "dcm2json", t->seg_path, NULL });
 }
 
 static void
@@ -75,7 +77,7 @@ test_shapes_and_sources(void **state)
 		write_seg(&t, &out);
 		assert_int_equal(out.frames, cases[i].frames);
 		judge(&t, t.dir, is_disjoint, cases[i].extra);
-		assert_string_equal(attribute(t.seg, "SegmentsOverlap"), is_disjoint ? "NO" : "YES");
+		assert_string_equal(attribute(t.seg_path, "SegmentsOverlap"), is_disjoint ? "NO" : "YES");
 		close_study(&t);
 	}
 }
@@ -90,20 +92,19 @@ test_further_series_are_referenced(void **state)
 	struct study t;
 
 	open_study(&t, "both/flair", (const char *const[]){ NULL }, (const double[]){ 7 }, 1, 0);
-	snprintf(other, sizeof other, "%s/both/t1c", root);
-	snprintf(parent, sizeof parent, "%s/both", root);
-	make_files(other, (const char *const[]){ "--series", "2", "--set", "LossyImageCompression=01", "--set", "LossyImageCompressionRatio=12.5",
+	snprintf(other, sizeof other, "%s/both/t1c", folder);
+	snprintf(parent, sizeof parent, "%s/both", folder);
+	second = make_series(other, (const char *const[]){ "--series", "2", "--set", "LossyImageCompression=01", "--set", "LossyImageCompressionRatio=12.5",
 		"--set", "LossyImageCompressionMethod=ISO_14495_1", NULL });
-	second = load(other);
 	t.request.others = (const struct series *const[]){ second, t.series }; /* the source itself is not listed twice */
 	t.request.n_others = 2;
 	write_seg(&t, &out);
-	snprintf(t.seg, sizeof t.seg, "%s/both.seg.dcm", root); /* not among the sources */
+	snprintf(t.seg_path, sizeof t.seg_path, "%s/both.seg.dcm", folder); /* not among the sources */
 	write_seg(&t, &out);
 	judge(&t, parent, true, NULL);
-	assert_string_equal(attribute(t.seg, "LossyImageCompressionRatio"), "12.5");
-	assert_string_equal(attribute(t.seg, "LossyImageCompressionMethod"), "ISO_14495_1");
-	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "ReferencedSOPInstanceUID", t.seg, NULL });
+	assert_string_equal(attribute(t.seg_path, "LossyImageCompressionRatio"), "12.5");
+	assert_string_equal(attribute(t.seg_path, "LossyImageCompressionMethod"), "ISO_14495_1");
+	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "ReferencedSOPInstanceUID", t.seg_path, NULL });
 	assert_non_null(strstr(output(), "1.2.826.0.1.3680043.9.1.2.9"));
 	series_free(second);
 	close_study(&t);
@@ -123,29 +124,29 @@ test_bad_text_of_the_source_is_carried(void **state)
 		"--set", "PatientWeight=heavy", "--set", "PatientAge=old", "--set", "StudyDescription=" "0123456789012345678901234567890123456789012345678901234567890123456789",
 		"--set", "SliceThickness=0", "--drop", "FrameOfReferenceUID", NULL }, (const double[]){ 7 }, 1, 0);
 	write_seg(&t, &out);
-	assert_string_equal(attribute(t.seg, "PatientID"), long_id + strlen("PatientID="));
-	assert_string_equal(attribute(t.seg, "PatientBirthDate"), "1960.02.03x");
-	must_run((const char *const[]){ "dcmdump", "-q", "+P", "ReferringPhysicianName", t.seg, NULL });
+	assert_string_equal(attribute(t.seg_path, "PatientID"), long_id + strlen("PatientID="));
+	assert_string_equal(attribute(t.seg_path, "PatientBirthDate"), "1960.02.03x");
+	must_run((const char *const[]){ "dcmdump", "-q", "+P", "ReferringPhysicianName", t.seg_path, NULL });
 	assert_non_null(strstr(output(), "PN (no value available)"));
-	must_run((const char *const[]){ "dcmdump", "-q", "+P", "SliceThickness", t.seg, NULL });
+	must_run((const char *const[]){ "dcmdump", "-q", "+P", "SliceThickness", t.seg_path, NULL });
 	assert_non_null(strstr(output(), "DS [6.5]"));   /* never 0: then the distance of the slices */
-	assert_string_equal(attribute(t.seg, "PatientWeight"), "");
-	assert_string_equal(attribute(t.seg, "StudyDescription"), "");
-	assert_true(dicom_uid_is_valid(attribute(t.seg, "FrameOfReferenceUID")));
+	assert_string_equal(attribute(t.seg_path, "PatientWeight"), "");
+	assert_string_equal(attribute(t.seg_path, "StudyDescription"), "");
+	assert_true(dicom_uid_is_valid(attribute(t.seg_path, "FrameOfReferenceUID")));
 	close_study(&t);
 
 	open_study(&t, "bad-vr", (const char *const[]){ "--set", "PatientID:UN=ACC-0009", "--set", "StudyDate:LO=20240311", "--set", "PatientName:LT=A^B",
 		"--set", "PatientWeight:LO=70", NULL }, (const double[]){ 7 }, 1, 0);
 	write_seg(&t, &out);
 	judge(&t, t.dir, true, NULL);
-	assert_string_equal(attribute(t.seg, "PatientName"), "A^B");
+	assert_string_equal(attribute(t.seg_path, "PatientName"), "A^B");
 	close_study(&t);
 
 	/* a name with a byte 0x5c inside a character is two values to dciodvfy, but still the source's name */
 	open_study(&t, "kanji", (const char *const[]){ "--charset", "\\ISO 2022 IR 87", "--name", "Bo=\xe5\xb1\xb1\xe7\x94\xb0^\xe3\x81\xbc", NULL }, (const double[]){ 7 }, 1, 0);
 	write_seg(&t, &out);
 	write_masks(&t);
-	must_run((const char *const[]){ "/usr/bin/python3", "tests/tools/seg_readback.py", t.seg, t.dir, t.raw, NULL });
+	must_run((const char *const[]){ "/usr/bin/python3", "tests/tools/seg_readback.py", t.seg_path, t.dir, t.raw, NULL });
 	close_study(&t);
 }
 
@@ -167,9 +168,9 @@ test_dates_are_in_the_zone_of_the_source(void **state)
 
 		open_study(&t, cases[i].name, (const char *const[]){ "--set", cases[i].set, NULL }, (const double[]){ 7 }, 1, 0);
 		write_seg(&t, &out);
-		assert_string_equal(attribute(t.seg, "TimezoneOffsetFromUTC"), cases[i].zone);
-		assert_string_equal(attribute(t.seg, "ContentDate"), cases[i].date);
-		assert_string_equal(attribute(t.seg, "SeriesTime"), cases[i].time);
+		assert_string_equal(attribute(t.seg_path, "TimezoneOffsetFromUTC"), cases[i].zone);
+		assert_string_equal(attribute(t.seg_path, "ContentDate"), cases[i].date);
+		assert_string_equal(attribute(t.seg_path, "SeriesTime"), cases[i].time);
 		close_study(&t);
 	}
 	unsetenv("TZ");
@@ -188,23 +189,23 @@ test_same_request_same_bytes(void **state)
 
 	open_study(&t, "same", (const char *const[]){ NULL }, (const double[]){ 7, 5 }, 2, 16);
 	write_seg(&t, &a);
-	first = file_read(t.seg, 1 << 20, &n_first, &e);
+	first = file_read(t.seg_path, 1 << 20, &n_first, &e);
 	write_seg(&t, &b);
-	second = file_read(t.seg, 1 << 20, &n_second, &e);
+	second = file_read(t.seg_path, 1 << 20, &n_second, &e);
 	assert_non_null(first);
 	assert_non_null(second);
 	assert_int_equal(n_first, n_second);
 	assert_memory_equal(first, second, n_first);
 	assert_string_equal(a.sop_uid, b.sop_uid);
-	assert_string_equal(a.sop_uid, attribute(t.seg, "SOPInstanceUID"));
-	assert_string_equal(a.series_uid, attribute(t.seg, "SeriesInstanceUID"));
+	assert_string_equal(a.sop_uid, attribute(t.seg_path, "SOPInstanceUID"));
+	assert_string_equal(a.series_uid, attribute(t.seg_path, "SeriesInstanceUID"));
 	assert_string_equal(a.sop_class, "1.2.840.10008.5.1.4.1.1.66.4");
 	assert_string_not_equal(a.sop_uid, a.series_uid);
 	t.request.identity = "node/study/instances/model/2";
 	write_seg(&t, &b);
 	assert_string_not_equal(a.sop_uid, b.sop_uid);
 	assert_string_not_equal(a.series_uid, b.series_uid);
-	must_run((const char *const[]){ "dcmdump", "-q", "+P", "ImplementationVersionName", t.seg, NULL });
+	must_run((const char *const[]){ "dcmdump", "-q", "+P", "ImplementationVersionName", t.seg_path, NULL });
 	assert_non_null(strstr(output(), "[SEGAN_010]"));
 	free(first);
 	free(second);
@@ -221,22 +222,22 @@ test_refusals_leave_no_file(void **state)
 	struct err e;
 
 	open_study(&t, "refused", (const char *const[]){ NULL }, (const double[]){ 0, 0 }, 2, 16);
-	assert_int_equal(seg_write(&t.request, t.seg, &out, &e), -1);
+	assert_int_equal(seg_write(&t.request, t.seg_path, &out, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	assert_non_null(strstr(e.text, "no segment has a voxel"));
 	t.request.n_segments = 0;
-	assert_int_equal(seg_write(&t.request, t.seg, &out, &e), -1);
+	assert_int_equal(seg_write(&t.request, t.seg_path, &out, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	t.masks[t.n_voxels - 1] = 1;                     /* one voxel, the last of all: enough */
 	t.request.n_segments = 2;
 	t.segments[1].number = 3;
-	assert_int_equal(seg_write(&t.request, t.seg, &out, &e), -1);
+	assert_int_equal(seg_write(&t.request, t.seg_path, &out, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 	t.segments[1].number = 2;
 	snprintf(nowhere, sizeof nowhere, "%s.not/there.dcm", t.dir);
 	assert_int_equal(seg_write(&t.request, nowhere, &out, &e), -1);
 	assert_int_equal(e.code, ERR_IO);
-	assert_false(file_exists(t.seg));
+	assert_false(file_exists(t.seg_path));
 	assert_int_equal(out.frames, 77);                /* untouched */
 	write_seg(&t, &out);
 	assert_int_equal(out.frames, 1);
@@ -255,5 +256,5 @@ main(void)
 		cmocka_unit_test(test_same_request_same_bytes),
 		cmocka_unit_test(test_refusals_leave_no_file),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, set_up, folder_tear_down);
 }

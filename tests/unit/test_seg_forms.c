@@ -70,12 +70,12 @@ static void
 judge_form(struct study *t, const uint8_t *raw, const uint8_t *labels, const char *want_class)
 {
 	char decoded[TEXT + 96];
-	const char *path = t->seg;
+	const char *path = t->seg_path;
 
 	write_bytes(t->raw, raw, t->n_voxels * t->request.n_segments);
 	if (t->request.syntax != SEG_EXPLICIT) {
-		snprintf(decoded, sizeof decoded, "%s.decoded", t->seg);
-		must_run((const char *const[]){ t->request.syntax == SEG_RLE ? "dcmdrle" : "dcmconv", "+te", t->seg, decoded, NULL });
+		snprintf(decoded, sizeof decoded, "%s.decoded", t->seg_path);
+		must_run((const char *const[]){ t->request.syntax == SEG_RLE ? "dcmdrle" : "dcmconv", "+te", t->seg_path, decoded, NULL });
 		path = decoded;
 	}
 	must_run((const char *const[]){ "/usr/bin/python3", "tests/tools/seg_readback.py", path, t->dir, t->raw, NULL });
@@ -83,7 +83,7 @@ judge_form(struct study *t, const uint8_t *raw, const uint8_t *labels, const cha
 		write_bytes(t->labels, labels, t->n_voxels);
 	if (t->request.syntax == SEG_EXPLICIT) /* the rules; what was decoded differs in nothing but group 2 */
 		must_run((const char *const[]){ "/usr/bin/python3", "tests/tools/seg_check.py", path, t->dir, "--allow-empty-segments", labels != NULL ? "--expect" : NULL, t->labels, NULL });
-	assert_string_equal(attribute(t->seg, "SOPClassUID"), want_class);
+	assert_string_equal(attribute(t->seg_path, "SOPClassUID"), want_class);
 }
 
 /* Balls of radius 9 and 6 nested, one of 4 apart, and one segment without a voxel would be the fourth: `empty` says which has none. */
@@ -128,10 +128,10 @@ test_labelmap(void **state)
 		assert_string_equal(out.sop_class, labelmap_class);
 		assert_int_equal(out.frames, 5);         /* slices, whatever the number of segments in them */
 		judge_form(&t, t.masks, labels, labelmap_class);
-		must_read_back(&t, t.seg, masks);
+		must_read_back(&t, t.seg_path, masks);
 	}
-	assert_string_equal(attribute(t.seg, "SegmentsOverlap"), "NO");
-	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "SegmentDescription", t.seg, NULL });
+	assert_string_equal(attribute(t.seg_path, "SegmentsOverlap"), "NO");
+	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "SegmentDescription", t.seg_path, NULL });
 	words = strstr(output(), "made disjoint: the innermost has the voxel");
 	assert_non_null(words);
 	free(masks);
@@ -163,7 +163,7 @@ test_the_innermost_has_the_voxel(void **state)
 	t.request.form = SEG_LABELMAP;
 	write_seg(&t, &out);
 	judge_form(&t, t.masks, NULL, labelmap_class);
-	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "SegmentDescription", t.seg, NULL });
+	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "SegmentDescription", t.seg_path, NULL });
 	assert_null(strstr(output(), "disjoint"));
 	close_study(&t);
 }
@@ -185,12 +185,12 @@ test_fractional(void **state)
 		write_seg(&t, &out);
 		assert_int_equal(out.frames, 5 + 3 + 3);
 		judge_form(&t, fractions, NULL, seg_class);
-		must_read_back(&t, t.seg, t.masks);      /* half of the maximum and more is inside */
+		must_read_back(&t, t.seg_path, t.masks);      /* half of the maximum and more is inside */
 	}
-	assert_string_equal(attribute(t.seg, "SegmentationType"), "FRACTIONAL");
-	assert_string_equal(attribute(t.seg, "SegmentationFractionalType"), "PROBABILITY");
-	assert_string_equal(attribute(t.seg, "SegmentsOverlap"), "YES");
-	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "SegmentDescription", t.seg, NULL });
+	assert_string_equal(attribute(t.seg_path, "SegmentationType"), "FRACTIONAL");
+	assert_string_equal(attribute(t.seg_path, "SegmentationFractionalType"), "PROBABILITY");
+	assert_string_equal(attribute(t.seg_path, "SegmentsOverlap"), "YES");
+	must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", "SegmentDescription", t.seg_path, NULL });
 	assert_non_null(strstr(output(), "found from 0.5 on (value 128)"));
 	free(fractions);
 	close_study(&t);
@@ -214,7 +214,7 @@ test_forms_have_identities_of_their_own(void **state)
 		write_seg(&t, &out[f]);
 		judge_form(&t, f == SEG_FRACTIONAL ? fractions : t.masks, NULL, f == SEG_LABELMAP ? labelmap_class : seg_class);
 		for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
-			must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", kept[k], t.seg, NULL });
+			must_run((const char *const[]){ "dcmdump", "-q", "+L", "+P", kept[k], t.seg_path, NULL });
 			assert_non_null(strstr(output(), "\n")); /* three lines: the segment without a voxel is declared */
 			if (f == 0)
 				said[k] = strdup(output());
@@ -245,22 +245,22 @@ test_syntaxes_are_one_object(void **state)
 
 	open_nested(&t, "syntaxes", -1);
 	write_seg(&t, &plain);
-	bytes = file_read(t.seg, 1 << 20, &n_plain, &e);
+	bytes = file_read(t.seg_path, 1 << 20, &n_plain, &e);
 	free(bytes);
 	t.request.syntax = SEG_DEFLATED;
 	write_seg(&t, &other);
-	bytes = file_read(t.seg, 1 << 20, &n_other, &e);
+	bytes = file_read(t.seg_path, 1 << 20, &n_other, &e);
 	free(bytes);
 	assert_string_equal(plain.sop_uid, other.sop_uid);
 	assert_true(n_other < n_plain / 4);
 	assert_int_equal(n_other % 2, 0);
 	judge_form(&t, t.masks, NULL, seg_class);
-	must_read_back(&t, t.seg, t.masks);
-	file_remove_tree(t.seg, &e);
+	must_read_back(&t, t.seg_path, t.masks);
+	file_remove_tree(t.seg_path, &e);
 	t.request.syntax = SEG_RLE;
-	assert_int_equal(seg_write(&t.request, t.seg, &other, &e), -1);
+	assert_int_equal(seg_write(&t.request, t.seg_path, &other, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
-	assert_false(file_exists(t.seg));
+	assert_false(file_exists(t.seg_path));
 	close_study(&t);
 }
 
@@ -275,5 +275,5 @@ main(void)
 		cmocka_unit_test(test_syntaxes_are_one_object),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, set_up, folder_tear_down);
 }

@@ -229,5 +229,5 @@ main(void)
 		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_multiframe_verdicts), cmocka_unit_test(test_voxels), cmocka_unit_test(test_info_and_grid), cmocka_unit_test(test_chosen), cmocka_unit_test(test_unreadable),
 	};
 
-	return cmocka_run_group_tests(tests, make_files, remove_files);
+	return cmocka_run_group_tests(tests, make_files, folder_tear_down);
 }
