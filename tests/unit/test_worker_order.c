@@ -16,7 +16,8 @@ static const char *const t1c_files[] = { "/spool/c.dcm" };
 static const char *const t1c_frames[] = { "1-20,41" };
 static const struct order sample = { .job = 42, .attempt = 3, .created_ms = 1770000000123, .threads = 2, .cpu_seconds = 1200, .model_dir = "/models/glioma-flair/0.1.0",
 	.out_dir = "/data/work/42-3", .identity = "node|1.2.3|abc|case 1|run 1", .node_id = "0123456789abcdef",
-	.channels = { { "flair", flair_files, 3 }, { "t1c", t1c_files, 1, t1c_frames, true } }, .n_channels = 2,
+	.channels = { { .channel = "flair", .paths = flair_files, .n_paths = 3 },
+		{ .channel = "t1c", .paths = t1c_files, .n_paths = 1, .frames = t1c_frames, .is_registered = true } }, .n_channels = 2,
 	.results = RESULT_SET(RESULT_SEG) | RESULT_SET(RESULT_PREVIEW), .empty_report = true, .rejects_strangers = true };
 
 static void
