@@ -125,8 +125,12 @@ bytes_read(struct bytes *b, uint64_t at, void *to, size_t n, size_t *got, struct
 	if (at >= b->deflated)
 		return read_inflated(b, at, to, n, got, e);
 	first = (size_t)(b->deflated - at);
-	if (read_plain(b->fd, at, to, first, got, e) != 0 || *got < first || read_inflated(b, b->deflated, (char *)to + first, n - first, &more, e) != 0)
-		return *got < first ? 0 : -1;
+	if (read_plain(b->fd, at, to, first, got, e) != 0)
+		return -1;
+	if (*got < first)
+		return 0;
+	if (read_inflated(b, b->deflated, (char *)to + first, n - first, &more, e) != 0)
+		return -1;
 	*got += more;
 	return 0;
 }
