@@ -37,7 +37,10 @@ ask() { # MEMBER ANSWER COMPARED LEAST WORDS: prints its line; false when the an
 	say "$1" "$got" "$dice" "$([ "$got" = segmented ] || tail -1 "$work/segment.err" | cut -c1-150)"
 }
 
-case $B in *asan*|*tsan*) MEMBERS=${MEMBERS:-jpeg-lossless jpeg-ls-near jpeg-2000 rle deflated big-endian enhanced-compressed enhanced-two-times coronal-reversed padding one-slice pixels-short colour two-flairs} ;; esac
+case $B in
+*asan*) MEMBERS=${MEMBERS:-jpeg-lossless jpeg-ls-near jpeg-2000 rle deflated enhanced-compressed enhanced-two-times coronal-reversed padding one-slice pixels-short colour} ;;
+*tsan*) MEMBERS=${MEMBERS:-enhanced-compressed coronal-reversed} ;; # what is read and written is not done by threads
+esac
 grep -v '^#' tests/data/zoo.tsv > "$work/zoo.tsv"
 read -ra members <<< "${MEMBERS:-$(cut -f1 "$work/zoo.tsv" | tr '\n' ' ')}"
 /usr/bin/python3 tests/tools/mkzoo.py "$work/zoo" explicit "${members[@]}"
