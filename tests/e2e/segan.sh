@@ -1,6 +1,7 @@
 #!/bin/bash
 # The command line on files: segment (Dice against an expert's mask as PyTorch had it), inspect, model; exit status and words for what cannot work.
 . "$(dirname "$0")/lib.sh"
+export SEGAN_MODELS=$PWD/model/shipped # the model in service, under a sanitizer too
 
 dice() { # SEG SOURCE-DIR MASK.nii.gz: volumetric Dice, read by pydicom and nibabel
 	/usr/bin/python3 - "$@" <<'P'

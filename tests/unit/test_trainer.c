@@ -90,6 +90,10 @@ tiny(void)
 	struct err e;
 
 	assert_int_equal(recipe_default(&r, channels, 1, 1, &e), 0);
+	r.model.neighbours = 0;                  /* the cheapest network: sanitizers run this, too */
+	r.model.mirror = false;
+	r.model.network.kind = NETWORK_SEGAN;
+	r.model.network.channels = 1;
 	r.model.network.width = 2;
 	r.game.network = r.model.network;
 	r.batch = 4;
