@@ -467,9 +467,9 @@ it_learns(void **state)
 
 	(void)state;
 	r.model.network.width = r.game.network.width = 4;
-	r.crop = 192;
-	r.batch = 6;
-	r.steps = 200;
+	r.crop = 160;
+	r.batch = 4;
+	r.steps = 150;
 	r.validate_every = 1000;
 	r.game.lr = 2e-3;
 	r.ema = 0.98;
