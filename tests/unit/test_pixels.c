@@ -3,36 +3,25 @@
 #include "dicom/attributes.h"
 #include "dicom/seg.h"
 #include "dicom/series.h"
-#include "tests/unit/own_folder.h"
+#include "tests/unit/made_folder.h"
 
 #include <math.h>
 #include <setjmp.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 enum { MOST = 3, MOST_BYTES = 1 << 20 };
 
-extern char **environ;
-
 static int
 make_files(void **state)
 {
-	char *args[] = { (char *)"/usr/bin/python3", (char *)"tests/tools/mksyntaxes.py", folder, NULL };
-	struct err e;
-	pid_t pid;
-	int status;
-
-	if (folder_set_up(state) != 0 || posix_spawn(&pid, args[0], NULL, NULL, args, environ) != 0 || waitpid(pid, &status, 0) != pid || status != 0)
-		return -1;
-	return dicom_start(&e);
+	return folder_made_by(state, "tests/tools/mksyntaxes.py");
 }
 
 static struct series *
