@@ -55,7 +55,8 @@ same "digest of the second making" "$(jq -r .cases "$work/n1/dataset.json")" "$(
 holds "show" "$(segan dataset show "$work/n1")" '^5 cases: 3 train, 1 validation, 1 test; channels flair t1c; 2 segments'
 
 # ---- refused as a whole: words, exit status, nothing there
-before=$(ls "$work" | wc -l)
+there() { ls "$work" | grep -v -E '^(out|err|bad.json)$'; }
+before=$(there)
 same "existing set" "$(status_of segan dataset create "$work/n1" --channels flair --nifti "$work/cases")" 1
 holds "existing set" "$(cat "$work/err")" 'is there already'
 same "no layout" "$(status_of segan dataset create "$work/x" --channels flair --nifti "$work/cases" --layout nothing)" 2
@@ -78,9 +79,8 @@ same "bad pattern" "$(status_of segan dataset create "$work/x" --channels flair 
 jq '.nonsense = 1' "$work/layout.json" > "$work/bad.json"
 same "unknown key" "$(status_of segan dataset create "$work/x" --channels flair --nifti "$work/cases" --layout "$work/bad.json")" 2
 holds "unknown key" "$(cat "$work/err")" nonsense
-rm "$work/bad.json" "$work/out" "$work/err"
 [ ! -e "$work/x" ] || fail "a data set that could not be made is there"
-same "entries" "$(ls "$work" | grep -v -E '^(n2|out|err)$' | wc -l)" "$(ls "$work" | grep -E '^(cases|layout.json|n1)$' | wc -l)"
+same "entries" "$(there)" "$before"
 truncate -s -1 "$work/n2/0002.bin"
 same "a file that is cut" "$(status_of segan dataset show "$work/n2")" 1
 holds "a file that is cut" "$(cat "$work/err")" '0002.bin.*cut or altered'
