@@ -36,6 +36,9 @@ holds() { grep -qE -- "$3" <<< "$2" || fail "$1: \"$2\" does not hold \"$3\""; }
 valid() { ! { dciodvfy -new "$1" 2>&1 || true; } | grep '^Error' || fail "dciodvfy $1"; }
 job() { curl -sS "http://$http/api/v1/jobs/$1"; }
 
+# dice_by_pytorch: the test cases, and what PyTorch had on them with the model in service
+dice_by_pytorch() { awk -v model="$("$B/segan" model show glioma-flair --json | jq -r '"\(.name)@\(.version)"')" '$2 == model { print $1, $3 }' tests/data/lgg/dice.txt; }
+
 demo_study() { mkdir -p "$1"; tar -xJf deploy/demo/TCGA-FG-6692-flair.tar.xz -C "$1" --strip-components=2; } # DIR gets the 26 files
 
 # The sanitizers need address space that the worker's limit does not leave.

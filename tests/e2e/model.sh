@@ -1,10 +1,9 @@
 #!/bin/bash
 # segan model: add, promote (refused, forced, by an evaluation), rollback, export; nothing but the folder of models is written, and nothing by half.
 . "$(dirname "$0")/lib.sh"
-export SEGAN_MODELS=$PWD/model/shipped
 
 shipped=$("$B/segan" model show glioma-flair --json | jq -r '"\(.name)/\(.version)"')
-source="model/shipped/$shipped"
+source="${SEGAN_MODELS:-model/shipped}/$shipped"
 models=$work/models
 mkdir -p "$models/${shipped%/*}"; cp -r "$source" "$models/${shipped%/*}/"
 serving() { "$B/segan" model list --models "$models" --json | jq -r '.models[] | select(.in_service) | .version'; }

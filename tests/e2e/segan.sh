@@ -1,7 +1,6 @@
 #!/bin/bash
 # The command line on files: segment (Dice against an expert's mask as PyTorch had it), inspect, model; exit status and words for what cannot work.
 . "$(dirname "$0")/lib.sh"
-export SEGAN_MODELS=$PWD/model/shipped # the model in service, under a sanitizer too
 
 dice() { # SEG SOURCE-DIR MASK.nii.gz: volumetric Dice, read by pydicom and nibabel
 	/usr/bin/python3 - "$@" <<'P'
@@ -28,7 +27,7 @@ while read -r case wanted; do
 	/usr/bin/python3 tests/tools/seg_check.py "$work/$case.dcm" "$work/$case/flair" > "$work/check" || { cat "$work/check"; fail "seg_check $case"; }
 	same "output" "$(jq -r .output "$work/$case.json")" "$work/$case.dcm"
 	echo "$case: Dice $got (PyTorch $wanted)"
-done < tests/data/lgg/dice.txt
+done < <(dice_by_pytorch)
 
 # Same input, same bits, whatever the thread count; the dates are the only difference between two runs.
 case=$(awk 'NR == 1 { print $1 }' tests/data/lgg/dice.txt)
@@ -37,7 +36,7 @@ strip() { dcmdump -q +L "$1" | grep -vE '\((0008,0012|0008,0013|0008,0021|0008,0
 cmp <(strip "$work/t1.dcm") <(strip "$work/t2.dcm") || fail "1 and 2 threads give different objects"
 
 # nothing found: exit 0, no object (a model to which no lesion is large enough)
-mkdir -p "$work/models/glioma-flair"; cp -r model/shipped/glioma-flair/* "$work/models/glioma-flair/"
+mkdir -p "$work/models/glioma-flair"; cp -r "${SEGAN_MODELS:-model/shipped}"/glioma-flair/* "$work/models/glioma-flair/"
 for file in "$work"/models/glioma-flair/*/model.json; do jq '.segments[0].minimum_ml = 1000' "$file" > "$work/m" && cp "$work/m" "$file"; done
 "$B/segan" segment "$work/$case" -o "$work/none.dcm" --models "$work/models" --json > "$work/none.json" 2> /dev/null
 same "finding" "$(jq -r .finding "$work/none.json")" none

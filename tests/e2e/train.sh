@@ -3,7 +3,11 @@
 # disturbed; the model it leaves is one that segan segment takes; what cannot work is named.
 . "$(dirname "$0")/lib.sh"
 
-"$B/segan" dataset create "$work/set" --channels flair --nifti tests/data/lgg --layout lgg > "$work/log" 2>&1 || { cat "$work/log"; fail "dataset create"; }
+case $B in # six slices of each where computing takes ten times as long
+*asan*|*tsan*) /usr/bin/python3 tests/tools/mkcases.py "$work/few" 2; cases=$work/few layout=plain ;;
+*) cases=tests/data/lgg layout=lgg ;;
+esac
+"$B/segan" dataset create "$work/set" --channels flair --nifti "$cases" --layout $layout > "$work/log" 2>&1 || { cat "$work/log"; fail "dataset create"; }
 cat > "$work/recipe.json" <<'J'
 // small enough for a test
 {"width": 4, "batch": 6, "crop": 160, "steps": 40, "validate_every": 10, "checkpoint_minutes": 0}
@@ -41,7 +45,7 @@ done
 # The model is a model folder; a training can begin with it.
 mkdir -p "$work/models/glioma-flair"; cp -r "$work/whole/best" "$work/models/glioma-flair/1.0.0"
 "$B/segan" model show glioma-flair --models "$work/models" > "$work/log" 2>&1 || { cat "$work/log"; fail "model show"; }
-same "statistics" "$(jq -c '.statistics | .cases, (.channels.flair.head_ml)' "$work/whole/best/model.json" | paste -sd' ')" '2 [1662,1799]'
+[ $layout = plain ] || same "statistics" "$(jq -c '.statistics | .cases, (.channels.flair.head_ml)' "$work/whole/best/model.json" | paste -sd' ')" '2 [1662,1799]'
 jq 'del(.width, .steps)' "$work/whole/recipe.json" > /dev/null || fail "recipe.json is no JSON"
 echo '{"batch": 4, "crop": 96}' > "$work/small.json"
 train --out "$work/on" --from glioma-flair@1.0.0 --models "$work/models" --recipe "$work/small.json" --steps 3 > "$work/log" || { cat "$work/log"; fail "--from"; }
