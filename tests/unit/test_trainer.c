@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { STEPS = 24, MAX_BYTES = 1 << 24 };
+enum { STEPS = 24, MAX_BYTES = 1 << 24, KEPT = 8 };
 
 static char top[256];
 static struct dataset *data;
@@ -34,9 +34,11 @@ below(const char *leaf, char path[400])
 	return path;
 }
 
+/* The KEPT slices in the middle, where the tumour is: sanitizers run this, too. */
 static void
 add_case(struct dataset_writer *w, const char *name)
 {
+	size_t first;
 	struct dataset_case c = { 0 };
 	struct nifti_volume image, mask;
 	struct err e = { 0 };
@@ -54,8 +56,10 @@ add_case(struct dataset_writer *w, const char *name)
 	snprintf(c.name, sizeof c.name, "%s", name);
 	snprintf(c.patient, sizeof c.patient, "%s", name);
 	c.grid = image.grid;
-	c.channel[0] = image.voxels;
-	c.truth = truth;
+	first = (c.grid.slices - KEPT) / 2 * c.grid.rows * c.grid.cols;
+	c.grid.slices = KEPT;
+	c.channel[0] = image.voxels + first;
+	c.truth = truth + first;
 	if (dataset_add(w, &c, &e) != 0)
 		fail_msg("%s", e.text);
 	free(image.voxels);
@@ -226,7 +230,7 @@ a_run_leaves_what_it_promises(void **state)
 	assert_string_equal(m.name, "glioma-flair");
 	assert_int_equal(m.network.width, 2);
 	assert_int_equal(m.statistics[0].n_cases, 2);           /* CS_4942 has the larger head */
-	assert_true(m.statistics[0].low[LIKENESS_HEAD_ML] == 1662 && m.statistics[0].high[LIKENESS_HEAD_ML] == 1799);
+	assert_true(m.statistics[0].low[LIKENESS_HEAD_ML] == 841 && m.statistics[0].high[LIKENESS_HEAD_ML] == 903);
 	text = read_file(reference, "recipe.json", &n);
 	assert_null(strstr(text, "statistics"));       /* they are the data's, not the recipe's */
 	free(text);
@@ -415,6 +419,9 @@ minutes_become_steps(void **state)
 
 	(void)state;
 	r.steps = 0;
+	r.batch = 1;
+	r.crop = 64;
+	r.validate_every = 100;
 	r.minutes = 0.001;
 	create(below("minutes", run), &r, NULL);
 	result = go(run, 2, NULL);
@@ -467,9 +474,9 @@ it_learns(void **state)
 
 	(void)state;
 	r.model.network.width = r.game.network.width = 4;
-	r.crop = 160;
+	r.crop = 128;
 	r.batch = 4;
-	r.steps = 150;
+	r.steps = 80;
 	r.validate_every = 1000;
 	r.game.lr = 2e-3;
 	r.ema = 0.98;
