@@ -4,7 +4,7 @@
 /usr/bin/python3 tests/tools/mkzoo.py "$work" channels channels-tilted channels-two-frames
 run() { # NAME WORDS...: segments the member
 	local name=$1; shift
-	"$B/segan" segment "$work/$name" --model glioma-regions --models model/shipped --json "$@" > "$work/$name.json" 2> "$work/$name.err"
+	"$B/segan" segment "$work/$name" --model glioma-regions --models "${SEGAN_MODELS:-model/shipped}" --json "$@" > "$work/$name.json" 2> "$work/$name.err"
 }
 frame() { dcmdump -q +P FrameOfReferenceUID "$work/channels-two-frames/s$1-000.dcm" | sed 's/.*\[\(.*\)\].*/\1/'; }
 

@@ -2,7 +2,6 @@
 # Out of distribution: a real head at half its size is segmented and flagged in job, SEG, log and metrics, or rejected, as the setting says; the same head as
 # scanned is neither. What the figures can tell from what: tests/unit/test_likeness.c.
 . "$(dirname "$0")/lib.sh"
-export SEGAN_MODELS=$PWD/model/shipped # the model in service, under a sanitizer too
 
 demo_study "$work/whole"
 cp -r "$work/whole" "$work/half"

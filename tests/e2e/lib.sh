@@ -8,8 +8,10 @@ unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that called us
 work=$(mktemp -d)
 case $B in
 *tsan*|*asan*) # where the model in service takes ten times as long as it should: the small one
-	cp -r model/shipped "$work/small"; echo 0.1.0 > "$work/small/glioma-flair/in-service"
-	export SEGAN_MODELS=$work/small ;;
+	export SEGAN_MODELS=$work/small
+	cp -r model/shipped "$SEGAN_MODELS"; echo 0.1.0 > "$SEGAN_MODELS/glioma-flair/in-service"
+	jq -s '.[0] + {statistics: .[1].statistics}' model/shipped/glioma-flair/{0.1.0,1.0.0}/model.json > "$SEGAN_MODELS/glioma-flair/0.1.0/model.json"
+	jq '.input.mirror = false' model/shipped/glioma-regions/1.0.0/model.json > "$SEGAN_MODELS/glioma-regions/1.0.0/model.json" ;;
 *) [ -d "$B/../model/shipped" ] || export SEGAN_MODELS=$PWD/model/shipped ;;
 esac
 . deploy/demo/lib.sh
