@@ -1,9 +1,10 @@
 // The header of one instance as values, and the two digests that tell a repeated instance from another one (DESIGN.md, "Same instance").
 // The content digest covers SOP class, the UIDs, whose images they are, the pixel layout, every position, orientation, spacing, frame of reference and scale, and the
 // pixel bytes as little endian stores them, so that it is the same in every uncompressed transfer syntax. Compressed pixels are not decoded here (the daemon
-// comes here): they are taken as they are, together with their transfer syntax, and equal only themselves.
+// comes here): they are taken as they are, together with their transfer syntax, and equal only themselves; same.cc compares what they mean.
 #include "dicom/attributes.h"
 #include "dicom/bytes.h"
+#include "dicom/identity.hh"
 #include "dicom/lookup.hh"
 #include "dicom/part10.hh"
 #include "dicom/text.hh"
@@ -69,23 +70,11 @@ add_line(struct digest *d, const char *name, const char *value)
 	digest_add(d, value, strlen(value) + 1);
 }
 
-// Every value of these tags wherever it stands, so that the frames of a multi-frame instance count too.
 static void
-add_geometry(struct digest *d, DcmItem &item)
+add_lines(struct digest *d, const std::vector<struct identity_line> &lines)
 {
-	static const DcmTagKey tags[] = { DCM_ImagePositionPatient, DCM_ImageOrientationPatient, DCM_PixelSpacing, DCM_FrameOfReferenceUID, DCM_RescaleSlope, DCM_RescaleIntercept };
-
-	for (const DcmTagKey &tag : tags) {
-		DcmStack found;
-		if (item.findAndGetElements(tag, found).bad())
-			continue;
-		for (unsigned long i = 0; i < found.card(); i++) {
-			OFString value;
-			DcmElement *element = dynamic_cast<DcmElement *>(found.elem(i));
-			if (element != NULL && element->getOFStringArray(value).good())
-				add_line(d, tag.toString().c_str(), value.c_str());
-		}
-	}
+	for (const struct identity_line &line : lines)
+		add_line(d, line.name.c_str(), line.value.c_str());
 }
 
 // Uncompressed pixels are digested as little endian has them.
@@ -99,25 +88,18 @@ static int
 content_digest(struct bytes &from, DcmItem &item, const struct scan *scan, const struct pixel_layout *p, struct instance_header *h, struct err *e)
 {
 	char layout[160];
-	OFString photometric, patient, issuer;
+	OFString photometric;
 	digest_owner d(digest_new(e));
 
 	if (!d)
 		return -1;
-	part10_text(item, DCM_PatientID, patient);
-	part10_text(item, DCM_IssuerOfPatientID, issuer);
 	part10_text(item, DCM_PhotometricInterpretation, photometric);
 	snprintf(layout, sizeof layout, "%zu %zu %zu %zu %u %u %u %d", p->rows, p->cols, p->samples, p->frames, p->bits_allocated, p->bits_stored, p->high_bit, p->is_signed);
-	add_line(d.get(), "class", h->sop_class);
-	add_line(d.get(), "instance", h->sop_uid);
-	add_line(d.get(), "study", h->study_uid);
-	add_line(d.get(), "series", h->series_uid);
-	add_line(d.get(), "patient", patient.c_str());
-	add_line(d.get(), "issuer", issuer.c_str());
+	add_lines(d.get(), identity_names(item));
 	add_line(d.get(), "layout", layout);
 	add_line(d.get(), "photometric", photometric.c_str());
 	add_line(d.get(), "syntax", scan->is_encapsulated ? scan->transfer_syntax : "native");
-	add_geometry(d.get(), item);
+	add_lines(d.get(), identity_places(item));
 	if (add_file_bytes(d.get(), from, scan->pixels, scan->is_encapsulated ? scan->n_pixel_bytes : p->n_bytes, is_swapped(scan, p), e) != 0)
 		return -1;
 	digest_hex(d.get(), h->content_digest);

@@ -71,7 +71,7 @@ pixel_reader::open(const char *name, const struct scan &s, const struct pixel_la
 		rc = index.read(bytes, s, syntax->coding, l.frames, e);
 	if (rc != 0)
 		close();
-	return rc == 0 ? 0 : err_note(e, "the pixels of %s", name);
+	return rc == 0 ? 0 : err_note(e, "its pixels");
 }
 
 // Uncompressed. Big endian words stand the other way round, and so do the bytes of OW, two by two (PS3.5 7.3): read in whole words.

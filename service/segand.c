@@ -3,6 +3,7 @@
 #include "config/log.h"
 #include "config/settings.h"
 #include "dicom/dicom.h"
+#include "service/flow/compare.h"
 #include "service/flow/deliver.h"
 #include "service/flow/dispatch.h"
 #include "service/flow/door.h"
@@ -260,6 +261,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
 		return worker_main(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "--compare") == 0)
+		return compare_main(argc, argv);
 	if ((status = read_options(argc, argv, &o)) != -1)
 		return status;
 	take_signals(&ends);

@@ -2,7 +2,7 @@
  * folder, row committed, success. A crash between rename and row leaves a file without a row: nothing was acknowledged, and the next instance of that UID,
  * the same or another, takes its place. Not here: what a series is worth (settle.c), how it is answered (scp.cc, stow.c).
  * DESIGN: runs on the doors' threads. node.intake[] is held from the look-up to the commit, so two associations with one SOP Instance UID cannot race:
- * whoever commits first is the first copy, and its file is never overwritten by other content. */
+ * whoever commits first is the first copy, and its file is never overwritten by other content. Compressed copies are compared without it (compare.h). */
 #include "service/flow/intake.h"
 
 #include "config/clock.h"
@@ -11,6 +11,7 @@
 #include "db/instances.h"
 #include "dicom/attributes.h"
 #include "dicom/syntax.h"
+#include "service/flow/compare.h"
 #include "service/flow/node.h"
 #include "service/flow/spool.h"
 
@@ -130,6 +131,35 @@ add_again(struct node *n, const struct intake_file *f, const struct instance_row
 	return file_commit(f->path, path, e);
 }
 
+/* ---- the same in another transfer syntax ---- */
+
+static bool
+is_compressed(const struct instance_row *row)
+{
+	const struct syntax *syntax = syntax_find(row->transfer_syntax);
+
+	return syntax != NULL && syntax->coding != CODING_NATIVE;
+}
+
+/* Other bytes under a known UID. Uncompressed the digest has told; else their pixels are compared, while nothing is locked: a first copy never changes.
+ * *first: its row. */
+static int
+compare_recoded(struct node *n, const struct intake_file *f, const struct instance_row *row, struct instance_row *first, struct err *e)
+{
+	char path[SPOOL_PATH];
+	struct err why;
+
+	if (instances_get(n->db, row->sop_uid, first, &why) != 0 || !(is_compressed(row) || is_compressed(first)))
+		return -1;
+	spool_path(n, row->sop_uid, path);
+	if (compare_again(n, f->path, path, &why) == 0)
+		return 0;
+	if (why.code == ERR_STATE)
+		return err_set(e, ERR_STATE, "already here with other content (%s): the first copy is kept", why.text);
+	*e = why;
+	return -1;
+}
+
 static pthread_mutex_t *
 stripe(struct node *n, const char *sop_uid)
 {
@@ -152,11 +182,24 @@ add_locked(struct node *n, const struct intake_file *f, struct instance_row *row
 	return *known ? add_again(n, f, row, &there, e) : add_new(n, f, row, e);
 }
 
+/* As the first copy says it, which this one is equal to: only its association is noted. Where the first has gone meanwhile this one is it. */
+static int
+add_recoded_locked(struct node *n, const struct intake_file *f, struct instance_row *row, const struct instance_row *first, bool *known, struct err *e)
+{
+	struct instance_row there;
+	enum instance_fate fate;
+
+	if (instances_get(n->db, row->sop_uid, &there, e) != 0 || strcmp(there.digest, first->digest) != 0)
+		return add_locked(n, f, row, known, e);
+	memcpy(row->digest, there.digest, sizeof row->digest);
+	return instances_add(n->db, row, &fate, e);
+}
+
 static int
 add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct err *e)
 {
 	struct attributes *attributes = attributes_load(f->path, e);
-	struct instance_row row;
+	struct instance_row row, first;
 	pthread_mutex_t *lock;
 	int result;
 
@@ -174,6 +217,11 @@ add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct
 	lock = stripe(n, row.sop_uid);
 	pthread_mutex_lock(lock);
 	result = add_locked(n, f, &row, &a->known, e);
+	pthread_mutex_unlock(lock);
+	if (result == 0 || e->code != ERR_STATE || compare_recoded(n, f, &row, &first, e) != 0)
+		return result;
+	pthread_mutex_lock(lock);
+	result = add_recoded_locked(n, f, &row, &first, &a->known, e);
 	pthread_mutex_unlock(lock);
 	return result;
 }

@@ -7,6 +7,7 @@
 #include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
+#include "service/flow/compare.h"
 #include "service/flow/intake.h"
 #include "service/flow/spool.h"
 
@@ -209,6 +210,7 @@ node_open(struct node *n, const struct settings *s, struct err *e)
 	for (size_t i = 0; i < NODE_STRIPES; i++)
 		pthread_mutex_init(&n->intake[i], NULL);
 	pthread_mutex_init(&n->unclosed_lock, NULL);
+	sem_init(&n->compares, 0, COMPARE_AT_ONCE);
 	if (open_parts(n, e) == 0)
 		return 0;
 	node_close(n);
@@ -228,6 +230,7 @@ node_close(struct node *n)
 	for (size_t i = 0; i < NODE_STRIPES; i++)
 		pthread_mutex_destroy(&n->intake[i]);
 	pthread_mutex_destroy(&n->unclosed_lock);
+	sem_destroy(&n->compares);
 	bell_destroy(&n->dispatch);
 	bell_destroy(&n->work);
 	bell_destroy(&n->deliver);

@@ -6,6 +6,7 @@
 #include "model/catalog.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 enum { NODE_STRIPES = 64 };
@@ -19,6 +20,7 @@ struct node {
 	atomic_long n_received, n_refused, n_duplicates, n_strangers; /* for /metrics; strangers: jobs whose input was out of distribution */
 	int64_t started_ms;
 	pthread_mutex_t intake[NODE_STRIPES]; /* one instance at a time a SOP Instance UID, from look-up to commit (intake.c); nothing else is waited for under it but disk and db */
+	sem_t compares;                      /* the turns that are left (compare.c) */
 	pthread_mutex_t unclosed_lock;       /* guards unclosed */
 	struct unclosed *unclosed;           /* associations whose end is not recorded yet (intake.c) */
 	int lock_fd;                         /* DATA/lock: one segand a data_dir */

@@ -165,7 +165,7 @@ static int
 ensure_process(struct feeder *f, struct err *e)
 {
 	const struct settings *s = f->all->node->settings;
-	struct worker_limits limits = { s->worker_memory_mb, s->core_type[0] != '\0' ? s->core_type : compute_wanted_core() };
+	struct worker_limits limits = { .memory_mb = s->worker_memory_mb, .core_type = s->core_type[0] != '\0' ? s->core_type : compute_wanted_core() };
 	int rc = 0;
 
 	if (!worker_process_lives(&f->process))

@@ -45,7 +45,7 @@ static int
 spawn(struct worker_process *p, const struct worker_limits *l, int in, int out)
 {
 	char parent[24], memory[24], core[96];
-	char *argv[] = { "segand", "--worker", parent, memory, NULL };
+	char *argv[] = { "segand", l->mode != NULL ? (char *)l->mode : "--worker", parent, memory, NULL };
 	char **env = make_environment(l->core_type, core);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;

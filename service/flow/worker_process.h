@@ -1,4 +1,4 @@
-/* One worker process as its feeder sees it: start, a line in, a line out in time, kill. */
+/* One worker process (or another child: compare.c) as its feeder sees it: start, a line in, a line out in time, kill. */
 #pragma once
 #include "config/err.h"
 
@@ -15,7 +15,11 @@ struct worker_process {
 	bool is_gone;              /* it closed its side: whatever ended it was not us */
 };
 
-struct worker_limits { long long memory_mb; const char *core_type; /* NULL = leave to OpenBLAS */ };
+struct worker_limits {
+	long long memory_mb;
+	const char *core_type;     /* NULL = leave to OpenBLAS */
+	const char *mode;          /* what it is to be; NULL = "--worker" */
+};
 
 /* The thread that starts a worker must outlive it (PR_SET_PDEATHSIG). */
 int  worker_process_start(struct worker_process *p, const struct worker_limits *l, struct err *e);

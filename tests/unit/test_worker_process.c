@@ -83,7 +83,7 @@ static struct worker_process p;
 static void
 start(const char *core_type)
 {
-	struct worker_limits l = { 512, core_type };
+	struct worker_limits l = { .memory_mb = 512, .core_type = core_type };
 	struct err e = { 0 };
 
 	if (worker_process_start(&p, &l, &e) != 0)
