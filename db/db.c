@@ -1,11 +1,10 @@
-/* The database file: made whole or not at all, checked before anything may write to it, closed last.
+/* The open database: checked before anything may write to it, closed last. How its file is made, judged and copied: db_file.c.
  *
  * DESIGN: one connection writes, under write_lock, a transaction at a time (sql_write). Readers take a read-only connection of their own from a pool of at
  * most SQL_READERS (sql_read): in WAL mode they see the last commit and neither wait for the writer nor hold it up. COMMIT with synchronous=FULL returns
  * after the log's fsync, so a write that returned 0 survives kill -9 and power loss. */
 #include "db/db.h"
 
-#include "config/file.h"
 #include "db/sql.h"
 
 #include <errno.h>
@@ -15,150 +14,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WHAT_HELPS \
-	"put a backup back with `segan restore DIR`, or move the file away and rebuild it from the spool with `segan spool reindex`; nothing was changed. " \
-	"(This version has neither command yet: put your own copy of the file back.)"
+/* ---- is it still the one that was opened? ---- */
 
-/* ---- a new file ---- */
+static const char *const ends[DB_FILES] = { "", "-wal", "-shm" };
 
 static int
-fill_new(const char *path, struct err *e)
-{
-	struct sql *s = sql_open(NULL, path, SQLITE_OPEN_READWRITE, e);
-	char mark[64];
-	int r = -1;
-
-	if (s == NULL)
-		return -1;
-	snprintf(mark, sizeof mark, "PRAGMA synchronous = FULL; PRAGMA application_id = %d", SCHEMA_APPLICATION);
-	if (sql_exec(s->handle, mark, e) == 0)
-		r = schema_apply(s->handle, schema_versions, schema_newest, e);
-	sql_close(s);
-	return r;
-}
-
-static int
-sync_folder_of(const char *path, struct err *e)
-{
-	char *folder = strdup(path), *slash;
-	int r;
-
-	if (folder == NULL)
-		return err_set(e, ERR_LIMIT, "database %s: memory ran out", path);
-	slash = strrchr(folder, '/');
-	if (slash)
-		slash[slash == folder] = 0;
-	r = file_sync_dir(slash ? folder : ".", e);
-	free(folder);
-	return r;
-}
-
-/* Under a temporary name (mode 0600) and then linked to its place: a file that is there is whole, and one that another process made meanwhile stays. */
-static int
-make_file(const char *path, struct err *e)
-{
-	char *tmp = NULL;
-	int fd = -1, r = -1;
-
-	if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
-		return err_set(e, ERR_LIMIT, "database %s: memory ran out", path);
-	fd = mkstemp(tmp);
-	if (fd < 0) {
-		err_errno(e, "making database %s", path);
-		free(tmp);
-		return -1;
-	}
-	close(fd);
-	if (fill_new(tmp, e) < 0)
-		goto out;
-	if (link(tmp, path) < 0 && errno != EEXIST) {
-		err_errno(e, "making database %s", path);
-		goto out;
-	}
-	r = sync_folder_of(path, e);
-out:
-	unlink(tmp);
-	free(tmp);
-	return r;
-}
-
-/* ---- checks, before anything may write ---- */
-
-static bool
-has_log(const char *path)
-{
-	struct stat st;
-	char *log = NULL;
-	bool there;
-
-	if (asprintf(&log, "%s-wal", path) < 0)
-		return true; /* without memory nothing is made anew */
-	there = stat(log, &st) == 0 && st.st_size > 0;
-	free(log);
-	return there;
-}
-
-static int
-check_presence(const char *path, struct err *e)
+note_place(struct db *d, struct err *e)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0)
-		return st.st_size > 0 ? 0 : err_set(e, ERR_STATE, "database %s is empty, something cut it off: " WHAT_HELPS, path);
-	if (errno != ENOENT)
-		return err_errno(e, "database %s", path);
-	if (has_log(path))
-		return err_set(e, ERR_STATE, "database %s is gone but its log %s-wal is there: " WHAT_HELPS, path, path);
-	return make_file(path, e);
-}
-
-static int
-check_versions(sqlite3 *h, const char *path, struct err *e)
-{
-	int64_t application, version;
-
-	if (sql_exec_int(h, "PRAGMA application_id", &application, e) < 0 || sql_exec_int(h, "PRAGMA user_version", &version, e) < 0)
-		return -1;
-	if (application != SCHEMA_APPLICATION)
-		return err_set(e, ERR_STATE, "database %s is an SQLite file of another program: " WHAT_HELPS, path);
-	if (version > schema_newest)
-		return err_set(e, ERR_STATE, "database %s was written by a newer segand (schema %lld, this one knows %d): install that version again, or " WHAT_HELPS,
-		               path, (long long)version, schema_newest);
+	for (size_t i = 0; i < DB_FILES; i++) {
+		if (stat(d->place[i].path, &st) != 0)
+			return err_errno(e, "database %s", d->place[i].path);
+		d->place[i].device = st.st_dev;
+		d->place[i].inode = st.st_ino;
+	}
 	return 0;
 }
 
-static int
-quick_check(sqlite3 *h, const char *path, struct err *e)
+/* The log and its index belong to it: what is committed into a log that has no name is gone when the process ends. */
+int
+db_in_place(const struct db *d, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc = sqlite3_prepare_v2(h, "PRAGMA quick_check(1)", -1, &q, NULL), r;
+	struct stat st;
 
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(q);
-	if (rc != SQLITE_ROW)
-		r = sql_fail(h, rc, e);
-	else if (strcmp((const char *)sqlite3_column_text(q, 0), "ok") != 0)
-		r = err_set(e, ERR_STATE, "database %s is damaged (%.120s): " WHAT_HELPS, path, (const char *)sqlite3_column_text(q, 0));
-	else
-		r = 0;
-	sqlite3_finalize(q);
-	return r;
-}
-
-/* Closing would move the log into the file: not before the file is known to be good. */
-static int
-check(struct db *d, struct err *e)
-{
-	sqlite3 *h = d->writer->handle;
-	int primary;
-
-	sqlite3_db_config(h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	if (check_versions(h, d->path, e) == 0 && quick_check(h, d->path, e) == 0)
-		return 0;
-	primary = sqlite3_errcode(h) & 0xff;
-	if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB)
-		return err_set(e, ERR_STATE, "database %s is damaged (%s): " WHAT_HELPS, d->path, sqlite3_errmsg(h));
-	return -1;
+	for (size_t i = 0; i < DB_FILES; i++) {
+		const char *what = NULL;
+		if (stat(d->place[i].path, &st) != 0) {
+			if (errno != ENOENT && errno != ENOTDIR)
+				return err_errno(e, "database %s", d->place[i].path);
+			what = "was removed";
+		} else if (st.st_dev != d->place[i].device || st.st_ino != d->place[i].inode) {
+			what = "was replaced by another file";
+		}
+		if (what != NULL)
+			return err_set(e, ERR_IO, "database: %s %s while segand runs, so nothing new is taken: put the very file back, or stop segand and use "
+			               "`segan restore DIR` or `segan spool reindex`", d->place[i].path, what);
+	}
+	return 0;
 }
 
 /* ---- open and close ---- */
@@ -189,24 +82,41 @@ read_node_id(struct db *d, struct err *e)
 	if (q && (r = sql_step(q, e)) == 1)
 		SQL_COPY(q, 0, d->node_id);
 	if (r == 0)
-		err_set(e, ERR_STATE, "database %s has no node id: " WHAT_HELPS, d->path);
+		err_set(e, ERR_STATE, "database %s has no node id", d->path);
 	sql_read_end(s);
 	return r == 1 ? 0 : -1;
+}
+
+static struct db *
+new_db(const char *path, struct err *e)
+{
+	struct db *d = calloc(1, sizeof *d);
+	bool is_whole = d != NULL;
+
+	for (size_t i = 0; is_whole && i < DB_FILES; i++)
+		if (asprintf(&d->place[i].path, "%s%s", path, ends[i]) < 0) {
+			d->place[i].path = NULL;
+			is_whole = false;
+		}
+	if (!is_whole) {
+		err_set(e, ERR_LIMIT, "database %s: memory ran out", path);
+		for (size_t i = 0; d != NULL && i < DB_FILES; i++)
+			free(d->place[i].path);
+		free(d);
+		return NULL;
+	}
+	d->path = d->place[0].path;
+	return d;
 }
 
 struct db *
 db_open(const char *path, struct err *e)
 {
+	enum db_health health;
 	struct db *d;
 
-	if (check_presence(path, e) < 0)
+	if (db_prepare(path, e) < 0 || (d = new_db(path, e)) == NULL)
 		return NULL;
-	d = calloc(1, sizeof *d);
-	if (d == NULL || (d->path = strdup(path)) == NULL) {
-		err_set(e, ERR_LIMIT, "database %s: memory ran out", path);
-		free(d);
-		return NULL;
-	}
 	pthread_mutex_init(&d->write_lock, NULL);
 	pthread_mutex_init(&d->pool_lock, NULL);
 	pthread_cond_init(&d->returned, NULL);
@@ -214,7 +124,7 @@ db_open(const char *path, struct err *e)
 	pthread_cond_init(&d->added, NULL);
 	d->adds_end = &d->adds;
 	d->writer = sql_open(d, path, SQLITE_OPEN_READWRITE, e);
-	if (d->writer == NULL || check(d, e) < 0 || set_up(d, e) < 0 || read_node_id(d, e) < 0) {
+	if (d->writer == NULL || db_judge(d->writer->handle, path, &health, e) < 0 || set_up(d, e) < 0 || read_node_id(d, e) < 0 || note_place(d, e) < 0) {
 		db_close(d);
 		return NULL;
 	}
@@ -224,8 +134,12 @@ db_open(const char *path, struct err *e)
 void
 db_close(struct db *d)
 {
+	struct err elsewhere;
+
 	if (d == NULL)
 		return;
+	if (d->writer != NULL && d->place[0].inode != 0 && db_in_place(d, &elsewhere) != 0) /* the log of that name is another's: it stays */
+		sqlite3_db_config(d->writer->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	while (d->idle) {
 		struct sql *s = d->idle;
 		d->idle = s->next;
@@ -237,7 +151,8 @@ db_close(struct db *d)
 	pthread_cond_destroy(&d->returned);
 	pthread_mutex_destroy(&d->pool_lock);
 	pthread_mutex_destroy(&d->write_lock);
-	free(d->path);
+	for (size_t i = 0; i < DB_FILES; i++)
+		free(d->place[i].path);
 	free(d);
 }
 

@@ -10,4 +10,19 @@ struct db;
  * it is never overwritten. caller: db_close. */
 struct db *db_open(const char *path, struct err *e);
 void db_close(struct db *d);
-const char *db_node_id(const struct db *d);   /* random, made with the file; borrowed */
+enum { DB_NODE_ID = 33 };
+const char *db_node_id(const struct db *d);   /* random, made with the first file of a data_dir, then kept; borrowed */
+/* The file, its log and the log's index still lie where they were opened: asked before and after every commit. ERR_IO says what became of them. */
+int  db_in_place(const struct db *d, struct err *e);
+
+/* ---- for commands, while no node runs (db_copy: also while one does) ---- */
+enum db_health { DB_GOOD, DB_ABSENT, DB_BROKEN /* damaged, cut off, or another program's */, DB_NEWER /* of a newer segand */ };
+/* What a file is; changes no byte of it. *why: of anything but DB_GOOD. -1: it could not be found out. */
+int db_health(const char *path, enum db_health *health, struct err *why, struct err *e);
+int db_read_node_id(const char *path, char id[DB_NODE_ID], struct err *e); /* also of a broken one, where that page can be read */
+/* A new, empty one of this node, in an epoch of its own. ERR_IO when a file is there. */
+int db_create(const char *path, const char *node_id, struct err *e);
+/* Jobs that are made from here on are of a new, random epoch, which is part of their identity: a database that has forgotten jobs (rebuilt, or put back from a
+ * backup) never gives a new result the UID of a forgotten one. */
+int db_begin_epoch(struct db *d, struct err *e);
+int db_copy(const char *path, const char *to, struct err *e);              /* one snapshot into a new file */

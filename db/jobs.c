@@ -87,9 +87,9 @@ static int
 insert(struct sql *s, const struct job *j, int64_t *id, struct err *e)
 {
 	if (sql_run(s, "INSERT INTO jobs(state, study_uid, model_name, model_version, model_digest, priority, case_version, run, attempt, created_ms, peak_ms,"
-	               " replaces, channels, fingerprint, reason) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+	               " replaces, channels, fingerprint, reason, epoch) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
 	               " CASE ?8 WHEN 0 THEN (SELECT coalesce(max(run), 0) + 1 FROM jobs WHERE study_uid = ?2 AND model_name = ?3 AND case_version = ?7) ELSE ?8 END, 0,"
-	               " ?9, max(?9, coalesce((SELECT max(peak_ms) FROM jobs), ?9)), nullif(?10, 0), ?11, ?12, ?13)",
+	               " ?9, max(?9, coalesce((SELECT max(peak_ms) FROM jobs), ?9)), nullif(?10, 0), ?11, ?12, ?13, (SELECT epoch FROM node WHERE rowid = 1))",
 	            SQL_ARGS(sql_text(states[j->state].name), sql_text(j->study_uid), sql_text(j->model_name), sql_text(j->model_version), sql_text(j->model_digest),
 	                     sql_text(j->priority[0] ? j->priority : "normal"), sql_int(j->case_version), sql_int(j->run), sql_int(j->created_ms),
 	                     sql_int(j->replaces), sql_text(j->channels), sql_text(j->fingerprint), sql_text(j->reason)), e) < 0)
@@ -134,7 +134,7 @@ jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e)
 
 #define JOB_COLUMNS \
 	"SELECT id, state, study_uid, model_name, model_version, model_digest, priority, case_version, run, attempt, created_ms, started_ms, finished_ms," \
-	" coalesce(replaces, 0), progress, channels, fingerprint, reason, finding, flags, segments, results, timings FROM jobs "
+	" coalesce(replaces, 0), progress, channels, fingerprint, reason, finding, flags, segments, results, timings, epoch FROM jobs "
 
 static int
 fill_job(sqlite3_stmt *q, void *element, struct err *e)
@@ -163,6 +163,7 @@ fill_job(sqlite3_stmt *q, void *element, struct err *e)
 			job_release(j);
 			return -1;
 		}
+	SQL_COPY(q, 15 + (int)(sizeof texts / sizeof texts[0]), j->epoch);
 	return 0;
 }
 

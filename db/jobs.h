@@ -14,6 +14,7 @@ struct job {                                                       /* texts are 
 	int64_t id;
 	enum job_state state;
 	char study_uid[65], model_name[65], model_version[65], model_digest[65], priority[9] /* high|normal|low */;
+	char epoch[17];                                                /* of the database when the job was made (db_begin_epoch); "" = the first */
 	int64_t case_version, run, attempt, created_ms, started_ms /* 0 = not yet */, finished_ms, replaces /* job id, 0 = none */;
 	double progress;
 	char *channels;                                                /* JSON object: channel -> series UID */

@@ -71,6 +71,9 @@ const char *const schema_versions[] = {
 
 	/* 2: a job has several results */
 	"ALTER TABLE deliveries ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;",
+	/* 3: a database that was rebuilt or put back; jobs: the epoch in which they were made */
+	"ALTER TABLE node ADD COLUMN epoch TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE jobs ADD COLUMN epoch TEXT NOT NULL DEFAULT '';",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

@@ -206,7 +206,7 @@ static struct sql *
 begin(struct db *d, bool lazy, struct err *e)
 {
 	pthread_mutex_lock(&d->write_lock);
-	if (set_lazy(d->writer, lazy, e) < 0 || sql_run(d->writer, "BEGIN IMMEDIATE", SQL_NONE, e) < 0) {
+	if (db_in_place(d, e) < 0 || set_lazy(d->writer, lazy, e) < 0 || sql_run(d->writer, "BEGIN IMMEDIATE", SQL_NONE, e) < 0) {
 		pthread_mutex_unlock(&d->write_lock);
 		return NULL;
 	}
@@ -233,6 +233,8 @@ sql_write_end(struct sql *s, int result, struct err *e)
 		result = err_set(e, ERR_BUG, "database %s: the transaction ended before its commit", s->db->path);
 	if (result == 0)
 		result = sql_run(s, "COMMIT", SQL_NONE, e);
+	if (result == 0)
+		result = db_in_place(s->db, e); /* or it went to a file that nobody will find */
 	if (result < 0)
 		rollback(s);
 	pthread_mutex_unlock(&s->db->write_lock);

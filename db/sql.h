@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum { SQL_CACHE = 256 /* slots, a power of two */, SQL_BUSY_MS = 10000, SQL_READERS = 16 };
 
@@ -21,9 +22,11 @@ struct sql {                             /* one connection, used by one thread a
 };
 
 struct instances_add;                    /* instances.c: one row that waits for its group's commit */
+enum { DB_FILES = 3 };                   /* the file, its log, the log's index */
 struct db {
-	char *path;
-	char node_id[33];
+	struct { char *path; dev_t device; ino_t inode; } place[DB_FILES]; /* what was opened */
+	const char *path;                    /* place[0].path */
+	char node_id[DB_NODE_ID];
 	pthread_mutex_t write_lock;          /* held by whoever writes, from BEGIN to the end of COMMIT; guards writer */
 	struct sql *writer;
 	pthread_mutex_t pool_lock;           /* guards idle, n_readers */
@@ -41,6 +44,10 @@ enum { SCHEMA_APPLICATION = 0x5345474E /* "SEGN" in the file's header: this is a
 extern const char *const schema_versions[];                 /* SQL text that leads from version i to i + 1; append only */
 extern const int schema_newest;
 int schema_apply(sqlite3 *h, const char *const *versions, int n, struct err *e); /* from the file's user_version to n, in one transaction */
+
+/* ---- db_file.c ---- */
+int db_prepare(const char *path, struct err *e);            /* the file is there, or is made */
+int db_judge(sqlite3 *h, const char *path, enum db_health *health, struct err *e); /* -1 with DB_GOOD: it could not be read this time */
 
 /* ---- connections ---- */
 struct sql *sql_open(struct db *d, const char *path, int flags, struct err *e); /* borrows d; caller: sql_close */

@@ -8,16 +8,14 @@
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "service/flow/compare.h"
+#include "service/flow/data_dir.h"
 #include "service/flow/intake.h"
 #include "service/flow/spool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
-#include <unistd.h>
 
 /* ---- bells ---- */
 
@@ -149,27 +147,32 @@ node_check_models(const struct settings *s, struct err *e)
 
 /* ---- the node ---- */
 
-/* The lock lives as long as the process: kill -9 releases it, a worker never inherits it. */
+/* The database that is there must be this node's, and a node that had one is never given a silent empty one (DESIGN small print). A data_dir from before
+ * node-id was a file has the id in its database only. */
 static int
-take_lock(struct node *n, struct err *e)
+open_database(struct node *n, struct err *e)
 {
-	char path[SPOOL_PATH], pid[24] = "";
+	const char *dir = n->settings->data_dir;
+	char path[SPOOL_PATH], id[DATA_DIR_ID];
+	struct err other;
+	bool has_id = data_dir_node_id(dir, id, &other) == 0;
 
-	snprintf(path, sizeof path, "%s/lock", n->settings->data_dir);
-	n->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (n->lock_fd < 0)
-		return err_errno(e, "opening %s", path);
-	if (flock(n->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK)
-			return err_errno(e, "locking %s", path);
-		if (pread(n->lock_fd, pid, sizeof pid - 1, 0) < 0)
-			pid[0] = 0;
-		return err_set(e, ERR_STATE, "another segand (process %.*s) works in %s: stop it, or give this one a data_dir of its own",
-		    (int)strspn(pid, "0123456789"), pid, n->settings->data_dir);
+	if (!has_id && other.code != ERR_NOT_FOUND) {
+		*e = other;
+		return -1;
 	}
-	if (ftruncate(n->lock_fd, 0) != 0 || dprintf(n->lock_fd, "%ld\n", (long)getpid()) < 0)
-		return err_errno(e, "writing %s", path);
-	return 0;
+	snprintf(path, sizeof path, "%s/segand.db", dir);
+	if (has_id && !file_exists(path))
+		return err_set(e, ERR_STATE, "database %s is gone, but %s was in use: put a backup back with `segan restore DIR`, or rebuild it with `segan spool reindex`; nothing was changed",
+		    path, dir);
+	n->db = db_open(path, e);
+	if (n->db == NULL)
+		return -1;
+	if (!has_id)
+		return data_dir_set_node_id(dir, db_node_id(n->db), e);
+	if (strcmp(id, db_node_id(n->db)) == 0)
+		return 0;
+	return err_set(e, ERR_STATE, "%s/node-id says %s, but database %s is of node %s: put the files of one node together, or `segan restore DIR`", dir, id, path, db_node_id(n->db));
 }
 
 static int
@@ -185,13 +188,12 @@ recover(struct node *n, struct err *e)
 static int
 open_parts(struct node *n, struct err *e)
 {
-	char path[SPOOL_PATH];
+	bool was_closed;
 
-	if (file_make_dirs(n->settings->data_dir, 0700, e) != 0 || take_lock(n, e) != 0 || spool_prepare(n, e) != 0)
+	if (file_make_dirs(n->settings->data_dir, 0700, e) != 0)
 		return -1;
-	snprintf(path, sizeof path, "%s/segand.db", n->settings->data_dir);
-	n->db = db_open(path, e);
-	if (n->db == NULL)
+	n->lock_fd = data_dir_lock(n->settings->data_dir, &was_closed, e);
+	if (n->lock_fd < 0 || spool_prepare(n, e) != 0 || open_database(n, e) != 0)
 		return -1;
 	n->catalog = open_catalog(n->settings, e);
 	return n->catalog != NULL ? recover(n, e) : -1;
@@ -226,7 +228,7 @@ node_close(struct node *n)
 	if (n->db != NULL)
 		db_close(n->db);
 	if (n->lock_fd >= 0)
-		close(n->lock_fd);
+		data_dir_unlock(n->lock_fd, n->db != NULL);
 	for (size_t i = 0; i < NODE_STRIPES; i++)
 		pthread_mutex_destroy(&n->intake[i]);
 	pthread_mutex_destroy(&n->unclosed_lock);

@@ -115,8 +115,8 @@ add_inputs(const struct node *n, struct order *o, const struct job_input *inputs
 static void
 identity_of(const struct node *n, const struct job *j, char *text, size_t size)
 {
-	snprintf(text, size, "%s|%s|%s|%s|%s|case %" PRId64 "|run %" PRId64, db_node_id(n->db), j->study_uid, j->fingerprint == NULL ? "" : j->fingerprint, j->model_digest,
-	    dicom_software_version(), j->case_version, j->run);
+	snprintf(text, size, "%s|%s|%s|%s|%s|case %" PRId64 "|run %" PRId64 "%s%s", db_node_id(n->db), j->study_uid, j->fingerprint == NULL ? "" : j->fingerprint,
+	    j->model_digest, dicom_software_version(), j->case_version, j->run, j->epoch[0] == '\0' ? "" : "|epoch ", j->epoch);
 }
 
 static int

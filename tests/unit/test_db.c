@@ -1,6 +1,7 @@
 /* The database file: made once, kept, refused when newer, foreign, cut off or damaged, never overwritten. */
 #include "db/db.h"
 #include "db/instances.h"
+#include "db/jobs.h"
 #include "db/sql.h"
 
 #include <fcntl.h>
@@ -43,6 +44,17 @@ tear_down(void **state)
 		unlink(name);
 	}
 	return rmdir(folder); /* fails where a temporary file was left */
+}
+
+static const char *
+folder_file(const char *name)
+{
+	static char all[4][320];
+	static unsigned next;
+	char *file = all[next++ % 4];
+
+	snprintf(file, 320, "%s/%s", folder, name);
+	return file;
 }
 
 static void
@@ -389,6 +401,164 @@ test_full_disk(void **state)
 	snprintf(path, sizeof path, "%s/segand.db", folder);
 }
 
+/* ---- under way ---- */
+
+static void
+move(const char *end, const char *to)
+{
+	char from[320], name[320];
+
+	snprintf(from, sizeof from, "%s%s", path, end);
+	snprintf(name, sizeof name, "%s%s", path, to);
+	assert_int_equal(rename(from, name), 0);
+}
+
+/* Whichever of the three files goes: nothing is committed while it is away, everything is when the very file is back. */
+static void
+test_removed_while_open(void **state)
+{
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	struct err e;
+	struct db *d = db_open(path, &e);
+	int64_t id;
+	char away[16];
+
+	(void)state;
+	assert_non_null(d);
+	assert_int_equal(db_in_place(d, &e), 0);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(away, sizeof away, "%s.away", ends[i]);
+		move(ends[i], away);
+		assert_int_equal(associations_open(d, "A", "127.0.0.1", 1, &id, &e), -1);
+		assert_int_equal(e.code, ERR_IO);
+		assert_non_null(strstr(e.text, "was removed"));
+		assert_non_null(strstr(e.text, path));
+		move(away, ends[i]);
+		assert_int_equal(associations_open(d, "A", "127.0.0.1", 1, &id, &e), 0);
+	}
+	db_close(d);
+}
+
+/* Another database in its place: refused, and closing does not remove a log that is not ours. */
+static void
+test_replaced_while_open(void **state)
+{
+	struct err e;
+	struct db *d = db_open(path, &e);
+	char log[320];
+	int64_t id;
+
+	(void)state;
+	assert_non_null(d);
+	assert_int_equal(db_copy(path, folder_file("copy"), &e), 0);
+	move("", ".away");
+	move("-wal", ".away-wal");
+	assert_int_equal(rename(folder_file("copy"), path), 0);
+	snprintf(log, sizeof log, "%s-wal", path);
+	assert_int_equal(close(open(log, O_WRONLY | O_CREAT, 0600)), 0);
+	assert_int_equal(associations_open(d, "A", "127.0.0.1", 1, &id, &e), -1);
+	assert_non_null(strstr(e.text, "was replaced"));
+	db_close(d);
+	assert_int_equal(access(log, F_OK), 0);
+	unlink(folder_file("segand.db.away"));
+	unlink(folder_file("segand.db.away-wal"));
+}
+
+/* ---- for commands ---- */
+
+static void
+assert_health(enum db_health wanted, const char *word)
+{
+	enum db_health health;
+	struct err why = { 0 }, e;
+
+	assert_int_equal(db_health(path, &health, &why, &e), 0);
+	assert_int_equal(health, wanted);
+	if (word != NULL)
+		assert_non_null(strstr(why.text, word));
+}
+
+static void
+test_health(void **state)
+{
+	struct err e;
+	char sql[64], id[DB_NODE_ID];
+
+	(void)state;
+	assert_health(DB_ABSENT, "not there");
+	assert_int_equal(access(path, F_OK), -1); /* and none was made */
+	write_bytes(0, "", 0);
+	assert_health(DB_BROKEN, "empty");
+	unlink(path);
+	db_close(db_open(path, &e));
+	assert_health(DB_GOOD, NULL);
+	snprintf(sql, sizeof sql, "PRAGMA user_version = %d", schema_newest + 1);
+	change(sql);
+	assert_health(DB_NEWER, "newer");
+	assert_int_equal(db_read_node_id(path, id, &e), 0);
+	assert_int_equal(strlen(id), DB_NODE_ID - 1);
+	assert_int_equal(truncate(path, 5000), 0);
+	assert_health(DB_BROKEN, "damaged");
+}
+
+static void
+test_made_with_an_id_in_an_epoch_of_its_own(void **state)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef";
+	struct job j = { .state = JOB_RECEIVING, .study_uid = "1.2", .model_name = "m", .model_version = "1", .model_digest = "d", .case_version = 1 }, out;
+	char epoch[17];
+	struct err e;
+	struct db *d;
+	int64_t job;
+
+	(void)state;
+	assert_int_equal(db_create(path, id, &e), 0);
+	assert_int_equal(db_create(path, id, &e), -1);
+	d = db_open(path, &e);
+	assert_non_null(d);
+	assert_string_equal(db_node_id(d), id);
+	for (int i = 1; i <= 3; i++) {
+		j.case_version = i;
+		assert_int_equal(jobs_create(d, &j, &job, &e), 0);
+		assert_int_equal(jobs_get(d, job, &out, &e), 0);
+		assert_int_equal(strlen(out.epoch), 8);
+		if (i == 2)
+			assert_string_equal(out.epoch, epoch); /* kept */
+		if (i == 3)
+			assert_string_not_equal(out.epoch, epoch);
+		snprintf(epoch, sizeof epoch, "%s", out.epoch);
+		job_release(&out);
+		if (i == 2)
+			assert_int_equal(db_begin_epoch(d, &e), 0);
+	}
+	db_close(d);
+}
+
+/* While it is written to: one snapshot, in one file that opens as a database of the same node. */
+static void
+test_copied_while_in_use(void **state)
+{
+	struct err e;
+	struct db *d = db_open(path, &e), *copy;
+	int64_t id, count = 0;
+
+	(void)state;
+	assert_non_null(d);
+	assert_int_equal(associations_open(d, "A", "127.0.0.1", 1, &id, &e), 0);
+	assert_int_equal(db_copy(path, folder_file("copy"), &e), 0);
+	assert_int_equal(db_copy(path, folder_file("copy"), &e), -1); /* never over a file */
+	assert_int_equal(associations_open(d, "A", "127.0.0.1", 2, &id, &e), 0);
+	assert_int_equal(access(folder_file("copy-wal"), F_OK), -1);
+	copy = db_open(folder_file("copy"), &e);
+	assert_non_null(copy);
+	assert_string_equal(db_node_id(copy), db_node_id(d));
+	assert_int_equal(sql_exec_int(copy->writer->handle, "SELECT count(*) FROM associations", &count, &e), 0);
+	assert_int_equal(count, 1);
+	db_close(copy);
+	unlink(folder_file("copy"));
+	db_close(d);
+}
+
 int
 main(void)
 {
@@ -396,7 +566,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_node_id_and_mode_are_kept), TEST(test_durable_settings), TEST(test_lazy_is_only_for_once), TEST(test_newer_and_foreign_are_refused),
 		TEST(test_damaged_is_refused), TEST(test_log_is_kept), TEST(test_folder_missing), TEST(test_migration), TEST(test_second_writer_process), TEST(test_failures_in_words),
-		TEST(test_copies_are_bounded), TEST(test_full_disk),
+		TEST(test_copies_are_bounded), TEST(test_full_disk), TEST(test_removed_while_open), TEST(test_replaced_while_open), TEST(test_health),
+		TEST(test_made_with_an_id_in_an_epoch_of_its_own), TEST(test_copied_while_in_use),
 	};
 
 	alarm(120);

@@ -1,6 +1,8 @@
 /* Bells, the lock, what a start finds and cleans, models by name. */
 #include "tests/unit/flow_test.h"
 
+#include "service/flow/data_dir.h"
+
 #include <sys/stat.h>
 
 static struct node node;
@@ -112,6 +114,87 @@ models_are_checked_by_name(void **state)
 	settings_free(s);
 }
 
+/* ---- the node's id lives beside its database ---- */
+
+static const char *
+data_file(const struct settings *s, const char *name)
+{
+	static char all[4][SPOOL_PATH];
+	static unsigned next;
+	char *path = all[next++ % 4];
+
+	snprintf(path, SPOOL_PATH, "%s/%s", s->data_dir, name);
+	return path;
+}
+
+static void
+the_id_is_a_file_and_of_one_node(void **state)
+{
+	struct settings *s = make_settings("");
+	char id[DATA_DIR_ID], again[DATA_DIR_ID];
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	assert_int_equal(data_dir_node_id(s->data_dir, id, &e), 0);
+	assert_string_equal(id, db_node_id(node.db));
+	node_close(&node);
+	assert_int_equal(unlink(data_file(s, "node-id")), 0); /* as of an older version */
+	assert_int_equal(node_open(&node, s, &e), 0);
+	assert_int_equal(data_dir_node_id(s->data_dir, again, &e), 0);
+	assert_string_equal(again, id);
+	node_close(&node);
+	assert_int_equal(data_dir_set_node_id(s->data_dir, "ffffffffffffffffffffffffffffffff", &e), 0);
+	assert_int_equal(node_open(&node, s, &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
+	assert_non_null(strstr(e.text, "of node"));
+	assert_int_equal(file_write(data_file(s, "node-id"), "", 0, &e), 0);
+	assert_int_equal(node_open(&node, s, &e), -1);
+	assert_non_null(strstr(e.text, "node-id"));
+	settings_free(s);
+}
+
+/* A data_dir that was in use gets no silent empty database. */
+static void
+a_database_that_is_gone_is_missed(void **state)
+{
+	struct settings *s = make_settings("");
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	node_close(&node);
+	assert_int_equal(unlink(data_file(s, "segand.db")), 0);
+	assert_int_equal(node_open(&node, s, &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
+	assert_non_null(strstr(e.text, "segand.db"));
+	assert_non_null(strstr(e.text, "segan spool reindex"));
+	assert_false(file_exists(data_file(s, "segand.db")));
+	settings_free(s);
+}
+
+static void
+the_lock_says_how_the_last_one_ended(void **state)
+{
+	struct settings *s = make_settings("");
+	struct err e = { 0 };
+	bool was_closed;
+	int lock;
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	node_close(&node);
+	lock = data_dir_lock(s->data_dir, &was_closed, &e);
+	assert_true(lock >= 0 && was_closed);
+	assert_int_equal(data_dir_lock(s->data_dir, &was_closed, &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
+	data_dir_unlock(lock, false);
+	lock = data_dir_lock(s->data_dir, &was_closed, &e);
+	assert_true(lock >= 0 && !was_closed);
+	data_dir_unlock(lock, true);
+	settings_free(s);
+}
+
 /* ---- bells ---- */
 
 static void *
@@ -171,6 +254,9 @@ main(void)
 		cmocka_unit_test(a_start_empties_tmp_and_keeps_the_rest),
 		cmocka_unit_test(room_is_what_the_reserve_leaves),
 		cmocka_unit_test(models_are_checked_by_name),
+		cmocka_unit_test(the_id_is_a_file_and_of_one_node),
+		cmocka_unit_test(a_database_that_is_gone_is_missed),
+		cmocka_unit_test(the_lock_says_how_the_last_one_ended),
 		cmocka_unit_test(bells_ring_and_stop),
 	};
 	int result;

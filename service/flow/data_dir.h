@@ -1,0 +1,15 @@
+/* Whose a data_dir is: one process works in it at a time, and its results are those of one node for ever. Used by the node and by the commands that work on a
+ * data_dir while no node does (spool reindex, restore). */
+#pragma once
+#include "config/err.h"
+
+#include <stdbool.h>
+
+/* Takes DATA/lock; the process that dies lets it go. Returns the lock, or -1: ERR_STATE names the process that holds it. *was_closed: the one before ended in
+ * good order (or there was none). */
+int  data_dir_lock(const char *dir, bool *was_closed, struct err *e);
+void data_dir_unlock(int lock, bool is_closed /* in good order */);
+/* DATA/node-id: which node this is, in a file beside the database, because the UIDs of its results hang on it and a database can break. ERR_NOT_FOUND. */
+enum { DATA_DIR_ID = 33 };
+int  data_dir_node_id(const char *dir, char id[DATA_DIR_ID], struct err *e);
+int  data_dir_set_node_id(const char *dir, const char *id, struct err *e);
