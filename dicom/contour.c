@@ -21,10 +21,19 @@ struct tracing {
 	size_t n_loops, room;
 };
 
-static int
-no_memory(struct err *e)
+/* items with room for n of them at least; NULL: there is no memory, and items is as it was. */
+static void *
+grown(void *items, size_t *room, size_t n, size_t size, struct err *e)
 {
-	return err_set(e, ERR_LIMIT, "no memory for outlines");
+	const size_t larger = 2 * (n > *room ? n : *room) + 16;
+	void *moved = items;
+
+	if (n > *room && (larger > SIZE_MAX / size || (moved = realloc(items, larger * size)) == NULL)) {
+		err_set(e, ERR_LIMIT, "no memory for outlines");
+		return NULL;
+	}
+	*room = n > *room ? larger : *room;
+	return moved;
 }
 
 static bool
@@ -76,14 +85,11 @@ find_pieces(struct tracing *t)
 static int
 add_point(struct loop *l, struct contour_point p, struct err *e)
 {
-	if (l->n == l->room) {
-		size_t room = l->room == 0 ? 64 : 2 * l->room;
-		struct contour_point *larger = realloc(l->points, room * sizeof *larger);
-		if (larger == NULL)
-			return no_memory(e);
-		l->points = larger;
-		l->room = room;
-	}
+	struct contour_point *points = grown(l->points, &l->room, l->n + 1, sizeof *points, e);
+
+	if (points == NULL)
+		return -1;
+	l->points = points;
 	l->points[l->n++] = p;
 	return 0;
 }
@@ -157,16 +163,13 @@ find_loops(struct tracing *t, struct err *e)
 	for (int32_t y = t->first_row; y < t->end_row; y++)
 		for (int32_t x = 0; x < t->cols; x++)
 			for (int side = 0; side < 4 && is_inside(t, x, y); side++) {
+				struct loop *loops;
 				if (is_inside(t, x + step_x[side], y + step_y[side]) || (t->seen[at(t, x, y)] & 1u << side) != 0)
 					continue;
-				if (t->n_loops == t->room) {
-					size_t room = t->room == 0 ? 16 : 2 * t->room;
-					struct loop *larger = realloc(t->loops, room * sizeof *larger);
-					if (larger == NULL)
-						return no_memory(e);
-					t->loops = larger;
-					t->room = room;
-				}
+				loops = grown(t->loops, &t->room, t->n_loops + 1, sizeof *loops, e);
+				if (loops == NULL)
+					return -1;
+				t->loops = loops;
 				if (trace_loop(t, x, y, side, e) != 0)
 					return -1;
 			}
@@ -278,22 +281,16 @@ join_holes(struct tracing *t, struct err *e)
 static int
 keep(struct contours *c, const struct loop *l, struct err *e)
 {
-	if (c->points_room - c->n_points < l->n) {
-		size_t room = 2 * (c->points_room + l->n);
-		struct contour_point *larger = realloc(c->points, room * sizeof *larger);
-		if (larger == NULL)
-			return no_memory(e);
-		c->points = larger;
-		c->points_room = room;
-	}
-	if (c->n == c->list_room) {
-		size_t room = c->list_room == 0 ? 16 : 2 * c->list_room;
-		struct contour *larger = realloc(c->list, room * sizeof *larger);
-		if (larger == NULL)
-			return no_memory(e);
-		c->list = larger;
-		c->list_room = room;
-	}
+	struct contour_point *points = grown(c->points, &c->points_room, c->n_points + l->n, sizeof *points, e);
+	struct contour *list;
+
+	if (points == NULL)
+		return -1;
+	c->points = points;
+	list = grown(c->list, &c->list_room, c->n + 1, sizeof *list, e);
+	if (list == NULL)
+		return -1;
+	c->list = list;
 	c->list[c->n++] = (struct contour) { c->n_points, l->n };
 	memcpy(c->points + c->n_points, l->points, l->n * sizeof *l->points);
 	c->n_points += l->n;
@@ -344,7 +341,7 @@ contours_trace(const uint8_t *plane, size_t rows, size_t cols, size_t max_points
 	t.piece = calloc(rows * cols, sizeof *t.piece);
 	t.seen = calloc(rows * cols, 1);
 	t.stack = calloc(rows * cols, sizeof *t.stack);
-	rc = t.piece == NULL || t.seen == NULL || t.stack == NULL ? no_memory(e) : trace_rows(&t, 0, t.rows, max_points, out, e);
+	rc = t.piece == NULL || t.seen == NULL || t.stack == NULL ? err_set(e, ERR_LIMIT, "no memory for outlines") : trace_rows(&t, 0, t.rows, max_points, out, e);
 	forget_loops(&t);
 	free(t.loops);
 	free(t.piece);

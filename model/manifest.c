@@ -145,11 +145,13 @@ static int
 read_input(const struct reader *r, const struct json *v)
 {
 	static const char *const planes[] = { "axial" }, *const orientations[] = { "LPS" }, *const skulls[] = { "stripped", "present" };
-	struct numbers { double spacing_mm; int64_t pad_multiple, neighbours; bool mirror; } n = { 0 };
+	struct numbers { double spacing_mm, neighbour_mm; int64_t pad_multiple, neighbours; bool mirror; } n = { .neighbour_mm = MANIFEST_NEIGHBOUR_MM };
 	static const struct json_field fields[] = {
 		NUMBER(struct numbers, spacing_mm, 0.05, 20),
 		WHOLE(struct numbers, pad_multiple, 16, 256),
 		{ .key = "neighbours", .kind = FIELD_INT, .offset = offsetof(struct numbers, neighbours), .min = 0, .max = 4 },
+		{ .key = "neighbour_mm", .kind = FIELD_DOUBLE, .offset = offsetof(struct numbers, neighbour_mm), .min = MANIFEST_NEIGHBOUR_LEAST_MM,
+			.max = MANIFEST_NEIGHBOUR_MOST_MM },
 		{ .key = "mirror", .kind = FIELD_BOOL, .offset = offsetof(struct numbers, mirror) },
 	};
 	struct manifest *m = r->out;
@@ -171,6 +173,7 @@ read_input(const struct reader *r, const struct json *v)
 	m->spacing_mm = n.spacing_mm;
 	m->pad_multiple = (size_t)n.pad_multiple;
 	m->neighbours = (size_t)n.neighbours;
+	m->neighbour_mm = n.neighbour_mm;
 	m->mirror = n.mirror;
 	m->network.channels = m->n_channels * (1 + 2 * m->neighbours);
 	return read_normalisation(r, json_get(v, "normalisation"));

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define MANIFEST_NEIGHBOUR_MM 5.0             /* of a model.json that does not say */
+#define MANIFEST_NEIGHBOUR_LEAST_MM 0.05
+#define MANIFEST_NEIGHBOUR_MOST_MM 50.0
 enum { MODEL_TEXT = 128, MODEL_MAX_CHANNELS = 8, MODEL_MAX_SEGMENTS = 16 };
 
 struct code { char scheme[17], value[65], meaning[MODEL_TEXT]; }; /* coding scheme designator, code value, code meaning (PS3.3 8) */
@@ -47,6 +50,8 @@ struct manifest {
 	bool skull_present;
 	size_t pad_multiple;
 	size_t neighbours;                 /* 2.5-D: slices below and above that go in with each slice, at the edge the last one again; 0: the slice alone */
+	double neighbour_mm;               /* how far apart the slices of the model's training were: a series that is resampled into the model's plane, where slices
+	                                    * may lie closer, takes its neighbours about so far away. Of slices as acquired they are the ones beside. MANIFEST_NEIGHBOUR_MM when not said */
 	bool mirror;                       /* each slice goes in as it is and mirrored left to right: the mean of both counts */
 	struct normalisation normalisation;
 	struct segment_kind segments[MODEL_MAX_SEGMENTS];

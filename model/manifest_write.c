@@ -45,6 +45,7 @@ input(const struct manifest *m)
 	json_set_string(v, "skull", m->skull_present ? "present" : "stripped");
 	json_set_int(v, "pad_multiple", (int64_t)m->pad_multiple);
 	json_set_int(v, "neighbours", (int64_t)m->neighbours);
+	json_set_number(v, "neighbour_mm", m->neighbour_mm);
 	json_set_bool(v, "mirror", m->mirror);
 	json_set(v, "normalisation", normalisation(&m->normalisation));
 	return v;

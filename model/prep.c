@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 enum { MAX_SIDE = 8192 };                      /* network rows or columns: over seven metres at 0.9 mm is no patient */
-static const double NEIGHBOUR_MM = 5;          /* the slices that models were trained on are about so far apart */
 
 /* A value between two neighbours: (1 - weight) * v[low] + weight * v[high]. */
 struct tap { size_t low, high; float weight; };
@@ -123,7 +122,7 @@ plan_plane(struct prep *p, const struct grid *g, struct err *e)
 	p->is_resampled = true;
 	p->source = *g;
 	p->n_slices = plane.slices;
-	p->neighbour_step = plane.spacing_mm[0] < NEIGHBOUR_MM ? (size_t)lround(NEIGHBOUR_MM / plane.spacing_mm[0]) : 1;
+	p->neighbour_step = plane.spacing_mm[0] < p->m->neighbour_mm ? (size_t)lround(p->m->neighbour_mm / plane.spacing_mm[0]) : 1;
 	plan_size(&p->rows, plane.rows, p->m->pad_multiple);
 	plan_size(&p->cols, plane.cols, p->m->pad_multiple);
 	p->there = resample_between(g, &plane);

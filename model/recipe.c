@@ -121,7 +121,7 @@ recipe_default(struct recipe *out, const char *const *channels, size_t n_channel
 	struct manifest *m = &out->model;
 
 	*out = (struct recipe){ .model = { .n_channels = n_channels, .description = "Trained by segan train; research use only", .plane = "axial", .version = "1.0.0",
-		.spacing_mm = 0.9, .skull_present = true, .pad_multiple = 16, .neighbours = 1, .mirror = true, .normalisation = { 0.1, 0.1, 99, 2, 98, { -0.5, 2 } },
+		.spacing_mm = 0.9, .skull_present = true, .pad_multiple = 16, .neighbours = 1, .neighbour_mm = MANIFEST_NEIGHBOUR_MM, .mirror = true, .normalisation = { 0.1, 0.1, 99, 2, 98, { -0.5, 2 } },
 		.licence = "as the training data: demonstration, not a medical device",
 		.network = { .kind = NETWORK_UNET, .skip = SKIP_SUM, .channels = 3 * n_channels, .width = 8, .labels = n_labels, .leaky_slope = 0.2, .bn_eps = 1e-5 } } };
 	if (n_channels < 1 || n_channels > MODEL_MAX_CHANNELS || n_labels < 1 || n_labels > MODEL_MAX_SEGMENTS)

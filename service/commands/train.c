@@ -129,6 +129,32 @@ check_weights(const char *path, const struct manifest *m, struct err *e)
 	return w != NULL ? 0 : -1;
 }
 
+static int
+ascending(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* How far apart the slices of the training cases are: the median, which is what the model's neighbours will be. */
+static int
+slice_distance(const struct dataset *data, double *mm, struct err *e)
+{
+	double *distances = calloc(dataset_size(data) + 1, sizeof *distances);
+	size_t n = 0;
+
+	if (distances == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for the slice distances of %zu cases", dataset_size(data));
+	for (size_t i = 0; i < dataset_size(data); i++)
+		if (dataset_at(data, i)->split == SPLIT_TRAIN)
+			distances[n++] = dataset_at(data, i)->grid.spacing_mm[0];
+	qsort(distances, n, sizeof *distances, ascending);
+	*mm = n > 0 ? fmin(fmax(distances[n / 2], MANIFEST_NEIGHBOUR_LEAST_MM), MANIFEST_NEIGHBOUR_MOST_MM) : MANIFEST_NEIGHBOUR_MM;
+	free(distances);
+	return 0;
+}
+
 /* Defaults, or the installed model's; then the file; then the command line. weights: where to start from, "" nowhere. */
 static int
 make_recipe(const struct options *o, const struct dataset *data, struct recipe *r, char weights[1100], char from[140], struct err *e)
@@ -149,7 +175,7 @@ make_recipe(const struct options *o, const struct dataset *data, struct recipe *
 		if (check_weights(weights, &model->manifest, e) != 0)
 			goto out;
 		snprintf(from, 140, "%s@%s", model->manifest.name, model->manifest.version);
-	} else if (recipe_default(r, channels, dataset_channels(data), dataset_segments(data), e) != 0) {
+	} else if (recipe_default(r, channels, dataset_channels(data), dataset_segments(data), e) != 0 || slice_distance(data, &r->model.neighbour_mm, e) != 0) {
 		goto out;
 	}
 	if (o->recipe != NULL && recipe_read(r, o->recipe, e) != 0)

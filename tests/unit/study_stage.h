@@ -4,6 +4,7 @@
 #include "dicom/dicom.h"
 #include "dicom/seg.h"
 #include "tests/unit/own_folder.h"
+#include "tests/unit/series_in.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -19,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_ARGS = 24, MAX_FILES = 64, MAX_SEGMENTS = 3, TEXT = 512 };
+enum { MAX_ARGS = 24, MAX_SEGMENTS = 3, TEXT = 512 };
 
 extern char **environ;
 static char log_path[TEXT];
@@ -71,37 +72,15 @@ must_run(const char *const argv[])
 		fail_msg("%s %s: %s", argv[0], argv[1], output());
 }
 
-struct paths { char *path[MAX_FILES]; size_t n; };
-
-static int
-note_path(void *arg, const char *path, struct err *e)
-{
-	struct paths *p = arg;
-
-	(void)e;
-	assert_true(p->n < MAX_FILES);
-	p->path[p->n++] = strdup(path);
-	return 0;
-}
-
 static struct series *
 make_series(const char *dir, const char *const options[])
 {
 	const char *argv[MAX_ARGS] = { "/usr/bin/python3", "tests/tools/mkoblique.py", dir };
-	struct paths p = { .n = 0 };
-	struct series *s;
-	struct err e;
 
 	for (size_t n = 3; *options != NULL && n + 1 < MAX_ARGS; n++)
 		argv[n] = *options++;
 	must_run(argv);
-	assert_int_equal(file_walk(dir, note_path, &p, &e), 0);
-	s = series_load(&(struct series_input) { .paths = (const char *const *)p.path, .n = p.n }, &e);
-	while (p.n > 0)
-		free(p.path[--p.n]);
-	if (s == NULL)
-		fail_msg("%s", e.text);
-	return s;
+	return series_in(dir);
 }
 
 /* A ball of voxels round the middle slice, moved along the columns; the middle slice has some of it at any radius over 0. */

@@ -2,10 +2,10 @@
  * what is cut or damaged is refused without a crash and without a word on stderr. */
 #include "config/file.h"
 #include "dicom/dicom.h"
-#include "dicom/series.h"
 #include "model/prep.h"
 #include "service/commands/dataset_nifti.h"
 #include "tests/unit/own_folder.h"
+#include "tests/unit/series_in.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -32,26 +32,12 @@ set_up(void **state)
 
 /* ---- skew: NIfTI and the DICOM made from it ---- */
 
-struct paths { char *path[100]; size_t n; };
-
-static int
-note_path(void *arg, const char *file, struct err *e)
-{
-	struct paths *p = arg;
-
-	(void)e;
-	assert_true(p->n < 100);
-	p->path[p->n++] = strdup(file);
-	return 0;
-}
-
 static struct series *
 series_from(const char *nifti)
 {
 	char option[400], dicom_dir[300];
 	char *argv[] = { "/usr/bin/python3", "tests/tools/nifti2dicom.py", dicom_dir, "SKEW", option, "--shuffle", NULL };
 	posix_spawn_file_actions_t quiet;
-	struct paths p = { .n = 0 };
 	struct series *s;
 	int status = -1;
 	struct err e;
@@ -65,12 +51,7 @@ series_from(const char *nifti)
 	posix_spawn_file_actions_destroy(&quiet);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_int_equal(file_walk(dicom_dir, note_path, &p, &e), 0);
-	s = series_load(&(struct series_input){ (const char *const *)p.path, p.n, NULL }, &e);
-	if (s == NULL)
-		fail_msg("%s", e.text);
-	while (p.n > 0)
-		free(p.path[--p.n]);
+	s = series_in(dicom_dir);
 	assert_int_equal(file_remove_tree(dicom_dir, &e), 0);
 	return s;
 }

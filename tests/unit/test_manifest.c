@@ -31,6 +31,7 @@ the_shipped_manifest_reads(void **state)
 	assert_true(m.network.leaky_slope == 0.2 && m.network.bn_eps == 1e-5);
 	assert_string_equal(m.plane, "axial");
 	assert_true(m.spacing_mm == 0.9 && m.skull_present && m.pad_multiple == 16);
+	assert_true(m.neighbours == 0 && m.neighbour_mm == MANIFEST_NEIGHBOUR_MM);
 	assert_true(m.normalisation.floor_percentile == 0.1 && m.normalisation.head_fraction == 0.1 && m.normalisation.head_percentile == 99);
 	assert_true(m.normalisation.low_percentile == 2 && m.normalisation.high_percentile == 98);
 	assert_true(m.normalisation.clip[0] == -0.5 && m.normalisation.clip[1] == 2);
@@ -93,6 +94,7 @@ static const struct { const char *from, *to, *words; } wrong[] = {
 	{ "\"pad_multiple\": 16", "\"pad_multiple\": 24", "pad_multiple" },
 	{ "\"pad_multiple\": 16", "\"pad_multiple\": 16, \"neighbours\": 5", "neighbours" },
 	{ "\"pad_multiple\": 16", "\"pad_multiple\": 16, \"mirror\": 1", "mirror" },
+	{ "\"pad_multiple\": 16", "\"pad_multiple\": 16, \"neighbour_mm\": 0", "neighbour_mm" },
 	{ "\"percentile-head\"", "\"z-score\"", "normalisation: kind" },
 	{ "\"low_percentile\": 2", "\"low_percentile\": 99", "low_percentile" },
 	{ "\"high_percentile\": 98", "\"high_percentile\": 101", "high_percentile" },
@@ -153,8 +155,9 @@ what_is_written_reads_as_the_same(void **state)
 	char *text;
 
 	(void)state;
-	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2, \"mirror\": true");
+	write_changed("\"pad_multiple\": 16", "\"pad_multiple\": 32, \"neighbours\": 2, \"neighbour_mm\": 1.5, \"mirror\": true");
 	assert_int_equal(manifest_load(folder, &m, &e), 0);
+	assert_true(m.neighbour_mm == 1.5);
 	m.segments[0].peak = 0.9;
 	assert_int_equal(m.statistics[0].n_cases, 0);
 	assert_true(isnan(m.statistics[0].low[LIKENESS_HEAD_ML]));

@@ -313,6 +313,48 @@ neighbours_are_the_slices_beside(void **state)
 	}
 }
 
+/* A coronal series of 1 mm: slice k of what it is resampled to has those as neighbours that are as far away as the model's own were in training. */
+static void
+neighbours_of_other_planes_are_as_far_as_in_training(void **state)
+{
+	enum { SIDE = 12 };
+	const struct grid g = { SIDE, SIDE, SIDE, { 1, 1, 1 }, { 0 }, { 1, 0, 0 }, { 0, 0, -1 } };
+	static const struct { double mm; int step; } cases[] = { { 1, 1 }, { 2.6, 3 }, { MANIFEST_NEIGHBOUR_MM, 5 }, { 0.3, 1 } };
+	float v[SIDE * SIDE * SIDE], *alone, *x;
+	struct manifest m = model(1);
+	size_t plane;
+
+	(void)state;
+	for (size_t i = 0; i < SIDE * SIDE * SIDE; i++)
+		v[i] = (float)(i * 7919 % 1000);
+	for (size_t t = 0; t < sizeof cases / sizeof *cases; t++) {
+		struct prep *p;
+
+		m.neighbour_mm = cases[t].mm;
+		m.neighbours = 0;
+		p = prepare(&m, &g, v);
+		assert_true(prep_is_resampled(p));
+		assert_int_equal(prep_slices(p), SIDE);
+		plane = prep_rows(p) * prep_cols(p);
+		assert_non_null(alone = malloc(SIDE * plane * sizeof *alone));
+		assert_non_null(x = malloc(3 * plane * sizeof *x));
+		for (size_t k = 0; k < SIDE; k++)
+			prep_slice(p, k, alone + k * plane);
+		m.neighbours = 1;
+		for (int k = 0; k < SIDE; k++) {
+			prep_slice(p, (size_t)k, x);
+			for (int n = 0; n < 3; n++) {
+				int at = k + (n - 1) * cases[t].step;
+				at = at < 0 ? 0 : at >= SIDE ? SIDE - 1 : at;
+				assert_memory_equal(x + (size_t)n * plane, alone + (size_t)at * plane, plane * sizeof *x);
+			}
+		}
+		free(alone);
+		free(x);
+		prep_free(p);
+	}
+}
+
 /* Wherever the image is bright, in every storage order: the truth is turned as the image is, and nothing is true in the padding. */
 static void
 truth_lies_where_the_image_does(void **state)
@@ -509,7 +551,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(percentiles_are_numpys), cmocka_unit_test(steps_are_in_order), cmocka_unit_test(every_storage_order_is_one_input),
 		cmocka_unit_test(scanners_scale_does_not_matter), cmocka_unit_test(equal_spacing_is_the_identity_both_ways),
-		cmocka_unit_test(spacing_changes_by_half_pixel_bilinear), cmocka_unit_test(neighbours_are_the_slices_beside), cmocka_unit_test(truth_lies_where_the_image_does), cmocka_unit_test(truth_between_voxels_is_the_greater_half),
+		cmocka_unit_test(spacing_changes_by_half_pixel_bilinear), cmocka_unit_test(neighbours_are_the_slices_beside),
+		cmocka_unit_test(neighbours_of_other_planes_are_as_far_as_in_training), cmocka_unit_test(truth_lies_where_the_image_does), cmocka_unit_test(truth_between_voxels_is_the_greater_half),
 		cmocka_unit_test(labels_come_back_one_by_one),
 		cmocka_unit_test(channels_are_scaled_each_by_itself), cmocka_unit_test(small_volumes_work), cmocka_unit_test(what_cannot_work_is_refused),
 		cmocka_unit_test(oblique_slices_are_taken_as_acquired),

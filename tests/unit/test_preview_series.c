@@ -73,7 +73,7 @@ test_the_image(void **state)
 	    "assert (d.pixel_array == raw).all() and len(d.PixelData) % 2 == 0 and d.PixelData[-1] == 0\n"
 	    "assert len(at) == 1 and at[0].SOPInstanceUID == d.SourceImageSequence[0].ReferencedSOPInstanceUID\n"
 	    "assert at[0].PixelSpacing == d.PixelSpacing and at[0].PatientName == d.PatientName and len(d.PatientOrientation) == 2\n";
-	const char *argv[MAX_FILES] = { "/usr/bin/python3", "-c", check };
+	const char *argv[SERIES_FILES + 8] = { "/usr/bin/python3", "-c", check };
 	char raw_path[TEXT + 64];
 	struct paths p = { .n = 0 };
 	struct seg_result first, second;

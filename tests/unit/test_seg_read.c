@@ -5,6 +5,7 @@
 #include "dicom/dicom.h"
 #include "dicom/seg.h"
 #include "dicom/seg_read.h"
+#include "tests/unit/series_in.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -19,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_ARGS = 24, MAX_FILES = 64, SEGMENTS = 2 };
+enum { MAX_ARGS = 24, SEGMENTS = 2 };
 
 extern char **environ;
 static char root[256], log_path[300], source_dir[300], raw_path[300], seg_path[300];
@@ -72,19 +73,6 @@ write_ours(void)
 		fail_msg("%s", e.text);
 }
 
-struct paths { char *path[MAX_FILES]; size_t n; };
-
-static int
-note_path(void *arg, const char *path, struct err *e)
-{
-	struct paths *p = arg;
-
-	(void)e;
-	assert_true(p->n < MAX_FILES);
-	p->path[p->n++] = strdup(path);
-	return 0;
-}
-
 /* Two balls that overlap, and noise: every byte border is crossed by something. */
 static void
 fill_masks(const struct grid *g)
@@ -104,18 +92,11 @@ fill_masks(const struct grid *g)
 static void
 open_source(const char *rows, const char *cols)
 {
-	struct paths p = { .n = 0 };
-	struct err e;
 	FILE *f;
 
 	snprintf(source_dir, sizeof source_dir, "%s/%sx%s", root, rows, cols);
 	must_run((const char *const[]) { "/usr/bin/python3", "tests/tools/mkoblique.py", source_dir, "--rows", rows, "--cols", cols, NULL });
-	assert_int_equal(file_walk(source_dir, note_path, &p, &e), 0);
-	series = series_load(&(struct series_input){ (const char *const *)p.path, p.n, NULL }, &e);
-	if (series == NULL)
-		fail_msg("%s", e.text);
-	while (p.n > 0)
-		free(p.path[--p.n]);
+	series = series_in(source_dir);
 	n_voxels = grid_voxels(series_grid(series));
 	masks = calloc(SEGMENTS, n_voxels);
 	assert_non_null(masks);
