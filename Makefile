@@ -15,12 +15,12 @@ CWARN   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
 OPT     ?= -O2
 CPU     :=
 DEFS    := -D_GNU_SOURCE -DSEGAN_VERSION='"$(VERSION)"' -I.
-PKGS    := libopenjp2 libmicrohttpd libcjson sqlite3 libcurl libpng libcrypto libseccomp openblas
+PKGS    := libopenjp2 libmicrohttpd libcjson sqlite3 libcurl libpng libssl libcrypto libseccomp openblas
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
 CFLAGS_ALL   = -std=c11 -g $(OPT) $(CPU) $(CWARN) $(DEFS) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS) -pthread -MMD -MP
 CXXFLAGS_ALL = -std=c++17 -g $(OPT) $(WARN) $(DEFS) $(SANITIZE) $(CXXFLAGS) -pthread -MMD -MP
-LIBS = -lniftiio -lznz -ldcmnet -ldcmimgle -ldcmjpeg -ldcmjpls -ldcmdata -loflog -lofstd $(PKG_LIBS) -lz -lm -lstdc++ -pthread
+LIBS = -lniftiio -lznz -ldcmtls -ldcmnet -ldcmimgle -ldcmjpeg -ldcmjpls -ldcmdata -loflog -lofstd $(PKG_LIBS) -lz -lm -lstdc++ -pthread
 
 ROOM_C  := $(wildcard config/*.c model/*.c model/nn/*.c dicom/*.c db/*.c service/flow/*.c service/http/*.c service/commands/*.c)
 ROOM_CC := $(wildcard dicom/*.cc)

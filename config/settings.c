@@ -145,9 +145,16 @@ static int
 check_dicom(const struct json_doc *d, const struct settings *s, struct err *e)
 {
 	const struct json *move = find(d, "dicom", "move_aet");
+	const char *key = s->dicom.tls_certificate[0] != 0 ? "tls_certificate" : s->dicom.tls_key[0] != 0 ? "tls_key" : s->dicom.tls_require_client ? "tls_require_client" : "tls_ca";
 
 	if (settings_check_aet(d, find(d, "dicom", "aet"), "dicom.aet", s->dicom.aet, e) != 0)
 		return -1;
+	if ((s->dicom.tls_certificate[0] == 0) != (s->dicom.tls_key[0] == 0))
+		return settings_refuse(e, d, find(d, "dicom", key), "dicom.%s: tls_certificate and tls_key go together", key);
+	if (s->dicom.tls_certificate[0] == 0 && (s->dicom.tls_ca[0] != 0 || s->dicom.tls_require_client))
+		return settings_refuse(e, d, find(d, "dicom", key), "dicom.%s does nothing without dicom.tls_certificate and tls_key", key);
+	if (s->dicom.tls_require_client && s->dicom.tls_ca[0] == 0)
+		return settings_refuse(e, d, find(d, "dicom", key), "dicom.tls_require_client needs dicom.tls_ca, the authorities whose certificates count");
 	if (s->dicom.move_aet[0] == 0)
 		return 0;
 	if (settings_check_aet(d, move, "dicom.move_aet", s->dicom.move_aet, e) != 0)

@@ -147,6 +147,17 @@ check_host(const struct json_doc *d, const struct json *v, const char *where, co
 	return 0;
 }
 
+/* Keys of TLS that would do nothing are a mistake. */
+static int
+check_tls(const struct json_doc *d, const struct json *v, const char *where, const struct destination_setting *to, struct err *e)
+{
+	if (!to->tls && (to->tls_ca[0] != 0 || to->tls_certificate[0] != 0 || to->tls_key[0] != 0 || to->tls_name[0] != 0))
+		return settings_refuse(e, d, v, "%s has tls_ keys but no \"tls\": true", where);
+	if ((to->tls_certificate[0] == 0) != (to->tls_key[0] == 0))
+		return settings_refuse(e, d, v, "%s: tls_certificate and tls_key go together", where);
+	return 0;
+}
+
 /* What every type has in common; where names the object. */
 static int
 read_destination_body(const struct json_doc *d, const struct json *v, const char *where, struct destination_setting *to, struct err *e)
@@ -162,6 +173,8 @@ read_destination_body(const struct json_doc *d, const struct json *v, const char
 		snprintf(place, sizeof place, "%.110s.url", where);
 		return check_url(d, json_get(v, "url"), place, to->url, e);
 	}
+	if (check_tls(d, v, where, to, e) != 0)
+		return -1;
 	snprintf(place, sizeof place, "%.100s.calling_aet", where);
 	if (to->calling_aet[0] != 0 && settings_check_aet(d, json_get(v, "calling_aet"), place, to->calling_aet, e) != 0)
 		return -1;

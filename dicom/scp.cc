@@ -9,6 +9,7 @@
 #include "config/log.h"
 
 #include <cerrno>
+#include <cstring>
 #include <iterator>
 
 #include <netdb.h>
@@ -20,15 +21,23 @@
 
 enum { SPARE = 64, BACKLOG = 128, MIN_PDU = 4096, MAX_PDU = 131072, BREATH_MS = 100 };
 
-bool
-scp_take_place(session &s)
+enum scp_place
+scp_take_place(session &s, const char *address)
 {
 	std::lock_guard<std::mutex> hold(s.scp->lock);
+	const struct scp_config &c = s.scp->config;
+	unsigned n_same = 0;
 
-	if (s.is_cut || s.scp->n_admitted >= s.scp->config.max_associations)
-		return false;
+	if (s.is_cut || s.scp->n_admitted >= c.max_associations)
+		return SCP_PLACE_FULL;
+	for (auto &i : s.scp->sessions)
+		n_same += i->is_admitted && strcmp(i->address, address) == 0;
+	if (c.max_per_peer != 0 && n_same >= c.max_per_peer)
+		return SCP_PLACE_PEER_FULL;
+	snprintf(s.address, sizeof s.address, "%s", address);
 	s.scp->n_admitted++;
-	return s.is_admitted = true;
+	s.is_admitted = true;
+	return SCP_PLACE_TAKEN;
 }
 
 void
@@ -158,17 +167,19 @@ listen_on(struct scp *s)
 static int
 bind_to(struct scp *s, const struct addrinfo *a, struct err *e)
 {
-	struct sockaddr_in here;
+	struct sockaddr_storage here = {};
 	socklen_t n = sizeof here;
-	int on = 1;
+	int on = 1, off = 0;
 
-	s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	s->listen_fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->listen_fd < 0)
 		return err_errno(e, "a socket");
+	if (a->ai_family == AF_INET6)
+		(void)setsockopt(s->listen_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); // "::" is IPv4 too, where the system has both
 	if (setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || bind(s->listen_fd, a->ai_addr, a->ai_addrlen) != 0 ||
 	    listen(s->listen_fd, BACKLOG) != 0 || getsockname(s->listen_fd, (struct sockaddr *)&here, &n) != 0)
 		return err_errno(e, "listening on %s port %u", s->config.bind, s->config.port);
-	s->port = ntohs(here.sin_port);
+	s->port = ntohs(here.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&here)->sin6_port : ((struct sockaddr_in *)&here)->sin_port);
 	return 0;
 }
 
@@ -178,7 +189,7 @@ open_door(struct scp *s, struct err *e)
 	struct addrinfo hints = {}, *found = NULL;
 	char port[16];
 
-	hints.ai_family = AF_INET;
+	hints.ai_family = AF_UNSPEC;
 	hints.ai_socktype = SOCK_STREAM;
 	hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
 	snprintf(port, sizeof port, "%u", s->config.port);
@@ -207,6 +218,11 @@ start(struct scp *s, struct err *e)
 {
 	if (check(&s->config, e) != 0 || open_door(s, e) != 0)
 		return -1;
+	if (s->config.tls.is_on) {
+		s->tls.reset(new tls_context(true, ""));
+		if (s->tls->open(s->config.tls, e) != 0)
+			return -1;
+	}
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->stop_fd < 0 || s->wake_fd < 0)

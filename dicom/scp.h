@@ -1,8 +1,9 @@
-/* Associations in: C-ECHO and C-STORE (PS3.4 Annex A, B; PS3.7). A thread an association; a silent peer holds up nobody; TCP_NODELAY and TCP_QUICKACK on
- * every accepted socket (PERFORMANCE.md 3). The callbacks run on the association's own thread. Who refuses, logs:
+/* Associations in: C-ECHO and C-STORE (PS3.4 Annex A, B; PS3.7), plain or, with tls, over TLS only. A thread an association; a silent peer holds up nobody;
+ * TCP_NODELAY and TCP_QUICKACK on every accepted socket (PERFORMANCE.md 3). The callbacks run on the association's own thread. Who refuses, logs:
  * the handler what it refuses, the SCP what never came to the handler. */
 #pragma once
 #include "dicom/dicom.h"
+#include "dicom/tls.h"
 
 #include <stdint.h>
 
@@ -30,9 +31,13 @@ struct scp_handler {
 struct scp_config {
 	const char *aet, *bind, *tmp_dir;         /* borrowed until scp_stop */
 	unsigned port;                            /* 0 = any free one */
-	unsigned max_associations, max_pdu, idle_timeout_s;
+	unsigned max_associations, max_per_peer;  /* all, and of one address; max_per_peer 0: no bound of its own */
+	unsigned max_pdu, idle_timeout_s;
+	unsigned request_timeout_s;               /* TLS and the A-ASSOCIATE-RQ must be here by then, whatever trickles in; 0: only idle_timeout_s */
+	unsigned association_timeout_s;           /* the longest association, which is aborted then; 0: no bound */
 	int64_t max_instance_bytes;
 	bool check_called_aet;
+	struct dicom_tls tls;                     /* its paths are read by scp_start */
 };
 
 struct scp;

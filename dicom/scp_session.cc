@@ -17,7 +17,12 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
-enum { GOODBYE_MS = 1000, COMMENT = 65, STATUS_CLASS_NOT_SUPPORTED = 0x0122 };
+enum {
+	MAX_COMMAND = 1 << 20,               // bytes on the line, a PDU of data behind it included: a command set is some hundred bytes (PS3.7 E), and held in memory
+	GOODBYE_MS = 1000,
+	COMMENT = 65,
+	STATUS_CLASS_NOT_SUPPORTED = 0x0122,
+};
 
 static const T_ASC_RejectParameters
 	no_such_context = { ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER, ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED },
@@ -77,11 +82,11 @@ find_place(session &s, const association &a, struct err *e)
 		err_set(e, ERR_NOT_FOUND, "it called %s, our AE title is %s", a.peer.called_aet, c.aet);
 		return &called_unknown;
 	}
-	if (!scp_take_place(s)) {
-		err_set(e, ERR_LIMIT, "%u associations are open, no more are allowed", c.max_associations);
-		return &no_place;
+	switch (scp_take_place(s, a.peer.address)) {
+	case SCP_PLACE_FULL: err_set(e, ERR_LIMIT, "%u associations are open, no more are allowed", c.max_associations); return &no_place;
+	case SCP_PLACE_PEER_FULL: err_set(e, ERR_LIMIT, "%u associations of this address are open, no more are allowed", c.max_per_peer); return &no_place;
+	default: return NULL;
 	}
-	return NULL;
 }
 
 // NULL: admitted.
@@ -240,6 +245,7 @@ store(session &s, const association &a, T_ASC_PresentationContextID pc, const T_
 
 	if (status == 0 && (file.open(s.scp->config.tmp_dir, &e) != 0 || file.write_meta(&i, a.peer.calling_aet, &e) != 0))
 		status = refuse(a, &i, err_dimse_status(e.code), &e);
+	s.line.fresh();
 	OFCondition c = DIMSE_receiveDataSetInFile(a.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &data_pc, &file, stop_endless, &on_its_way);
 	if (c != EC_Normal)
 		return c;
@@ -271,7 +277,7 @@ converse(session &s, const association &a, bool *is_clean)
 	do {
 		T_DIMSE_Message m = {};
 		T_ASC_PresentationContextID pc = 0;
-		s.line.fresh();
+		s.line.fresh(MAX_COMMAND);
 		c = DIMSE_receiveCommand(a.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &pc, &m, NULL, NULL);
 		*is_clean = c == DUL_PEERREQUESTEDRELEASE && s.line.n_read() == RELEASE_PDU;
 		if (c == EC_Normal)
@@ -283,7 +289,7 @@ converse(session &s, const association &a, bool *is_clean)
 static const char *
 reason(const session &s, const OFCondition &c)
 {
-	return s.line.is_stopped() ? "we are stopping" : s.line.is_timed_out() ? "the peer was silent for too long" : c.text();
+	return s.line.is_stopped() ? "we are stopping" : s.line.why()[0] != '\0' ? s.line.why() : s.line.is_overdue() ? "it took longer than it may in all" : s.line.is_timed_out() ? "the peer was silent for too long" : c.text();
 }
 
 static void
@@ -317,6 +323,9 @@ serve(session &s, int fd)
 	OFCondition end;
 
 	read_address(fd, a.peer.address, sizeof a.peer.address);
+	s.line.secure(s.scp->tls.get());
+	if (s.scp->config.request_timeout_s != 0)
+		s.line.end_by(s.scp->config.request_timeout_s * INT64_C(1000));
 	end = s.line.accept(fd, s.scp->config.max_pdu, &a.network, &a.dul);
 	if (end.bad()) {
 		log_event(LOG_INFO, "association_none", "peer=%s text=\"%s\"", a.peer.address, reason(s, end));
@@ -327,6 +336,7 @@ serve(session &s, int fd)
 		reject(s, a, why);
 		return 0;
 	}
+	s.line.end_by(s.scp->config.association_timeout_s != 0 ? s.scp->config.association_timeout_s * INT64_C(1000) : INT32_MAX * INT64_C(1000));
 	int rc = shim_int(&e, [&] {                  // whatever happens, the handler hears of the end
 		end = negotiate(a.dul);
 		if (end.good())

@@ -83,6 +83,8 @@ resolve(const struct scu_peer &p, char address[64], struct err *e)
 	hints.ai_family = AF_INET;                   // what DCMTK's own parsing of HOST:PORT allows
 	hints.ai_socktype = SOCK_STREAM;
 	int rc = getaddrinfo(p.host, NULL, &hints, &found);
+	if (rc == EAI_ADDRFAMILY || strchr(p.host, ':') != NULL)
+		return err_set(e, ERR_PEER, "the host %s has no IPv4 address, and associations go over IPv4 only", p.host);
 	if (rc != 0)
 		return err_set(e, ERR_PEER, "the host %s is not known: %s", p.host, gai_strerror(rc));
 	inet_ntop(AF_INET, &((const struct sockaddr_in *)found->ai_addr)->sin_addr, number, sizeof number);
@@ -146,12 +148,20 @@ rejected(const requestor &r, struct err *e)
 const char *
 scu_reason(const requestor &r, const OFCondition &c)
 {
-	return r.line.is_timed_out() ? "it did not answer in time" : c == DUL_PEERABORTEDASSOCIATION ? "it aborted the association" : c.text();
+	if (c == DUL_PEERABORTEDASSOCIATION && !r.line.has_heard() && r.line.why()[0] == '\0' && !r.line.is_timed_out())
+		return "it closed the connection without a word: is it a DICOM port, and one without TLS? (\"tls\": true asks for TLS)";
+	return r.line.why()[0] != '\0' ? r.line.why() : r.line.is_timed_out() ? "it did not answer in time" : c == DUL_PEERABORTEDASSOCIATION ? "it aborted the association" : c.text();
 }
 
 int
 scu_open(requestor &r, const std::vector<scu_context> &contexts, struct err *e)
 {
+	if (r.peer.tls.is_on) {
+		r.tls.reset(new tls_context(false, r.peer.host));
+		if (r.tls->open(r.peer.tls, e) != 0)
+			return -1;
+		r.line.secure(r.tls.get());
+	}
 	if (propose(r, contexts, e) != 0)
 		return -1;
 	// Process-wide in DCMTK: a thread that opens at the same moment may get this peer's time instead of its own, but always some bound.

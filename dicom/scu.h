@@ -1,7 +1,8 @@
-/* Associations out: C-ECHO, C-STORE, C-FIND, C-GET. */
+/* Associations out: C-ECHO, C-STORE, C-FIND, C-GET, plain or over TLS, whose peer must always prove who it is. IPv4: DCMTK 3.6.7 connects to nothing else. */
 #pragma once
 #include "config/seg_syntax.h"
 #include "dicom/dicom.h"
+#include "dicom/tls.h"
 
 #include <stdint.h>
 
@@ -9,7 +10,7 @@
 extern "C" {
 #endif
 
-struct scu_peer { const char *host, *called_aet, *calling_aet; unsigned port, timeout_s; };
+struct scu_peer { const char *host, *called_aet, *calling_aet; unsigned port, timeout_s; struct dicom_tls tls; }; /* tls: all 0 is plain; files are read anew each time */
 
 int scu_echo(const struct scu_peer *p, struct err *e);     /* ERR_PEER says whether it was refused, unreachable, or answered with which status */
 

@@ -23,6 +23,7 @@ struct requestor {
 	void abort();
 
 	const struct scu_peer &peer;
+	std::unique_ptr<tls_context> tls;    // NULL: plain
 	wire line;
 	T_ASC_Network *network = NULL;
 	T_ASC_Parameters *params = NULL;     // until the association has them

@@ -7,10 +7,12 @@
 #include "config/clock.h"
 
 #include <dcmtk/dcmnet/dcmtrans.h>
+#include <dcmtk/dcmnet/cond.h>
 #include <dcmtk/dcmnet/dul.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <new>
 
 #include <netinet/in.h>
@@ -62,14 +64,23 @@ class wire_connection : public DcmTCPConnection {
 public:
 	wire_connection(DcmNativeSocketType socket, wire &line);
 	~wire_connection() override { closeTransportConnection(); }
+	OFCondition serverSideHandshake() override { return shake_hands(); }
+	OFCondition clientSideHandshake() override { return shake_hands(); }
 	ssize_t read(void *to, size_t n) override;
 	ssize_t write(void *from, size_t n) override;
 	OFBool networkDataAvailable(int timeout_s) override;
+	void close() override;
 	void closeTransportConnection() override;
 
 private:
+	OFCondition shake_hands();
+	ssize_t receive(void *to, size_t n);
+	ssize_t send_some(const char *from, size_t n);
 	void acknowledge_at_once();
+	void look_for_tls(const void *bytes);
 	wire &line;
+	std::unique_ptr<tls_session> tls;
+	bool has_read = false;
 };
 
 wire_connection::wire_connection(DcmNativeSocketType socket, wire &l)
@@ -79,6 +90,8 @@ wire_connection::wire_connection(DcmNativeSocketType socket, wire &l)
 
 	(void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // slower without it, but right
 	acknowledge_at_once();
+	if (line.security() != NULL)
+		tls.reset(new tls_session(*line.security(), socket, line));
 }
 
 // The kernel forgets it after a while: set again behind every read.
@@ -90,31 +103,65 @@ wire_connection::acknowledge_at_once()
 	(void)setsockopt(getSocket(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
-ssize_t
-wire_connection::read(void *to, size_t n)
+// A peer that speaks TLS to one that does not: its first byte is that of a handshake, or of the alert that answers our request (RFC 8446 5.1).
+void
+wire_connection::look_for_tls(const void *bytes)
 {
-	if (!line.wait(POLLIN, INT64_MAX)) {
+	enum { ALERT = 0x15, HANDSHAKE = 0x16 };
+	unsigned char first = *(const unsigned char *)bytes;
+
+	if (!has_read && first == HANDSHAKE)
+		line.failed("it speaks TLS and this port does not: switch it off there, or give dicom.tls_certificate and dicom.tls_key here");
+	else if (!has_read && first == ALERT)
+		line.failed("it speaks TLS there: give the destination \"tls\": true");
+	has_read = true;
+}
+
+OFCondition
+wire_connection::shake_hands()
+{
+	if (tls == NULL || tls->handshake())
+		return EC_Normal;
+	return makeDcmnetCondition(DULC_TLSERROR, OF_error, "no TLS");
+}
+
+ssize_t
+wire_connection::receive(void *to, size_t n)
+{
+	if ((tls == NULL || !tls->has_pending()) && !line.wait(POLLIN, INT64_MAX)) {
 		errno = ETIMEDOUT;
 		return -1;
 	}
+	if (tls != NULL)
+		return tls->read(to, n);
 	ssize_t got = recv(getSocket(), to, n, 0);
-	if (got > 0)
-		line.moved((size_t)got, true);
 	acknowledge_at_once();
+	if (got > 0)
+		look_for_tls(to);
 	return got;
 }
 
 ssize_t
-wire_connection::write(void *from, size_t n)
+wire_connection::read(void *to, size_t n)
 {
-	size_t done = 0;
+	ssize_t got = receive(to, n);
 
-	while (done < n) {
-		ssize_t sent = send(getSocket(), (const char *)from + done, n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (sent >= 0) {
-			line.moved((size_t)sent, false);
-			done += (size_t)sent;
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+	if (got > 0 && !line.moved((size_t)got, true)) {
+		line.failed("more than any command or answer holds");
+		errno = EMSGSIZE;
+		return -1;
+	}
+	return got;
+}
+
+ssize_t
+wire_connection::send_some(const char *from, size_t n)
+{
+	for (;;) {
+		ssize_t sent = tls != NULL ? tls->write(from, n) : send(getSocket(), from, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent >= 0 || tls != NULL)
+			return sent;
+		if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			if (!line.wait(POLLOUT, INT64_MAX)) {
 				errno = ETIMEDOUT;
 				return -1;
@@ -123,18 +170,41 @@ wire_connection::write(void *from, size_t n)
 			return -1;
 		}
 	}
+}
+
+ssize_t
+wire_connection::write(void *from, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t sent = send_some((const char *)from + done, n - done);
+		if (sent < 0)
+			return -1;
+		(void)line.moved((size_t)sent, false); // only what is read is bounded
+		done += (size_t)sent;
+	}
 	return (ssize_t)done;
 }
 
 OFBool
 wire_connection::networkDataAvailable(int timeout_s)
 {
-	return line.wait(POLLIN, timeout_s * INT64_C(1000));
+	return (tls != NULL && tls->has_pending()) || line.wait(POLLIN, timeout_s * INT64_C(1000));
+}
+
+void
+wire_connection::close()
+{
+	if (tls != NULL)
+		tls->goodbye();
+	closeTransportConnection();
 }
 
 void
 wire_connection::closeTransportConnection()
 {
+	tls.reset();
 	line.closed();
 	DcmTCPConnection::closeTransportConnection();
 }
@@ -147,24 +217,39 @@ wire::wire(int64_t idle, int stop)
 }
 
 void
-wire::fresh()
+wire::fresh(uint64_t most)
 {
 	patience_ms = idle_ms;
 	read_since_fresh = 0;
+	most_to_read = most;
 	timed_out = false;
+}
+
+void
+wire::end_by(int64_t ms)
+{
+	end_ms = clock_monotonic_ms() + ms;
 }
 
 void
 wire::hurry(int64_t ms)
 {
 	patience_ms = std::min(patience_ms, ms);
+	end_ms = INT64_MAX;
+}
+
+void
+wire::failed(const char *why)
+{
+	if (words[0] == '\0')
+		snprintf(words, sizeof words, "%s", why);
 }
 
 bool
 wire::wait(short events, int64_t at_most_ms)
 {
 	struct pollfd p[2] = { { fd, events, 0 }, { stop_fd, POLLIN, 0 } };
-	int64_t until = clock_monotonic_ms() + std::max<int64_t>(std::min(at_most_ms, patience_ms), 0), now;
+	int64_t now = clock_monotonic_ms(), until = std::min(now + std::max<int64_t>(std::min(at_most_ms, patience_ms), 0), end_ms);
 	int n;
 
 	do {
@@ -178,18 +263,21 @@ wire::wait(short events, int64_t at_most_ms)
 	}
 	if (n == 0)
 		timed_out = true;
-	return n > 0;
+	overdue = overdue || now >= end_ms;
+	return n > 0 && now < end_ms;
 }
 
-void
+bool
 wire::moved(size_t n, bool is_read)
 {
 	if (is_read)
 		read_since_fresh += n;
+	heard = heard || is_read;
 	if (n >= BYTES_FOR_IDLE)
 		patience_ms = idle_ms;
 	else
 		patience_ms = std::min(idle_ms, patience_ms + (int64_t)n * idle_ms / BYTES_FOR_IDLE);
+	return read_since_fresh <= most_to_read;
 }
 
 void
@@ -225,10 +313,13 @@ wire::createConnection(DcmNativeSocketType socket, OFBool)
 {
 	if (under_way != NULL)
 		under_way->taken();
-	DcmTransportConnection *c = new (std::nothrow) wire_connection(socket, *this);
-	if (c != NULL)
+	try {
+		DcmTransportConnection *c = new wire_connection(socket, *this);
 		opened(socket);
-	return c;
+		return c;
+	} catch (const std::bad_alloc &) {           // no TLS session, no memory: DCMTK closes the socket
+		return NULL;
+	}
 }
 
 OFCondition

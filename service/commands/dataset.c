@@ -242,7 +242,7 @@ prepare_dicom(struct create *c, struct err *e)
 static int
 make(struct create *c, struct err *e)
 {
-	const struct retrieve_archive archive = { &c->from, c->settings != NULL ? c->settings->dicom.aet : "", c->settings != NULL ? c->settings->dicom.max_instance_mb << 20 : 0 };
+	const struct retrieve_archive archive = { &c->from, c->settings, c->settings != NULL ? c->settings->dicom.max_instance_mb << 20 : 0 };
 
 	if (c->nifti != NULL)
 		return making_from_nifti(&c->making, c->nifti, &c->layout, e);

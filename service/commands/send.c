@@ -4,6 +4,7 @@
 #include "service/commands/common.h"
 #include "service/commands/destination.h"
 #include "service/flow/deliver_stow.h"
+#include "service/flow/peer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +38,6 @@ start(int argc, char **argv, const char *usage, struct settings **s, struct dest
 	return 0;
 }
 
-static struct scu_peer
-peer_of(const struct settings *s, const struct destination_setting *d)
-{
-	return (struct scu_peer) { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, (unsigned)d->port, (unsigned)d->timeout };
-}
-
 /* One line a file; text: the peer's words. 1 when it was not stored. */
 static size_t
 print_fate(const char *file, bool is_stored, bool is_refused, const char *text)
@@ -56,7 +51,7 @@ print_fate(const char *file, bool is_stored, bool is_refused, const char *text)
 static int
 send_dimse(const struct settings *s, const struct destination_setting *d, char **files, size_t n)
 {
-	struct scu_peer peer = peer_of(s, d);
+	struct scu_peer peer = peer_of_destination(s, d);
 	struct scu_result *results = calloc(n, sizeof *results);
 	struct err e;
 	size_t bad = 0;
@@ -120,7 +115,7 @@ command_echo(int argc, char **argv)
 	if (rc == 0 && d.type == DESTINATION_STOW) {
 		rc = command_usage(echo_usage, "%s is a STOW-RS destination; C-ECHO is for DIMSE peers", d.name);
 	} else if (rc == 0) {
-		peer = peer_of(s, &d);
+		peer = peer_of_destination(s, &d);
 		if (scu_echo(&peer, &e) != 0)
 			rc = command_fail(&e);
 		else

@@ -12,6 +12,7 @@
 #include "dicom/scu.h"
 #include "service/flow/deliver_stow.h"
 #include "service/flow/node.h"
+#include "service/flow/peer.h"
 #include "service/flow/results.h"
 #include "service/flow/spool.h"
 
@@ -175,7 +176,10 @@ send_to_sender(const struct lane *l, const struct job *j, const struct parcel *p
 	}
 	for (size_t i = 0; i < s->dicom.n_peers; i++) {
 		const struct peer_setting *known = &s->dicom.peers[i];
-		struct scu_peer peer = { known->host, aet, s->dicom.aet, (unsigned)known->port, (unsigned)l->destination->timeout };
+		struct scu_peer peer = peer_of_destination(s, l->destination);
+		peer.host = known->host;
+		peer.called_aet = aet;
+		peer.port = (unsigned)known->port;
 		if (strcmp(known->aet, aet) == 0 && known->port > 0 && known->host[0] != '\0') {
 			send_dimse(l, &peer, p, v);
 			return;
@@ -189,8 +193,7 @@ static void
 send_result(const struct lane *l, const struct job *j, struct verdict *v)
 {
 	const struct destination_setting *d = l->destination;
-	const struct settings *s = l->all->node->settings;
-	struct scu_peer peer = { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : s->dicom.aet, (unsigned)d->port, (unsigned)d->timeout };
+	struct scu_peer peer = peer_of_destination(l->all->node->settings, d);
 	struct parcel p;
 	struct err e;
 

@@ -121,8 +121,11 @@ door_start(struct node *n, struct err *e)
 	const struct settings *s = n->settings;
 	struct door *d = calloc(1, sizeof *d);
 	struct scp_config c = { .aet = s->dicom.aet, .bind = s->dicom.bind, .port = (unsigned)s->dicom.port, .max_associations = (unsigned)s->dicom.max_associations,
-		.max_pdu = (unsigned)s->dicom.max_pdu, .idle_timeout_s = (unsigned)s->dicom.idle_timeout, .max_instance_bytes = s->dicom.max_instance_mb << 20,
-		.check_called_aet = s->dicom.check_called_aet };
+		.max_pdu = (unsigned)s->dicom.max_pdu, .max_per_peer = (unsigned)s->dicom.max_associations_per_peer, .request_timeout_s = (unsigned)s->dicom.request_timeout,
+		.idle_timeout_s = (unsigned)s->dicom.idle_timeout, .association_timeout_s = (unsigned)s->dicom.association_timeout, .max_instance_bytes = s->dicom.max_instance_mb << 20,
+		.check_called_aet = s->dicom.check_called_aet,
+		.tls = { .is_on = s->dicom.tls_certificate[0] != '\0', .certificate = s->dicom.tls_certificate, .key = s->dicom.tls_key, .authorities = s->dicom.tls_ca,
+			.require_peer = s->dicom.tls_require_client } };
 
 	if (d == NULL) {
 		err_set(e, ERR_LIMIT, "no memory for the DICOM door");
@@ -134,7 +137,7 @@ door_start(struct node *n, struct err *e)
 	c.tmp_dir = d->tmp_dir;
 	d->scp = scp_start(&c, &d->handler, e);
 	if (d->scp == NULL) {
-		err_note(e, "dicom.bind, dicom.port");
+		err_note(e, c.tls.is_on && e->code != ERR_INPUT ? "dicom.bind, dicom.port, dicom.tls_*" : "dicom.bind, dicom.port");
 		free(d);
 		return NULL;
 	}

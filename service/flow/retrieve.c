@@ -2,6 +2,7 @@
 #include "service/flow/retrieve.h"
 
 #include "service/flow/deliver_stow.h"
+#include "service/flow/peer.h"
 #include "service/flow/retrieve_web.h"
 
 #include <stdio.h>
@@ -65,18 +66,10 @@ found_series(void *arg, const char *const *values, struct err *e)
 	return 0;
 }
 
-static struct scu_peer
-peer_of(const struct retrieve_archive *a)
-{
-	const struct destination_setting *d = &a->setting->remote;
-
-	return (struct scu_peer) { d->host, d->aet, d->calling_aet[0] != '\0' ? d->calling_aet : a->calling_aet, (unsigned)d->port, (unsigned)d->timeout };
-}
-
 static int
 find(const struct retrieve_archive *a, const char *level, const char *path, const struct scu_key *keys, size_t n, scu_found_fn found, struct list *l, struct err *e)
 {
-	const struct scu_peer peer = peer_of(a);
+	const struct scu_peer peer = peer_of_destination(a->settings, &a->setting->remote);
 	int rc = a->setting->type == ARCHIVE_DICOMWEB ? retrieve_web_find(&a->setting->remote, path, keys, n, found, l, e) : scu_find(&peer, level, keys, n, found, l, e);
 
 	if (rc == 0)
@@ -134,7 +127,7 @@ retrieve_list(const struct retrieve_archive *a, const char *study_uid, struct re
 int
 retrieve_instances(const struct retrieve_archive *a, const struct scu_wanted *wanted, size_t *n_got, size_t *n_missing, struct err *e)
 {
-	const struct scu_peer peer = peer_of(a);
+	const struct scu_peer peer = peer_of_destination(a->settings, &a->setting->remote);
 	struct scu_wanted w = *wanted;
 	int rc;
 

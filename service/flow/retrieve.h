@@ -6,7 +6,7 @@
 
 struct retrieve_archive {
 	const struct archive_setting *setting;        /* not a folder; borrows */
-	const char *calling_aet;                      /* of a DIMSE archive that names none; borrows */
+	const struct settings *settings;              /* of a DIMSE archive: what it leaves out; borrows */
 	int64_t max_instance_bytes;
 };
 

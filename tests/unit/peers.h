@@ -385,7 +385,7 @@ send_command(int fd, unsigned context, unsigned field, const char *sop_class, co
 	put_element(&b, 0, 0x100, NULL, u, 2);
 	put_element(&b, 0, 0x110, NULL, "\1\0", 2);
 	put_element(&b, 0, 0x700, NULL, "\0\0", 2);
-	put_element(&b, 0, 0x800, NULL, "\0\0", 2);
+	put_element(&b, 0, 0x800, NULL, field == 0x30 ? "\1\1" : "\0\0", 2); /* C-ECHO has no data set */
 	if (sop_uid != NULL)
 		put_text(&b, 0, 0x1000, NULL, sop_uid);
 	put_little(&all, 0, 4);

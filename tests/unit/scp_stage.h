@@ -180,7 +180,7 @@ run(struct stage *t, const char *tool, const char *option, const char *value, co
 UNUSED_IS_FINE struct scu_peer
 ourselves(const struct stage *t)
 {
-	return (struct scu_peer){ "127.0.0.1", "SEGAN", "TESTER", scp_port(t->scp), 10 };
+	return (struct scu_peer){ "127.0.0.1", "SEGAN", "TESTER", scp_port(t->scp), 10, { 0 } };
 }
 
 UNUSED_IS_FINE struct scu_result

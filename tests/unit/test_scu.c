@@ -44,7 +44,7 @@ archive(struct stage *t, const char *option, const char *value)
 	snprintf(port, sizeof port, "%u", t->port);
 	t->pid = start_peer(argv, t->out);
 	wait_for_port(t->port);
-	return (struct scu_peer){ "127.0.0.1", "PACS", "SEGAN", t->port, 10 };
+	return (struct scu_peer){ "127.0.0.1", "PACS", "SEGAN", t->port, 10, { 0 } };
 }
 
 static struct scu_result
@@ -92,7 +92,7 @@ static void
 nobody_there_may_pass(void **state)
 {
 	struct stage *t = *state;
-	struct scu_peer dead = { "127.0.0.1", "PACS", "SEGAN", free_port(), 3 }, unknown = { "no-such-host.invalid", "PACS", "SEGAN", 104, 3 };
+	struct scu_peer dead = { "127.0.0.1", "PACS", "SEGAN", free_port(), 3, { 0 } }, unknown = { "no-such-host.invalid", "PACS", "SEGAN", 104, 3, { 0 } };
 
 	write_dicom(t->file, SEG, "1.2.3", false, 100);
 	expect_failure(&dead, t->file, ERR_PEER, SCU_NOT_SENT, "refused");
@@ -121,7 +121,7 @@ a_mute_peer_is_left_in_time(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
 	assert_int_equal(listen(fd, 8), 0);
-	struct scu_peer p = { "127.0.0.1", "PACS", "SEGAN", ntohs(a.sin_port), 1 };
+	struct scu_peer p = { "127.0.0.1", "PACS", "SEGAN", ntohs(a.sin_port), 1, { 0 } };
 	write_dicom(t->file, SEG, "1.2.3", false, 100);
 	int64_t begin = clock_monotonic_ms();
 	expect_failure(&p, t->file, ERR_PEER, SCU_NOT_SENT, "did not answer in time");
@@ -321,7 +321,7 @@ each_status_has_its_outcome(void **state)
 	assert_int_equal(bind(h.listening, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(getsockname(h.listening, (struct sockaddr *)&a, &n), 0);
 	assert_int_equal(listen(h.listening, 8), 0);
-	struct scu_peer p = { "127.0.0.1", "PACS", "SEGAN", ntohs(a.sin_port), 10 };
+	struct scu_peer p = { "127.0.0.1", "PACS", "SEGAN", ntohs(a.sin_port), 10, { 0 } };
 	write_dicom(t->file, SEG, "1.2.3", false, 50000);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		pthread_t thread;

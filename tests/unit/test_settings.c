@@ -38,7 +38,11 @@ defaults_are_the_contract(void **state)
 	assert_false(s->dicom.accept_unknown_peers);
 	assert_false(s->dicom.check_called_aet);
 	assert_int_equal(s->dicom.max_associations, 64);
+	assert_int_equal(s->dicom.max_associations_per_peer, 32);
 	assert_int_equal(s->dicom.max_pdu, 131072);
+	assert_int_equal(s->dicom.request_timeout, 15);
+	assert_int_equal(s->dicom.association_timeout, 43200);
+	assert_string_equal(s->dicom.tls_certificate, "");
 	assert_int_equal(s->dicom.idle_timeout, 60);
 	assert_int_equal(s->dicom.max_instance_mb, 1024);
 	assert_string_equal(s->http.bind, "127.0.0.1");
@@ -128,7 +132,8 @@ static const char full[] =
 	"{ // everything at once\n"
 	"\"data_dir\": \"/d\", \"models_dir\": \"m\", \"trainings_dir\": \"/t\",\n"
 	"\"dicom\": {\"aet\": \"A B\", \"bind\": \"::1\", \"port\": 0, \"peers\": {\"MR1\": {\"aet\": \"MR1\", \"host\": \"10.0.0.7\", \"port\": 104}, \"any\": {\"aet\": \"X\", \"host\": null, \"port\": 4}},\n"
-	"  \"accept_unknown_peers\": true, \"check_called_aet\": true, \"move_aet\": \"MOVE\", \"max_associations\": 2, \"max_pdu\": 16384, \"idle_timeout\": 1, \"max_instance_mb\": 7},\n"
+	"  \"accept_unknown_peers\": true, \"check_called_aet\": true, \"move_aet\": \"MOVE\", \"max_associations\": 2, \"max_pdu\": 16384, \"idle_timeout\": 1, \"max_instance_mb\": 7,"
+	"  \"max_associations_per_peer\": 3, \"request_timeout\": 4, \"association_timeout\": 5, \"tls_certificate\": \"/c\", \"tls_key\": \"/k\", \"tls_ca\": \"/a\", \"tls_require_client\": true},\n"
 	"\"http\": {\"bind\": \"0.0.0.0\", \"port\": 0, \"tokens_file\": null, \"max_connections\": 5, \"max_body_mb\": 6, \"idle_timeout\": 7},\n"
 	"\"series_complete_trigger\": 1, \"series_interrupted_trigger\": 2, \"study_forcecomplete_trigger\": 3,\n"
 	"\"rules\": [{\"name\": \"r\", \"channel\": \"flair\", \"where\": {\"Modality\": \"MR\", \"EchoTime\": [80, null], \"NumberOfSlices\": [null, 99.5], \"0018,0080\": 5},\n"
@@ -137,7 +142,7 @@ static const char full[] =
 	"  {\"name\": \"i\", \"channel\": null, \"where\": {\"Modality\": \"SR\"}}],\n"
 	"\"patterns\": {\"mine\": \"a|${yours}\", \"yours\": \"b\"},\n"
 	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"], \"empty_report\": true}, {\"name\": \"b\", \"results\": [\"preview\"], \"out_of_distribution\": \"reject\"}],\n"
-	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9},\n"
+	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9, \"tls\": true, \"tls_ca\": \"/pa\", \"tls_name\": \"n\"},\n"
 	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\", \"results\": [\"rtstruct\", \"labelmap\"], \"seg_syntax\": \"deflated\"}, \"back\": {\"type\": \"sender\"}},\n"
 	"\"archives\": {\"w\": {\"type\": \"dicomweb\", \"url\": \"http://h/w\"}, \"d\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1}, \"f\": {\"type\": \"folder\", \"path\": \"/p\"}},\n"
 	"\"workers\": 2, \"threads\": 3, \"max_attempts\": 4, \"job_timeout\": 5, \"worker_memory_mb\": 512, \"core_type\": \"HASWELL\",\n"
@@ -223,7 +228,7 @@ what_is_printed_is_read_back(void **state)
 {
 	static const char *const texts[] = { "{}", full, "{\"rules\": [], \"models\": []}" };
 	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "${mine}$", "\"yours\": \"b\"", "\"channel\": null", "\"registered\": true", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
-		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
+		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"association_timeout\": 5", "\"tls_require_client\": true", "\"tls_name\": \"n\"", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
 		"[\"labelmap\", \"rtstruct\"]", "\"seg_syntax\": \"deflated\"", "\"empty_report\": true", "\"out_of_distribution\": \"flag\"", "\"out_of_distribution\": \"reject\"" };
 	struct err e;
 
@@ -282,6 +287,11 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ "{\"dicom\": {\"move_aet\": \"SEGAN\"}}", "dicom.move_aet must differ from dicom.aet" },
 		{ "{\"dicom\": {\"accept_unknown_peers\": 1}}", "dicom.accept_unknown_peers must be true or false" },
 		{ "{\"dicom\": {\"peers\": []}}", "dicom.peers must be an object" },
+		{ "{\"dicom\": {\n\"tls_certificate\": \"/c\"}}", "line 2: dicom.tls_certificate: tls_certificate and tls_key go together" },
+		{ "{\"dicom\": {\"tls_ca\": \"/c\"}}", "dicom.tls_ca does nothing without dicom.tls_certificate" },
+		{ "{\"dicom\": {\"tls_certificate\": \"/c\", \"tls_key\": \"/k\", \"tls_require_client\": true}}", "dicom.tls_require_client needs dicom.tls_ca" },
+		{ TO("{\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"tls_ca\": \"/c\"}"), "line 2: destinations.d has tls_ keys but no \"tls\": true" },
+		{ TO("{\"type\": \"sender\", \"tls\": true, \"tls_key\": \"/k\"}"), "destinations.d: tls_certificate and tls_key go together" },
 		{ PEER("{}"), "line 2: dicom.peers.p.aet is missing" },
 		{ PEER("{\"aet\": \"A\\\\\"}"), "line 2: dicom.peers.p.aet holds a backslash" },
 		{ PEER("{\"aet\": \"A\", \"ip\": \"\"}"), "line 2: dicom.peers.p.ip: unknown key" },
