@@ -6,6 +6,7 @@ CC      ?= cc
 CXX     ?= c++
 SANITIZE ?=
 V       ?= 0
+SECONDS ?= 60
 ifeq ($(V),0)
 Q = @echo '  $@';
 endif
@@ -67,7 +68,15 @@ $(B)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $< $(LIB) $(LDFLAGS) $(LIBS)
 
-unit: $(UNIT)
+# The fuzz targets over their corpus, and under libFuzzer (clang): one program each, which is told the target.
+FUZZ_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/fuzz/replay.c tests/fuzz/fuzzer.c,$(wildcard tests/fuzz/*.c)))
+$(B)/tests/fuzz_replay: $(FUZZ_OBJS) $(B)/obj/tests/fuzz/replay.o $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/fuzzer: $(FUZZ_OBJS) $(B)/obj/tests/fuzz/fuzzer.o $(LIB)
+	$(Q)$(CXX) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+
+unit: $(UNIT) $(B)/tests/fuzz_replay
 
 deps:
 	@deploy/install-deps.sh $(DEPS)
@@ -96,6 +105,11 @@ asan:
 tsan:
 	+@$(SUBMAKE) B=build/tsan SANITIZE="-fsanitize=thread" all unit
 	@B=build/tsan tests/run
+
+fuzz: DEPS = fuzz
+fuzz: deps
+	+@$(SUBMAKE) B=build/fuzz CC=clang CXX=clang++ OPT=-O1 SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" build/fuzz/fuzzer
+	@tests/fuzz/run.sh "$(SECONDS)" "$(TARGET)"
 
 bench: DEPS = bench
 bench: deps
@@ -131,11 +145,12 @@ help:
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
 	@echo 'make bench      speed against the peers, which it installs; one line each: name ours peer ratio'
 	@echo 'make train-table SET=DIR OUT=DIR MINUTES=15: what the critic adds, on a set of segan dataset create; two to four hours on one core'
+	@echo 'make fuzz       libFuzzer with ASan + UBSan, SECONDS=60 a target, all of tests/fuzz or TARGET= one; findings in build/fuzz/found'
 	@echo 'make soak       kill -9 at POINTS=500 random instants (SEED= repeats them)'
 	@echo 'make install    PREFIX=/usr/local (DESTDIR= for packages)'
 	@echo 'make deps       only install what is missing (Debian packages)'
 	@echo 'make clean      remove build/'
 	@echo 'make help       this'
 
--include $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
-.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table soak install clean help
+-include $(FUZZ_OBJS:.o=.d) $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
+.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table fuzz soak install clean help

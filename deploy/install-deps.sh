@@ -3,6 +3,7 @@
 #   install-deps.sh        to build, run and demonstrate
 #   install-deps.sh test   also what the tests need
 #   install-deps.sh bench  also the peers of the benchmarks
+#   install-deps.sh fuzz   also clang and its libFuzzer
 #   install-deps.sh viewer  also what shows a SEG in OHIF (make test-peers)
 # As root, or as a user who may use sudo. Repeatable.
 set -eu
@@ -10,6 +11,7 @@ set -eu
 build='build-essential pkg-config libdcmtk-dev libopenjp2-7-dev libmicrohttpd-dev libopenblas-pthread-dev libcjson-dev libsqlite3-dev libcurl4-openssl-dev libpng-dev libssl-dev libseccomp-dev zlib1g-dev libnifti-dev'
 demo='dcmtk curl xz-utils jq'
 test='libopenjp2-tools libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags procps'
+fuzz='clang libclang-rt-14-dev llvm'
 bench='orthanc python3-torch bc'
 # Node comes from many places; any will do.
 command -v node >/dev/null && command -v npm >/dev/null || bench="$bench nodejs npm"
@@ -20,8 +22,9 @@ case "${1:-}" in
 '') ;;
 test) want="$want $test" ;;
 bench) want="$want $test $bench" ;;
+fuzz) want="$want $fuzz" ;;
 viewer) want="$want $test $viewer" ;;
-*) echo "usage: install-deps.sh [test|bench|viewer]" >&2; exit 2 ;;
+*) echo "usage: install-deps.sh [test|bench|fuzz|viewer]" >&2; exit 2 ;;
 esac
 
 missing=
