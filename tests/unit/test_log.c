@@ -114,6 +114,36 @@ received_text_cannot_forge_a_line(void **state)
 	assert_string_equal(text + 24, " info x text=\"a\\x0a2026 info b\\x0d\\x1b[2J\\x7f \\xc2\\x9b \xC3\xA4 \\xff%n\"\n");
 }
 
+/* Whoever reads key=value pairs finds those that the code wrote, with what was received inside. */
+static void
+received_text_cannot_forge_a_value(void **state)
+{
+	char text[400];
+
+	(void)state;
+	catch_stderr();
+	log_event(LOG_INFO, "x", "aet=\"%s\" path=%s n=%04X text=\"%s: %s\"", "A\" job=1", "/a b=c\"\\", 10, "he said \"no\" job=2", "C:\\");
+	log_event(LOG_INFO, "y", "%s=%lld z=%zu f=%.1f", "k v", -5LL, (size_t)7, 2.25);
+	release_stderr(text, sizeof text);
+	assert_string_equal(strchr(text, '\n') + 1 + 24, " info y k\\x20v=-5 z=7 f=2.2\n");
+	strchr(text, '\n')[1] = '\0';
+	assert_string_equal(text + 24, " info x aet=\"A\\\" job=1\" path=/a\\x20b=c\\x22\\x5c n=000A text=\"he said \\\"no\\\" job=2: C:\\\\\"\n");
+}
+
+static void
+a_cut_text_keeps_its_end_quote(void **state)
+{
+	static char values[10000], text[20000];
+
+	(void)state;
+	memset(values, 'a', sizeof values - 1);
+	catch_stderr();
+	log_event(LOG_INFO, "x", "text=\"%s\"", values);
+	release_stderr(text, sizeof text);
+	assert_string_equal(text + strlen(text) - 3, "a\"\n");
+	assert_int_equal(strlen(text), 24 + strlen(" info x text=\"") + 2047 - 6 + 2);
+}
+
 static void
 the_longest_line_is_one_line(void **state)
 {
@@ -175,7 +205,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_has_time_level_event_values), cmocka_unit_test(a_closed_stderr_changes_nothing), cmocka_unit_test(nothing_behind_the_event_leaves_no_space),
-		cmocka_unit_test(levels_below_are_silent), cmocka_unit_test(received_text_cannot_forge_a_line), cmocka_unit_test(the_longest_line_is_one_line),
+		cmocka_unit_test(levels_below_are_silent), cmocka_unit_test(received_text_cannot_forge_a_line), cmocka_unit_test(received_text_cannot_forge_a_value), cmocka_unit_test(a_cut_text_keeps_its_end_quote),
+		cmocka_unit_test(the_longest_line_is_one_line),
 		cmocka_unit_test(times_are_read_and_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
