@@ -54,7 +54,7 @@ ask(struct worker_process *p, const char *question, struct err *e)
 static int
 compare(const struct node *n, const char *path, const char *first, struct err *e)
 {
-	struct worker_limits limits = { .memory_mb = n->settings->worker_memory_mb, .mode = "--compare" };
+	struct worker_limits limits = { .memory_mb = n->settings->worker_memory_mb, .mode = "--compare", .data_dir = n->settings->data_dir };
 	struct worker_process p = { 0 };
 	char *question = print_question(path, first, e), how[128] = "";
 	int rc = -1;
@@ -124,6 +124,8 @@ answer(FILE *answers, const char *line, size_t n)
 
 	if (path == NULL || first == NULL)
 		err_set(&why, ERR_BUG, "two paths are wanted");
+	else if (sandbox_files((struct landlock_path[]) { { path, false }, { first, false } }, 2, &why) != 0)
+		why.code = ERR_STATE;
 	else if (same_instance(path, first, &is_same, &why, &e) != 0) {
 		is_same = false;
 		err_set(&why, ERR_STATE, "their pixels cannot be compared: %s", e.text);

@@ -10,6 +10,7 @@
 #include "config/log.h"
 #include "db/instances.h"
 #include "dicom/dicom.h"
+#include "service/flow/landlock.h"
 #include "service/flow/match.h"
 #include "service/flow/node.h"
 #include "service/flow/results.h"
@@ -165,7 +166,7 @@ static int
 ensure_process(struct feeder *f, struct err *e)
 {
 	const struct settings *s = f->all->node->settings;
-	struct worker_limits limits = { .memory_mb = s->worker_memory_mb, .core_type = s->core_type[0] != '\0' ? s->core_type : compute_wanted_core() };
+	struct worker_limits limits = { .memory_mb = s->worker_memory_mb, .data_dir = s->data_dir, .models_dir = s->models_dir, .core_type = s->core_type[0] != '\0' ? s->core_type : compute_wanted_core() };
 	int rc = 0;
 
 	if (!worker_process_lives(&f->process))
@@ -179,12 +180,14 @@ ensure_process(struct feeder *f, struct err *e)
 	return rc;
 }
 
-/* Until the result or the error. Progress goes to the database now and then; where it cannot, only the progress is lost. */
+/* Until the result or the error, or job_timeout without any progress: repeating itself is none. Progress goes to the database now and then; where it cannot,
+ * only the progress is lost. */
 static int
 listen_to(struct feeder *f, const struct job *j, int64_t deadline_ms, struct answer *a, struct err *e)
 {
 	struct node *n = f->all->node;
 	int64_t said_ms = 0;
+	double furthest = 0;
 
 	for (;;) {
 		size_t len = 0;
@@ -197,6 +200,10 @@ listen_to(struct feeder *f, const struct job *j, int64_t deadline_ms, struct ans
 		}
 		if (a->kind != ANSWER_PROGRESS)
 			return 0;
+		if (a->progress > furthest) {
+			furthest = a->progress;
+			deadline_ms = clock_monotonic_ms() + n->settings->job_timeout * 1000;
+		}
 		if (clock_monotonic_ms() - said_ms < PROGRESS_EVERY_MS)
 			continue;
 		said_ms = clock_monotonic_ms();
@@ -442,6 +449,8 @@ workers_start(struct node *n, struct err *e)
 	}
 	w->node = n;
 	pthread_mutex_init(&w->lock, NULL);
+	log_event(LOG_INFO, "worker_sandbox", "seccomp=yes landlock=%d memory_mb=%" PRId64 "%s", landlock_version(), n->settings->worker_memory_mb,
+	    landlock_version() == 0 ? " text=\"this kernel has no Landlock: a worker may open what the daemon's user may\"" : "");
 	for (; w->n < count; w->n++) {
 		struct feeder *f = &w->feeders[w->n];
 		f->all = w;

@@ -5,6 +5,7 @@
 #include "service/flow/sandbox.h"
 #include "service/flow/worker_order.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +14,18 @@ struct loaded {
 	FILE *answers;             /* what was stdout */
 	struct manifest manifest;  /* of the last order */
 	struct segmentor *segmentor;
-	int64_t threads;
+	int64_t threads, cpu_seconds;
 };
 
+/* Who comes on may go on: the limit holds from one sign of life to the next, as job_timeout does. */
 static int
 say_progress(void *arg, size_t done, size_t total)
 {
+	const struct loaded *l = arg;
 	struct err e;
 
-	return sandbox_say(arg, answer_progress((double)done / (double)total, &e));
+	sandbox_cpu(l->cpu_seconds);
+	return sandbox_say(l->answers, answer_progress((double)done / (double)total, &e));
 }
 
 static int
@@ -50,18 +54,64 @@ work(struct loaded *l, const struct order *o, struct segment_result *result, str
 		.created_ms = o->created_ms, .preview_path = preview, .empty_report = o->empty_report,
 		.rejects_strangers = o->rejects_strangers };
 
-	sandbox_cpu(o->cpu_seconds);
+	l->cpu_seconds = o->cpu_seconds;
 	for (size_t i = 0; i < RESULT_N_KINDS; i++) {
 		result_file_name((enum result_kind)i, 1, name);
 		snprintf(paths[i], sizeof paths[i], result_kind_is_series((enum result_kind)i) ? "%s" : "%s/%s", o->out_dir, name);
 		r.paths[i] = o->results & RESULT_SET(i) ? paths[i] : NULL;
 	}
 	snprintf(preview, sizeof preview, "%s/preview.png", o->out_dir);
-	if (load_model(l, o, e) != 0)
-		return -1;
 	r.manifest = &l->manifest;
 	r.segmentor = l->segmentor;
-	return segment_case(&r, result, say_progress, l->answers, e);
+	return segment_case(&r, result, say_progress, l, e);
+}
+
+/* ---- the thread of one order, which may open its inputs and its output folder and nothing else; the model is loaded before ---- */
+
+struct run { struct loaded *loaded; const struct order *order; struct segment_result *result; struct err *e; int rc; };
+
+static int
+keep_to_files(const struct order *o, struct err *e)
+{
+	size_t n = 1, k = 0;
+	struct landlock_path *paths;
+	int rc;
+
+	for (size_t c = 0; c < o->n_channels; c++)
+		n += o->channels[c].n_paths;
+	if ((paths = calloc(n, sizeof *paths)) == NULL)
+		return err_set(e, ERR_LIMIT, "no memory for %zu paths", n);
+	for (size_t c = 0; c < o->n_channels; c++)
+		for (size_t i = 0; i < o->channels[c].n_paths; i++)
+			paths[k++].path = o->channels[c].paths[i];
+	paths[k] = (struct landlock_path) { o->out_dir, true };
+	rc = sandbox_files(paths, n, e);
+	free(paths);
+	return rc;
+}
+
+static void *
+run_order(void *arg)
+{
+	struct run *r = arg;
+
+	r->rc = keep_to_files(r->order, r->e) != 0 ? -1 : work(r->loaded, r->order, r->result, r->e);
+	return NULL;
+}
+
+static int
+work_apart(struct loaded *l, const struct order *o, struct segment_result *result, struct err *e)
+{
+	struct run r = { l, o, result, e, -1 };
+	pthread_t thread;
+
+	sandbox_cpu(o->cpu_seconds);
+	if (load_model(l, o, e) != 0)
+		return -1;
+	if (pthread_create(&thread, NULL, run_order, &r) != 0)
+		return err_set(e, ERR_LIMIT, "starting the thread of a job failed");
+	pthread_join(thread, NULL);
+	return r.rc;
 }
 
 /* One order. Returns -1 when nobody listens any more. */
@@ -73,7 +123,7 @@ obey(struct loaded *l, const char *line, size_t n)
 	struct err e, unsaid;
 	int rc;
 
-	if (order_parse(line, n, &o, &e) == 0 && work(l, &o, &result, &e) == 0)
+	if (order_parse(line, n, &o, &e) == 0 && work_apart(l, &o, &result, &e) == 0)
 		rc = sandbox_say(l->answers, answer_result(&result, &unsaid));
 	else
 		rc = sandbox_say(l->answers, answer_error(&e, &result, &unsaid));

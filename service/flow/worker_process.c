@@ -41,11 +41,17 @@ make_environment(const char *core_type, char core[96])
 	return env;
 }
 
+static const char *
+or_empty(const char *s)
+{
+	return s == NULL ? "" : s;
+}
+
 static int
 spawn(struct worker_process *p, const struct worker_limits *l, int in, int out)
 {
 	char parent[24], memory[24], core[96];
-	char *argv[] = { "segand", l->mode != NULL ? (char *)l->mode : "--worker", parent, memory, NULL };
+	char *argv[] = { "segand", l->mode != NULL ? (char *)l->mode : "--worker", parent, memory, (char *)or_empty(l->data_dir), (char *)or_empty(l->models_dir), NULL };
 	char **env = make_environment(l->core_type, core);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -161,7 +167,7 @@ wait_for(int fd, short events, int64_t deadline_ms, struct err *e)
 		if (rc < 0 && errno != EINTR)
 			return err_errno(e, "waiting for the worker process");
 		if (clock_monotonic_ms() >= deadline_ms)
-			return err_set(e, ERR_LIMIT, "the worker process was not done in time (job_timeout)");
+			return err_set(e, ERR_LIMIT, "the worker process said nothing new for too long (job_timeout)");
 	}
 }
 

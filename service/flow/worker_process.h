@@ -19,6 +19,7 @@ struct worker_limits {
 	long long memory_mb;
 	const char *core_type;     /* NULL = leave to OpenBLAS */
 	const char *mode;          /* what it is to be; NULL = "--worker" */
+	const char *data_dir, *models_dir; /* whose files it may touch: sandbox.h; NULL = none */
 };
 
 /* The thread that starts a worker must outlive it (PR_SET_PDEATHSIG). */

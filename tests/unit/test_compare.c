@@ -12,10 +12,12 @@ static struct node node;
 static int
 open_node(void **state)
 {
+	struct err e;
+
 	(void)state;
 	settings = make_settings("\"worker_memory_mb\": 1073741824,"); /* a sanitizer's shadow is larger than any sensible limit */
 	node = (struct node) { .settings = settings };
-	return sem_init(&node.compares, 0, COMPARE_AT_ONCE);
+	return spool_prepare(&node, &e) != 0 ? -1 : sem_init(&node.compares, 0, COMPARE_AT_ONCE);
 }
 
 static int
@@ -27,6 +29,19 @@ close_node(void **state)
 	return 0;
 }
 
+/* A copy where the process may read it; none where the sample is not there. */
+static void
+stage(const char *name, const char *as, char path[SPOOL_PATH])
+{
+	char from[SPOOL_PATH];
+
+	sample(name, 0, from);
+	snprintf(path, SPOOL_PATH, "%s/tmp/%s", settings->data_dir, as);
+	unlink(path);
+	if (file_exists(from))
+		copy_file(from, path);
+}
+
 /* behaviour: of the process; "" as segand's. */
 static int
 compare(const char *behaviour, const char *again, const char *first, struct err *e)
@@ -34,8 +49,8 @@ compare(const char *behaviour, const char *again, const char *first, struct err 
 	char path[SPOOL_PATH], there[SPOOL_PATH];
 	int turns;
 
-	sample(again, 0, path);
-	sample(first, 0, there);
+	stage(again, "again", path);
+	stage(first, "first", there);
 	setenv("COMPARE_TEST", behaviour, 1);
 	*e = (struct err) { 0 };
 	int rc = compare_again(&node, path, there, e);

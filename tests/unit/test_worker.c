@@ -5,6 +5,7 @@
 #include "service/flow/worker.h"
 #include "service/flow/worker_order.h"
 
+#include <poll.h>
 #include <signal.h>
 
 /* ---- the fake ---- */
@@ -39,6 +40,23 @@ fail_with(enum err_code code)
 	free(line);
 }
 
+/* For one and a half times the shortest job_timeout: what comes on may take longer than it, what repeats itself not. */
+static void
+take_long(bool comes_on)
+{
+	int64_t began = clock_monotonic_ms(), now;
+	struct err e;
+
+	while ((now = clock_monotonic_ms()) - began < 1500 || !comes_on) {
+		char *line = answer_progress(comes_on ? (double)(now - began) / 2000 : 0.5, &e);
+		puts(line);
+		free(line);
+		if (fflush(stdout) != 0)
+			exit(8);
+		poll(NULL, 0, 20);
+	}
+}
+
 static void
 note_pid(void)
 {
@@ -71,6 +89,8 @@ fake(void)
 		case 'l': fail_with(ERR_LIMIT); break;
 		case 'b': fail_with(ERR_BUG); break;
 		case 's': break; /* silence */
+		case 'p': take_long(true); succeed(&o); break;
+		case 'r': take_long(false); break;
 		default: exit(7);
 		}
 		fflush(stdout);
@@ -241,6 +261,8 @@ what_comes_of_failures(void **state)
 		{ "b", JOB_FAILED, 1, "this is bug" },          /* the same again would fail the same */
 		{ "sg", JOB_DONE, 2, "" },
 		{ "sss", JOB_FAILED, 3, "job_timeout" },
+		{ "p", JOB_DONE, 1, "" },
+		{ "rg", JOB_DONE, 2, "" },
 	};
 
 	(void)state;

@@ -161,7 +161,7 @@ it_gets_what_it_needs_and_nothing_else(void **state)
 	setenv("OPENBLAS_CORETYPE", "Atom", 1);
 	start(NULL);
 	tell("arguments");
-	hear_text("4 parent 512");
+	hear_text("6 parent 512");
 	tell("environment");
 	hear_text("1 - -");
 	tell("files");
