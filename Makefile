@@ -16,7 +16,7 @@ CWARN   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
 OPT     ?= -O2
 CPU     :=
 DEFS    := -D_GNU_SOURCE -DSEGAN_VERSION='"$(VERSION)"' -I.
-PKGS    := libopenjp2 libmicrohttpd libcjson sqlite3 libcurl libpng libssl libcrypto libseccomp openblas
+PKGS    := libopenjp2 libmicrohttpd gnutls libcjson sqlite3 libcurl libpng libssl libcrypto libseccomp openblas
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
 CFLAGS_ALL   = -std=c11 -g $(OPT) $(CPU) $(CWARN) $(DEFS) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS) -pthread -MMD -MP

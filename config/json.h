@@ -12,7 +12,8 @@ struct json_doc; /* a parsed text: root and line numbers */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
-enum { JSON_COMMENTS = 1 /* allow // and block comments */ };
+enum { JSON_COMMENTS = 1 /* allow // and block comments */, JSON_DEPTH_SHIFT = 8 };
+#define JSON_DEPTH(n) ((unsigned)(n) << JSON_DEPTH_SHIFT) /* of what a stranger sends: at most n levels, n from 1 to JSON_MAX_DEPTH */
 enum { JSON_MAX_DEPTH = 64, JSON_MAX_BYTES = 64 << 20, JSON_MAX_VALUES = 1 << 20 };
 
 /* ---- reading ---- */

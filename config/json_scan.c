@@ -14,7 +14,7 @@ enum { NUMBER_MAX = 60 /* characters; cJSON's own buffer holds 63 */ };
 struct scan {
 	char *text;
 	size_t n, at;
-	unsigned line, depth, flags;
+	unsigned line, depth, max_depth, flags;
 	unsigned *lines; /* (n_lines) */
 	size_t n_lines, room;
 	struct err *e;
@@ -276,8 +276,8 @@ scan_children(struct scan *s, bool is_object)
 {
 	int close = is_object ? '}' : ']';
 
-	if (++s->depth > JSON_MAX_DEPTH)
-		return fail(s, "more than %d levels deep", JSON_MAX_DEPTH);
+	if (++s->depth > s->max_depth)
+		return fail(s, "more than %u levels deep", s->max_depth);
 	s->at++;
 	if (skip_space(s) != 0)
 		return -1;
@@ -323,9 +323,11 @@ scan_value(struct scan *s)
 int
 json_scan(char *text, size_t n, unsigned flags, unsigned **lines, size_t *n_lines, struct err *e)
 {
-	struct scan s = { .text = text, .n = n, .line = 1, .flags = flags, .e = e };
+	struct scan s = { .text = text, .n = n, .line = 1, .flags = flags, .max_depth = flags >> JSON_DEPTH_SHIFT, .e = e };
 	int result = 0;
 
+	if (s.max_depth == 0)
+		s.max_depth = JSON_MAX_DEPTH;
 	if (n > JSON_MAX_BYTES)
 		return err_set(e, ERR_INPUT, "line 1: more than %d bytes of JSON", JSON_MAX_BYTES);
 	if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)

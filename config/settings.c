@@ -90,23 +90,6 @@ find(const struct json_doc *d, const char *section, const char *key)
 }
 
 static int
-check_not_yet(const struct json_doc *d, const struct settings *s, struct err *e)
-{
-	const struct {
-		const char *key, *value, *what;
-	} later[] = {
-		{ "tokens_file", s->http.tokens_file, "this version has no bearer tokens, so keep http.bind on loopback or behind a proxy that asks for them" },
-		{ "tls_certificate", s->http.tls_certificate, "this version speaks no TLS, so keep http.bind on loopback or behind a proxy that does" },
-		{ "tls_key", s->http.tls_key, "this version speaks no TLS, so keep http.bind on loopback or behind a proxy that does" },
-	};
-
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-		if (later[i].value[0] != 0)
-			return settings_refuse(e, d, find(d, "http", later[i].key), "http.%s: not supported yet: %s", later[i].key, later[i].what);
-	return 0;
-}
-
-static int
 check_address(const struct json_doc *d, const char *section, const char *address, struct err *e)
 {
 	unsigned char bytes[16];
@@ -114,6 +97,33 @@ check_address(const struct json_doc *d, const char *section, const char *address
 	if (inet_pton(AF_INET, address, bytes) == 1 || inet_pton(AF_INET6, address, bytes) == 1)
 		return 0;
 	return settings_refuse(e, d, find(d, section, "bind"), "%s.bind '%.80s' is not an IP address", section, address);
+}
+
+bool
+settings_is_loopback(const char *address)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (inet_pton(AF_INET, address, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static int
+check_http(const struct json_doc *d, const struct settings *s, struct err *e)
+{
+	bool certificate = s->http.tls_certificate[0] != 0, key = s->http.tls_key[0] != 0;
+
+	if (!settings_is_loopback(s->http.bind) && s->http.tokens_file[0] == 0)
+		return settings_refuse(e, d, find(d, "http", "bind"), "http.bind '%.80s' is beyond loopback, where nobody may do anything without a token: set http.tokens_file "
+			"to a file and make the first token with segan token add NAME --role admin, or bind 127.0.0.1", s->http.bind);
+	if (certificate != key)
+		return settings_refuse(e, d, find(d, "http", certificate ? "tls_certificate" : "tls_key"), "http.tls_certificate and http.tls_key go together: http.%s is missing",
+			certificate ? "tls_key" : "tls_certificate");
+	if (s->http.tls_client_ca[0] != 0 && !certificate)
+		return settings_refuse(e, d, find(d, "http", "tls_client_ca"), "http.tls_client_ca needs TLS: http.tls_certificate and http.tls_key are missing");
+	return 0;
 }
 
 static int
@@ -209,9 +219,9 @@ check_sender(const struct json_doc *d, const struct settings *s, struct err *e)
 static int
 check(const struct json_doc *d, const struct settings *s, struct err *e)
 {
-	if (check_dirs(d, s, e) != 0 || check_words(d, s, e) != 0 || check_dicom(d, s, e) != 0 || check_not_yet(d, s, e) != 0)
+	if (check_dirs(d, s, e) != 0 || check_words(d, s, e) != 0 || check_dicom(d, s, e) != 0)
 		return -1;
-	if (check_address(d, "dicom", s->dicom.bind, e) != 0 || check_address(d, "http", s->http.bind, e) != 0)
+	if (check_address(d, "dicom", s->dicom.bind, e) != 0 || check_address(d, "http", s->http.bind, e) != 0 || check_http(d, s, e) != 0)
 		return -1;
 	if (check_model_destinations(d, s, e) != 0)
 		return -1;

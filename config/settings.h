@@ -84,8 +84,10 @@ struct settings {
 		size_t n_peers;
 	} dicom;
 	struct {
-		char bind[SETTINGS_HOST], tokens_file[SETTINGS_PATH], tls_certificate[SETTINGS_PATH], tls_key[SETTINGS_PATH];
-		int64_t port, max_connections, max_body_mb, idle_timeout /* s */;
+		char bind[SETTINGS_HOST], tokens_file[SETTINGS_PATH], tls_certificate[SETTINGS_PATH], tls_key[SETTINGS_PATH], tls_client_ca[SETTINGS_PATH];
+		int64_t port, session_timeout /* s */, max_connections, max_connections_per_client, max_requests_per_client /* a second; 0 = no bound */;
+		int64_t max_token_failures /* a minute and client */, max_header_kb, max_body_mb, max_parts, max_json_kb, max_json_depth;
+		int64_t header_timeout, idle_timeout, request_timeout /* s */, min_body_rate /* bytes a second */;
 	} http;
 	int64_t series_complete_trigger, series_interrupted_trigger, study_forcecomplete_trigger; /* s */
 	struct pattern_setting *patterns;
@@ -111,4 +113,5 @@ char *settings_print(const struct settings *s, struct err *e);  /* the effective
 const struct model_setting *settings_model(const struct settings *s, const char *name); /* the entry of "models"; NULL when there is none; borrowed */
 const struct destination_setting *settings_destination(const struct settings *s, const char *name); /* NULL when unknown; borrowed */
 int settings_archive(const struct settings *s, const char *name, struct archive_setting *out, struct err *e); /* ERR_NOT_FOUND names those that are there */
+bool settings_is_loopback(const char *address);               /* an IP address that only this machine reaches */
 const char *settings_default_text(void);                        /* config/segand.json as compiled in; borrowed */

@@ -20,6 +20,7 @@ static const struct command {
 	{ "model", "list, show, add, export, verify, promote, rollback", command_model, true },
 	{ "train", "--data SET --out RUN: train a model on a data set", command_train, true },
 	{ "jobs", "list, show, retry, cancel the jobs of a node", command_jobs, false },
+	{ "token", "add NAME --role ROLE, list, revoke NAME: who may ask a node over HTTP", command_token, false },
 	{ "send", "DESTINATION FILE...: store files at a peer", command_send, false },
 	{ "echo", "DESTINATION: does the peer answer?", command_echo, false },
 	{ "bench", "how fast the models are on this machine: ms a slice, GFLOPS, memory", command_bench, true },

@@ -38,7 +38,7 @@ static const char help[] =
     "  --version       prints the version\n"
     "  --help          prints this\n"
     "\n"
-    "When all doors are open one line says so: ready http=ADDR:PORT dicom=PORT. SIGTERM stops within 5 s; a killed daemon goes on where it was.\n"
+    "When all doors are open one line says so: ready http=ADDR:PORT dicom=PORT (https= with TLS). SIGTERM stops within 5 s; a killed daemon goes on where it was.\n"
     "Exit status: 0 good, 1 failed, 2 usage or configuration.\n";
 
 struct daemon {
@@ -129,7 +129,8 @@ start(struct daemon *d, struct err *e)
 	if ((d->door = door_start(&d->node, e)) == NULL)
 		return -1;
 	server_ready(d->server);
-	printf(strchr(d->settings->http.bind, ':') != NULL ? "ready http=[%s]:%u dicom=%u\n" : "ready http=%s:%u dicom=%u\n", d->settings->http.bind, server_port(d->server), door_port(d->door));
+	printf(strchr(d->settings->http.bind, ':') != NULL ? "ready http%s=[%s]:%u dicom=%u\n" : "ready http%s=%s:%u dicom=%u\n", d->settings->http.tls_certificate[0] != 0 ? "s" : "",
+		d->settings->http.bind, server_port(d->server), door_port(d->door));
 	if (fflush(stdout) != 0)
 		return err_errno(e, "writing the ready line");
 	log_event(LOG_INFO, "started", "version=\"%s\" node=%s", dicom_software_version(), db_node_id(d->node.db));
@@ -227,7 +228,7 @@ print_settings(const struct daemon *d)
 	}
 	puts(text);
 	free(text);
-	if (node_check_models(d->settings, &e) != 0) /* of this machine, not of the file: said, not judged */
+	if (node_check_models(d->settings, &e) != 0 || server_check(d->settings, &e) != 0) /* of this machine, not of the file: said, not judged */
 		fprintf(stderr, "segand: warning: it would not start here: %s\n", e.text);
 	return GOOD;
 }
@@ -237,7 +238,7 @@ run(struct daemon *d, const sigset_t *ends)
 {
 	struct err e;
 
-	if (node_check_models(d->settings, &e) != 0) {
+	if (node_check_models(d->settings, &e) != 0 || server_check(d->settings, &e) != 0) {
 		fprintf(stderr, "segand: %s\n", e.text);
 		return USAGE;
 	}

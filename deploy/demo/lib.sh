@@ -60,7 +60,7 @@ start_node() {
 	started+=("$node_pid")
 	line=$(timeout 120 tail -n "+$((skip + 1))" -F --pid="$node_pid" "$node_log" 2>/dev/null | grep -m 1 '^ready ') || true # tail is cut off by grep's end
 	[ -n "$line" ] || { echo "segand did not become ready:" >&2; tail -n 20 "$node_log" >&2; return 1; }
-	http=${line#*http=}; http=${http%% *}
+	http=${line#*http*=}; http=${http%% *} # https= with TLS
 	dicom_port=${line##*dicom=}; dicom_port=${dicom_port%% *}
 }
 

@@ -9,6 +9,7 @@ int command_evaluate(int argc, char **argv);
 int command_train(int argc, char **argv);
 int command_model(int argc, char **argv);
 int command_jobs(int argc, char **argv);
+int command_token(int argc, char **argv);
 int command_send(int argc, char **argv);
 int command_echo(int argc, char **argv);
 int command_bench(int argc, char **argv);

@@ -1,7 +1,7 @@
 /* segan jobs: asks a node for its jobs over REST, so that it works from any machine. */
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
-#include "service/http/client.h"
+#include "service/commands/node_address.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -11,39 +11,18 @@
 static const char usage[] =
     "usage: segan jobs list [--state STATE] [--study UID] [--model NAME] [--limit N]\n"
     "       segan jobs show ID | retry ID | cancel ID\n"
-    "  --url URL      the node, e.g. http://127.0.0.1:8080 (default: as http.bind and http.port of the configuration say)\n"
-    "  --config FILE  the node's configuration (default /etc/segand/segand.json)\n"
+    NODE_USAGE
     "  --json         the answer as JSON\n"
     "retry: a failed delivery is sent again, a failed computation is tried again, any other finished job runs again as a new job.\n";
 
-struct options { const char *url, *config, *state, *study, *model, *limit; bool json; };
+struct options { struct node_options node; const char *state, *study, *model, *limit; bool json; };
 
 static const struct command_option options[] = {
-	{ "url", required_argument, offsetof(struct options, url), 0 }, { "config", required_argument, offsetof(struct options, config), 0 },
+	NODE_OPTIONS(struct options, node),
 	{ "state", required_argument, offsetof(struct options, state), 0 }, { "study", required_argument, offsetof(struct options, study), 0 },
 	{ "model", required_argument, offsetof(struct options, model), 0 }, { "limit", required_argument, offsetof(struct options, limit), 0 },
 	{ "json", no_argument, offsetof(struct options, json), 0 },
 };
-
-/* Where the node answers: --url, else from its configuration. */
-static int
-base_url(const struct options *o, char *url, size_t size, struct err *e)
-{
-	struct settings *s;
-	const char *host;
-
-	if (o->url != NULL) {
-		size_t n = strlen(o->url);
-		snprintf(url, size, "%.*s", (int)(n > 0 && o->url[n - 1] == '/' ? n - 1 : n), o->url);
-		return 0;
-	}
-	if ((s = command_settings(o->config, e)) == NULL)
-		return -1;
-	host = strcmp(s->http.bind, "0.0.0.0") == 0 ? "127.0.0.1" : strcmp(s->http.bind, "::") == 0 ? "::1" : s->http.bind;
-	snprintf(url, size, strchr(host, ':') != NULL ? "http://[%s]:%lld" : "http://%s:%lld", host, (long long)s->http.port);
-	settings_free(s);
-	return 0;
-}
 
 static const char *
 text_or(const struct json *object, const char *key, const char *otherwise)
@@ -106,18 +85,18 @@ add_query(char *url, size_t size, const char *key, const char *value)
 }
 
 static int
-list(const struct options *o, const char *base)
+list(const struct options *o, const struct node_address *node)
 {
 	char url[2048];
 	struct err e;
 	struct json_doc *d;
 
-	snprintf(url, sizeof url, "%.1000s/api/v1/jobs", base);
+	snprintf(url, sizeof url, "%.1000s/api/v1/jobs", node->url);
 	add_query(url, sizeof url, "state", o->state);
 	add_query(url, sizeof url, "study", o->study);
 	add_query(url, sizeof url, "model", o->model);
 	add_query(url, sizeof url, "limit", o->limit);
-	if ((d = client_request("GET", url, &e)) == NULL)
+	if ((d = client_request("GET", url, &node->access, &e)) == NULL)
 		return command_fail(&e);
 	if (o->json) {
 		int rc = print_job(json_root(d));
@@ -134,7 +113,7 @@ list(const struct options *o, const char *base)
 }
 
 static int
-one(const char *verb, const char *id, const char *base)
+one(const char *verb, const char *id, const struct node_address *node)
 {
 	bool show = strcmp(verb, "show") == 0;
 	char url[2048];
@@ -144,8 +123,8 @@ one(const char *verb, const char *id, const char *base)
 
 	if (id[0] == '\0' || id[strspn(id, "0123456789")] != '\0' || strlen(id) > 18)
 		return command_usage(usage, "\"%s\" is not a job's number", id);
-	snprintf(url, sizeof url, "%.1000s/api/v1/jobs/%.20s%s%s", base, id, show ? "" : "/", show ? "" : verb);
-	if ((d = client_request(show ? "GET" : "POST", url, &e)) == NULL)
+	snprintf(url, sizeof url, "%.1000s/api/v1/jobs/%.20s%s%s", node->url, id, show ? "" : "/", show ? "" : verb);
+	if ((d = client_request(show ? "GET" : "POST", url, &node->access, &e)) == NULL)
 		return command_fail(&e);
 	rc = print_job(json_root(d));
 	json_doc_free(d);
@@ -156,7 +135,7 @@ int
 command_jobs(int argc, char **argv)
 {
 	struct options o = { 0 };
-	char base[1024];
+	struct node_address node;
 	const char *verb;
 	struct err e;
 	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, usage, &o);
@@ -166,11 +145,11 @@ command_jobs(int argc, char **argv)
 	if (optind >= argc)
 		return command_usage(usage, "what about the jobs? list, show, retry or cancel");
 	verb = argv[optind];
-	if (base_url(&o, base, sizeof base, &e) != 0)
+	if (node_find(&o.node, &node, &e) != 0)
 		return command_config(&e);
 	if (strcmp(verb, "list") == 0 && optind + 1 == argc)
-		return list(&o, base);
+		return list(&o, &node);
 	if ((strcmp(verb, "show") == 0 || strcmp(verb, "retry") == 0 || strcmp(verb, "cancel") == 0) && optind + 2 == argc)
-		return one(verb, argv[optind + 1], base);
+		return one(verb, argv[optind + 1], &node);
 	return command_usage(usage, "jobs %s: not understood", verb);
 }

@@ -10,6 +10,10 @@ void job_preview_answer(struct request *q, struct reply *r);
 void job_retry_answer(struct request *q, struct reply *r);
 void job_cancel_answer(struct request *q, struct reply *r);
 void series_decision_answer(struct request *q, struct reply *r);            /* series.c */
+void session_answer(struct request *q, struct reply *r);                    /* sessions.c */
+void session_open_answer(struct request *q, struct reply *r);
+void session_end_answer(struct request *q, struct reply *r);
+extern const struct upload_kind session_upload;
 void models_answer(struct request *q, struct reply *r);                     /* models.c */
 void metrics_answer(struct request *q, struct reply *r);                    /* metrics.c */
 void health_answer(struct request *q, struct reply *r);                     /* health.c */

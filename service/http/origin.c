@@ -60,6 +60,12 @@ length_without(const char *host, const char *port)
 }
 
 bool
+origin_is_secure(const char *origin)
+{
+	return strncasecmp(origin, "https://", 8) == 0;
+}
+
+bool
 origin_matches(const char *origin, const char *host)
 {
 	const char *port, *authority;

@@ -1,6 +1,7 @@
 /* One request as a handler sees it, and the reply that it fills. No HTTP library here: server.c turns one into the other. */
 #pragma once
 #include "config/json.h"
+#include "service/http/auth.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,6 +9,8 @@
 
 struct node;
 struct workers;
+struct gate;
+struct client;
 
 enum { REQUEST_PARAMS = 4, REQUEST_TEXT = 256, REQUEST_QUERY = 16, REPLY_HEADERS = 4 };
 
@@ -17,6 +20,11 @@ struct request {
 	bool is_ready;                   /* all doors are open */
 	char base[REQUEST_TEXT + 16];    /* "http://HOST:PORT", as the client called us */
 	char client[64];                 /* its address */
+	struct gate *gate;               /* who.h */
+	struct client *caller;           /* its address in the table of clients.h; NULL in tests */
+	char who[AUTH_NAME];             /* the name of the token that asks; "" = none was needed */
+	enum auth_role role;             /* what it may */
+	bool by_cookie;                  /* said by a browser's session: it may not know that it asks */
 	const char *type;                /* what the reply's type is to be, of those that the route produces; NULL when it names none */
 	char params[REQUEST_PARAMS][REQUEST_TEXT]; /* what stands for {..} in the route's pattern, decoded */
 	struct { char key[32], value[REQUEST_TEXT]; } query[REQUEST_QUERY]; /* decoded; only keys that the route knows, each once */

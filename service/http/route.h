@@ -13,6 +13,7 @@ struct route {
 	const char *method;              /* GET serves HEAD too */
 	const char *pattern;             /* "/api/v1/jobs/{id}": {..} stands for one segment */
 	void (*answer)(struct request *q, struct reply *r);                    /* when the body, if any, is complete */
+	enum auth_role needs;            /* who may, and whoever may more; left out: admin */
 	const char *query;               /* the keys it knows, each followed by a space; NULL = none */
 	const char *produces[2];         /* what Accept is held against; NULL = Accept is not asked */
 	const struct upload_kind *upload; /* NULL: a small body is read and ignored */

@@ -3,22 +3,28 @@
 
 #define JSON { "application/json" }
 #define DICOM_JSON { "application/dicom+json", "application/json" }
+#define VIEWER .needs = AUTH_VIEWER          /* reading, and asking the rules, which changes nothing */
+#define OPERATOR .needs = AUTH_OPERATOR      /* what changes jobs; bringing images, which makes some */
+#define ANYBODY .needs = AUTH_NOBODY         /* alive? ready? and the way in */
 
 const struct route routes[] = {
-	{ "POST", "/dicom-web/studies", stow_answer, .produces = DICOM_JSON, .upload = &stow_upload },
-	{ "POST", "/dicom-web/studies/{study}", stow_answer, .produces = DICOM_JSON, .upload = &stow_upload },
-	{ "GET", "/api/v1/jobs", jobs_list_answer, .query = "state study model since limit cursor ", .produces = JSON },
-	{ "GET", "/api/v1/jobs/{id}", job_answer, .produces = JSON },
-	{ "GET", "/api/v1/jobs/{id}/seg", job_seg_answer, .produces = { "application/dicom" } },
-	{ "GET", "/api/v1/jobs/{id}/report", job_report_answer, .produces = { "application/dicom" } },
-	{ "GET", "/api/v1/jobs/{id}/preview.png", job_preview_answer, .produces = { "image/png" } },
-	{ "POST", "/api/v1/jobs/{id}/retry", job_retry_answer, .produces = JSON },
-	{ "POST", "/api/v1/jobs/{id}/cancel", job_cancel_answer, .produces = JSON },
-	{ "GET", "/api/v1/series/{uid}/decision", series_decision_answer, .produces = JSON },
-	{ "POST", "/api/v1/rules/test", rules_test_answer, .produces = JSON, .upload = &rules_test_upload },
-	{ "GET", "/api/v1/models", models_answer, .produces = JSON },
-	{ "GET", "/health", health_answer, .query = NULL },
-	{ "GET", "/ready", ready_answer, .query = NULL },
-	{ "GET", "/metrics", metrics_answer, .query = NULL },
+	{ "POST", "/dicom-web/studies", stow_answer, OPERATOR, .produces = DICOM_JSON, .upload = &stow_upload },
+	{ "POST", "/dicom-web/studies/{study}", stow_answer, OPERATOR, .produces = DICOM_JSON, .upload = &stow_upload },
+	{ "GET", "/api/v1/jobs", jobs_list_answer, VIEWER, .query = "state study model since limit cursor ", .produces = JSON },
+	{ "GET", "/api/v1/jobs/{id}", job_answer, VIEWER, .produces = JSON },
+	{ "GET", "/api/v1/jobs/{id}/seg", job_seg_answer, VIEWER, .produces = { "application/dicom" } },
+	{ "GET", "/api/v1/jobs/{id}/report", job_report_answer, VIEWER, .produces = { "application/dicom" } },
+	{ "GET", "/api/v1/jobs/{id}/preview.png", job_preview_answer, VIEWER, .produces = { "image/png" } },
+	{ "POST", "/api/v1/jobs/{id}/retry", job_retry_answer, OPERATOR, .produces = JSON },
+	{ "POST", "/api/v1/jobs/{id}/cancel", job_cancel_answer, OPERATOR, .produces = JSON },
+	{ "GET", "/api/v1/series/{uid}/decision", series_decision_answer, VIEWER, .produces = JSON },
+	{ "POST", "/api/v1/rules/test", rules_test_answer, VIEWER, .produces = JSON, .upload = &rules_test_upload },
+	{ "GET", "/api/v1/models", models_answer, VIEWER, .produces = JSON },
+	{ "POST", "/api/v1/session", session_open_answer, ANYBODY, .produces = JSON, .upload = &session_upload },
+	{ "GET", "/api/v1/session", session_answer, VIEWER, .produces = JSON },
+	{ "DELETE", "/api/v1/session", session_end_answer, VIEWER },
+	{ "GET", "/health", health_answer, ANYBODY },
+	{ "GET", "/ready", ready_answer, ANYBODY },
+	{ "GET", "/metrics", metrics_answer, VIEWER },
 };
 const size_t n_routes = sizeof routes / sizeof routes[0];

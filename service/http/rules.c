@@ -6,6 +6,7 @@
 #include "service/flow/node.h"
 #include "service/flow/spool.h"
 #include "service/http/handlers.h"
+#include "service/http/json_body.h"
 #include "service/http/problem.h"
 
 #include <errno.h>
@@ -15,12 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { QUESTION_MAX = 4096 };            /* bytes of a JSON body */
-
 struct trial {
 	bool is_file;
-	char text[QUESTION_MAX];         /* the JSON body; n bytes */
-	size_t n;
+	struct json_body question;       /* the JSON body */
 	char path[SPOOL_PATH];           /* the DICOM file, "" = none */
 	int fd;
 	int64_t max_bytes, n_bytes;
@@ -42,7 +40,7 @@ static int
 trial_open(struct trial *t, const struct node *node, struct err *e)
 {
 	if (!t->is_file)
-		return 0;
+		return json_body_open(&t->question, node->settings, e);
 	if (spool_has_room(node, e) != 0 || spool_tmp(node, t->path, e) != 0)
 		return -1;
 	t->fd = open(t->path, O_WRONLY | O_CLOEXEC);
@@ -60,6 +58,7 @@ trial_drop(struct request *q)
 		close(t->fd);
 	if (t->path[0] != 0)
 		unlink(t->path);
+	json_body_free(&t->question);
 	free(t);
 	q->upload = NULL;
 }
@@ -89,10 +88,13 @@ trial_begin(struct request *q, struct reply *r)
 	q->upload = t;
 	t->fd = -1;
 	t->is_file = is_file;
-	t->max_bytes = is_file ? q->node->settings->dicom.max_instance_mb << 20 : QUESTION_MAX;
-	if (trial_open(t, q->node, &e) == 0)
+	t->max_bytes = is_file ? q->node->settings->dicom.max_instance_mb << 20 : q->node->settings->http.max_json_kb << 10;
+	if (q->length > t->max_bytes)
+		problem_set(r, 413, "the body is larger than the %lld bytes that are taken here", (long long)t->max_bytes);
+	else if (trial_open(t, q->node, &e) == 0)
 		return 0;
-	problem_error(r, &e);
+	else
+		problem_error(r, &e);
 	trial_drop(q);
 	return -1;
 }
@@ -125,8 +127,7 @@ trial_piece(struct request *q, const char *bytes, size_t n)
 		keep(t->fd, bytes, n, &t->broken);
 		return;
 	}
-	memcpy(t->text + t->n, bytes, n);
-	t->n += n;
+	json_body_add(&t->question, bytes, n);
 }
 
 const struct upload_kind rules_test_upload = { trial_begin, trial_piece, trial_drop };
@@ -215,10 +216,10 @@ test_study(const struct node *n, const struct rules *rules, const char *study_ui
 }
 
 static int
-read_question(const struct trial *t, char study_uid[DICOM_UID], struct err *e)
+read_question(const struct trial *t, const struct settings *s, char study_uid[DICOM_UID], struct err *e)
 {
 	static const struct json_field fields[] = { { "study_uid", FIELD_STRING, 0, DICOM_UID, 0, 0, true, false } };
-	struct json_doc *d = json_parse(t->text, t->n, 0, e);
+	struct json_doc *d = json_body_parse(&t->question, s, e);
 	int result = d == NULL ? -1 : json_read(d, json_root(d), fields, 1, "", study_uid, e);
 
 	json_doc_free(d);
@@ -236,7 +237,7 @@ test(const struct trial *t, const struct node *n, struct json *list, struct err 
 		*e = t->broken;
 		return -1;
 	}
-	if (!t->is_file && read_question(t, study_uid, e) != 0)
+	if (!t->is_file && read_question(t, n->settings, study_uid, e) != 0)
 		return -1;
 	if ((rules = rules_compile(n->settings, e)) == NULL)
 		return -1;

@@ -113,8 +113,8 @@ on_begin(void *arg, const struct multipart_head *head, struct err *e)
 
 	s->skips = false;
 	s->part_bytes = 0;
-	if (s->n_items == STOW_MAX_PARTS)
-		return err_set(e, ERR_LIMIT, "more than %d parts in one request", STOW_MAX_PARTS);
+	if (s->n_items == (size_t)s->node->settings->http.max_parts)
+		return err_set(e, ERR_LIMIT, "more than %lld parts in one request (http.max_parts)", (long long)s->node->settings->http.max_parts);
 	if (head->content_type[0] && strcmp(head->content_type, "application/dicom") != 0)
 		return part_fails(s, NOT_UNDERSTOOD, 415, "its Content-Type is not application/dicom", e);
 	if (!encoding_is_plain(head->transfer_encoding))

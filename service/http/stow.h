@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { STOW_MAX_PARTS = 10000 };
-
 struct stow_item {
 	char sop_class[65], sop_uid[65], study_uid[65], series_uid[65]; /* "" = not known */
 	unsigned reason;                 /* FailureReason (0008,1197); 0 = stored */

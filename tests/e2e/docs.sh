@@ -42,7 +42,7 @@ while read -r command; do
 	file=service/commands/$command.c; [ "$command" != echo ] || file=service/commands/send.c
 	for option in $(options_in "$file"); do grep -q -- "--$option" "$work/command.help" || fail "segan $command --help does not name --$option"; done
 	for option in $(grep -oE -- '(^| |\[)--[a-z-]+' "$work/command.help" | tr -d ' [' | sort -u); do
-		grep -qx -- "${option#--}" <(options_in service/commands/*.c; echo help) || fail "segan $command --help names $option, which nothing knows"
+		grep -qx -- "${option#--}" <(options_in service/commands/*.[ch]; echo help) || fail "segan $command --help names $option, which nothing knows"
 	done
 done < "$work/commands"
 
@@ -81,6 +81,14 @@ try() { # from a folder of its own, as a reader would in the clone
 	(cd "$work/cwd" && PATH=$work/usr/local/bin:$PATH && eval "$1") > "$work/out" 2>&1 < /dev/null || { cat "$work/out"; fail "the README's \"$line\" ($1)"; }
 	echo "ok: $line"
 }
+secure_node() { # with the tokens that the README made, and TLS; sets secure
+	local http node_pid dicom_port node_log=$work/secure.log
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/node.key" -out "$work/cwd/ca.pem" -subj /CN=node -days 2 -addext subjectAltName=IP:127.0.0.1 2> /dev/null
+	jq --arg w "$work" '.data_dir = $w + "/secure" | .http.tokens_file = $w + "/etc/segand/tokens.json" | .http.tls_certificate = $w + "/cwd/ca.pem" | .http.tls_key = $w + "/node.key"' \
+		"$work/segand.json" > "$work/secure.json"
+	start_node "$work/secure.json"
+	secure=$http
+}
 while IFS= read -r line; do
 	command=$(sed "s,sudo ,,g; s,/usr/local,$work/usr/local,g; s,/etc/segand,$work/etc/segand,g; s,build/segan,$B_absolute/segan,g; s,\bDIR\b,$work/study,g; s,\bCASES\b,$work/cases,g; s,--minutes 60,--steps 2,; s,\bmake\b,make -C $root B=$B,g" <<< "$line")
 	case $line in
@@ -88,6 +96,7 @@ while IFS= read -r line; do
 	dcmsend*)
 		try "${command/ PORT / $dicom_port }"
 		wait_line "$node_log" 'job_(done|failed|rejected) job=1 ' 120 "$node_pid" > "$work/line"; holds "the README's study" "$(cat "$work/line")" job_done ;;
+	*https://node:8443*) [ -n "${secure:-}" ] || secure_node; command=${command//node:8443/$secure}; try "${command/#curl/curl -fsS}" ;;
 	curl*|*segan\ jobs*) command=${command//127.0.0.1:PORT/$http}; try "${command/#curl/curl -fsS}" ;;
 	*segan\ train*) case $B in *asan*|*tsan*) command=${command/my.json/$work/small.json} ;; esac; try "$command" ;;
 	*segan\ model\ promote*) # two steps train nothing: the refusal is the truth

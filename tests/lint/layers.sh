@@ -16,7 +16,7 @@ BEGIN {
 	may["service"] = " config model dicom db service "
 	# library -> regular expression of the files that may include it
 	only["cblas.h"] = "^model/(nn/|segan\\.c|compute\\.c)"; only["openblas_config.h"] = only["cblas.h"]
-	only["sqlite3.h"] = "^db/"; only["microhttpd.h"] = "^service/http/"; only["curl/curl.h"] = "^service/(flow/(deliver|retrieve)|http/client)"
+	only["sqlite3.h"] = "^db/"; only["microhttpd.h"] = "^service/http/"; only["gnutls/gnutls.h"] = "^service/http/tls\\.c$"; only["gnutls/x509.h"] = only["gnutls/gnutls.h"]; only["curl/curl.h"] = "^service/(flow/(deliver|retrieve)|http/client)"
 	only["cJSON.h"] = "^config/json"; only["cjson/cJSON.h"] = "^config/json"; only["png.h"] = "^service/flow/preview\\.c$"
 	only["seccomp.h"] = "^service/flow/sandbox\\.c$"; only["zlib.h"] = "^(service/flow/nifti\\.c|dicom/bytes\\.h)$"; only["openjpeg.h"] = "^dicom/jpeg2000\\.c$"
 	only["nifti1_io.h"] = "^service/commands/dataset_nifti\\.c$"; only["znzlib.h"] = only["nifti1_io.h"]

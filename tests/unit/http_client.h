@@ -59,8 +59,16 @@ site_open(void **state)
 	snprintf(site.settings.data_dir, sizeof site.settings.data_dir, "%s/data", site.dir);
 	snprintf(site.settings.models_dir, sizeof site.settings.models_dir, "model/shipped");
 	snprintf(site.settings.http.bind, sizeof site.settings.http.bind, "127.0.0.1");
-	site.settings.http.max_connections = 64;
+	site.settings.http.max_connections = site.settings.http.max_connections_per_client = 64;
+	site.settings.http.max_token_failures = 20;
+	site.settings.http.session_timeout = 60;
+	site.settings.http.max_header_kb = 32;
 	site.settings.http.max_body_mb = 2;
+	site.settings.http.max_parts = 10000;
+	site.settings.http.max_json_kb = 4;
+	site.settings.http.max_json_depth = 32;
+	site.settings.http.header_timeout = site.settings.http.request_timeout = 20;
+	site.settings.http.min_body_rate = 1024;
 	site.settings.http.idle_timeout = 3; /* s; what stays open waits for it */
 	site.settings.dicom.max_instance_mb = 1;
 	site.settings.max_attempts = 3;

@@ -49,7 +49,7 @@ ask(const char *method, const char *status, const char *body, const char *reques
 	assert_int_equal(getsockname(s.listener, (struct sockaddr *)&at, &size), 0);
 	assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
 	snprintf(url, sizeof url, "http://127.0.0.1:%u/api/v1/jobs/7", ntohs(at.sin_port));
-	d = client_request(method, url, e);
+	d = client_request(method, url, NULL, e);
 	pthread_join(thread, NULL);
 	close(s.listener);
 	assert_int_equal(strncmp(s.request, request, strlen(request)), 0);
@@ -92,10 +92,10 @@ everything_else_is_an_error_in_words(void **state)
 		if (e.code != rows[i].code || strstr(e.text, rows[i].words) == NULL)
 			fail_msg("%s, \"%s\": %s, \"%s\"", rows[i].status, rows[i].body, err_name(e.code), e.text);
 	}
-	assert_null(client_request("GET", "http://127.0.0.1:1/", &e)); /* nobody listens on port 1 */
+	assert_null(client_request("GET", "http://127.0.0.1:1/", NULL, &e)); /* nobody listens on port 1 */
 	assert_int_equal(e.code, ERR_PEER);
 	assert_non_null(strstr(e.text, "is segand running"));
-	assert_null(client_request("GET", "file:///etc/hostname", &e));
+	assert_null(client_request("GET", "file:///etc/hostname", NULL, &e));
 	assert_int_equal(e.code, ERR_PEER);
 }
 

@@ -389,9 +389,10 @@ refuses_to_start(void **state)
 	struct err e;
 
 	(void)state;
-	snprintf(site.settings.http.tokens_file, sizeof site.settings.http.tokens_file, "/etc/tokens");
+	snprintf(site.settings.http.tokens_file, sizeof site.settings.http.tokens_file, "%s/tokens", site.dir);
 	assert_null(server_start(&site.node, NULL, &e));
-	assert_int_equal(e.code, ERR_INPUT);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_non_null(strstr(e.text, "segan token add"));
 	site.settings.http.tokens_file[0] = '\0';
 	site.settings.http.port = server_port(site.server);               /* taken */
 	assert_null(server_start(&site.node, NULL, &e));

@@ -131,6 +131,11 @@ depth_is_bounded(void **state)
 	memset(text + JSON_MAX_DEPTH + 1, ']', JSON_MAX_DEPTH + 1);
 	assert_null(json_parse(text, 2 * JSON_MAX_DEPTH + 2, 0, &e));
 	assert_non_null(strstr(e.text, "more than 64 levels"));
+	d = json_parse("[[1]]", 5, JSON_DEPTH(2), &e);
+	assert_non_null(d);
+	json_doc_free(d);
+	assert_null(json_parse("[[[]]]", 6, JSON_DEPTH(2), &e));
+	assert_non_null(strstr(e.text, "more than 2 levels"));
 	assert_non_null(deep);
 	memset(deep, '[', 1000000);
 	assert_null(json_parse(deep, 1000000, 0, &e));

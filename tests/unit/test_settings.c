@@ -49,6 +49,11 @@ defaults_are_the_contract(void **state)
 	assert_int_equal(s->http.port, 8080);
 	assert_string_equal(s->http.tokens_file, "");
 	assert_int_equal(s->http.max_connections, 256);
+	assert_int_equal(s->http.max_connections_per_client, 128);
+	assert_int_equal(s->http.max_token_failures, 20);
+	assert_int_equal(s->http.max_parts, 10000);
+	assert_int_equal(s->http.max_json_kb, 64);
+	assert_int_equal(s->http.header_timeout, 20);
 	assert_int_equal(s->http.max_body_mb, 2048);
 	assert_int_equal(s->http.idle_timeout, 60);
 	assert_int_equal(s->series_complete_trigger, 30);
@@ -134,7 +139,7 @@ static const char full[] =
 	"\"dicom\": {\"aet\": \"A B\", \"bind\": \"::1\", \"port\": 0, \"peers\": {\"MR1\": {\"aet\": \"MR1\", \"host\": \"10.0.0.7\", \"port\": 104}, \"any\": {\"aet\": \"X\", \"host\": null, \"port\": 4}},\n"
 	"  \"accept_unknown_peers\": true, \"check_called_aet\": true, \"move_aet\": \"MOVE\", \"max_associations\": 2, \"max_pdu\": 16384, \"idle_timeout\": 1, \"max_instance_mb\": 7,"
 	"  \"max_associations_per_peer\": 3, \"request_timeout\": 4, \"association_timeout\": 5, \"tls_certificate\": \"/c\", \"tls_key\": \"/k\", \"tls_ca\": \"/a\", \"tls_require_client\": true},\n"
-	"\"http\": {\"bind\": \"0.0.0.0\", \"port\": 0, \"tokens_file\": null, \"max_connections\": 5, \"max_body_mb\": 6, \"idle_timeout\": 7},\n"
+	"\"http\": {\"bind\": \"0.0.0.0\", \"port\": 0, \"tokens_file\": \"/t\", \"max_connections\": 5, \"max_body_mb\": 6, \"idle_timeout\": 7},\n"
 	"\"series_complete_trigger\": 1, \"series_interrupted_trigger\": 2, \"study_forcecomplete_trigger\": 3,\n"
 	"\"rules\": [{\"name\": \"r\", \"channel\": \"flair\", \"where\": {\"Modality\": \"MR\", \"EchoTime\": [80, null], \"NumberOfSlices\": [null, 99.5], \"0018,0080\": 5},\n"
 	"  \"not\": {\"ImageType\": \"<loc&>\\\\\\\\\"}, \"fallback\": true},\n"
@@ -228,7 +233,7 @@ what_is_printed_is_read_back(void **state)
 {
 	static const char *const texts[] = { "{}", full, "{\"rules\": [], \"models\": []}" };
 	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "${mine}$", "\"yours\": \"b\"", "\"channel\": null", "\"registered\": true", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
-		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"association_timeout\": 5", "\"tls_require_client\": true", "\"tls_name\": \"n\"", "\"tokens_file\": null", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
+		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"association_timeout\": 5", "\"tls_require_client\": true", "\"tls_name\": \"n\"", "\"tokens_file\": \"/t\"", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
 		"[\"labelmap\", \"rtstruct\"]", "\"seg_syntax\": \"deflated\"", "\"empty_report\": true", "\"out_of_distribution\": \"flag\"", "\"out_of_distribution\": \"reject\"" };
 	struct err e;
 
@@ -296,9 +301,12 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ PEER("{\"aet\": \"A\\\\\"}"), "line 2: dicom.peers.p.aet holds a backslash" },
 		{ PEER("{\"aet\": \"A\", \"ip\": \"\"}"), "line 2: dicom.peers.p.ip: unknown key" },
 		{ "{\"dicom\": {\"peers\": {\"a b\": {\"aet\": \"A\"}}}}", "dicom.peers: the name 'a b'" },
-		{ "{\"http\": {\"tokens_file\": \"/t\"}}", "line 1: http.tokens_file: not supported yet" },
-		{ "{\"http\": {\n\"tls_certificate\": \"/t\"}}", "line 2: http.tls_certificate: not supported yet" },
-		{ "{\"http\": {\"tls_key\": \"/t\"}}", "http.tls_key: not supported yet" },
+		{ "{\"http\": {\n\"bind\": \"0.0.0.0\"}}", "line 2: http.bind '0.0.0.0' is beyond loopback, where nobody may do anything without a token" },
+		{ "{\"http\": {\"bind\": \"::\", \"tokens_file\": null}}", "segan token add NAME --role admin" },
+		{ "{\"http\": {\n\"tls_certificate\": \"/t\"}}", "line 2: http.tls_certificate and http.tls_key go together: http.tls_key is missing" },
+		{ "{\"http\": {\"tls_key\": \"/t\"}}", "http.tls_certificate is missing" },
+		{ "{\"http\": {\"tls_client_ca\": \"/t\"}}", "http.tls_client_ca needs TLS" },
+		{ "{\"http\": {\"max_json_depth\": 65}}", "max_json_depth" },
 		{ "{\"http\": {\"bind\": \"\"}}", "http.bind '' is not an IP address" },
 		{ "{\"retention\": {\"days\": -1}}", "retention.days is -1" },
 		{ "{\"destinations\": []}", "destinations must be an object" },

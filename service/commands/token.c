@@ -1,0 +1,149 @@
+/* segan token: who may ask a node over HTTP. Works on the tokens_file alone: a running node follows it, and it can be done before the first start. */
+#include "service/commands/commands.h"
+#include "service/commands/common.h"
+#include "service/http/auth.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: segan token add NAME --role viewer|operator|admin\n"
+    "       segan token list | revoke NAME\n"
+    "  --config FILE       the node's configuration, whose http.tokens_file is changed (default /etc/segand/segand.json)\n"
+    "  --tokens-file FILE  that file itself\n"
+    "  --json              what was made or is there as JSON\n"
+    "add prints the token once, on stdout: only its SHA-256 is kept. viewer: reads. operator: also sends (STOW-RS), retries, cancels. admin: everything.\n"
+    "A running node takes a change up at its next request.\n";
+
+struct options { const char *config, *tokens_file, *role; bool json; };
+
+static const struct command_option options[] = {
+	{ "config", required_argument, offsetof(struct options, config), 0 }, { "tokens-file", required_argument, offsetof(struct options, tokens_file), 0 },
+	{ "role", required_argument, offsetof(struct options, role), 0 }, { "json", no_argument, offsetof(struct options, json), 0 },
+};
+
+struct place { char path[SETTINGS_PATH], data_dir[SETTINGS_PATH]; }; /* data_dir "": not known */
+
+static int
+find_place(const struct options *o, struct place *p, struct err *e)
+{
+	struct settings *s;
+	int rc = 0;
+
+	*p = (struct place){ .path = "" };
+	if (o->tokens_file != NULL) {
+		snprintf(p->path, sizeof p->path, "%s", o->tokens_file);
+		return 0;
+	}
+	if ((s = command_settings(o->config, e)) == NULL)
+		return -1;
+	memcpy(p->path, s->http.tokens_file, sizeof p->path);
+	memcpy(p->data_dir, s->data_dir, sizeof p->data_dir);
+	if (p->path[0] == '\0')
+		rc = err_set(e, ERR_INPUT, "http.tokens_file is not set%s%s: set it, e.g. to /etc/segand/tokens.json, or give --tokens-file FILE", s->file[0] != '\0' ? " in " : "", s->file);
+	settings_free(s);
+	return rc;
+}
+
+static int
+add(const struct options *o, const struct place *p, const char *name)
+{
+	char token[AUTH_TOKEN];
+	enum auth_role role;
+	struct err e;
+
+	if (o->role == NULL || auth_role_parse(o->role, &role) != 0)
+		return command_usage(usage, "token add needs --role viewer, --role operator or --role admin");
+	if (auth_add(p->path, p->data_dir[0] != '\0' ? p->data_dir : NULL, name, role, token, &e) != 0)
+		return command_fail(&e);
+	if (o->json) {
+		struct json *v = json_new_object();
+		json_set_string(v, "name", name);
+		json_set_string(v, "role", o->role);
+		json_set_string(v, "token", token);
+		return command_print_json(v);
+	}
+	fprintf(stderr, "segan: the token of %s (%s), shown this once; %s keeps its digest\n", name, o->role, p->path);
+	return puts(token) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_GOOD;
+}
+
+static struct json *
+as_json(const struct auth_list *l)
+{
+	struct json *root = json_new_object(), *list = json_new_array();
+
+	json_set(root, "tokens", list);
+	for (size_t i = 0; i < l->n; i++) {
+		struct json *v = json_new_object();
+		json_set_string(v, "name", l->tokens[i].name);
+		json_set_string(v, "role", auth_role_name(l->tokens[i].role));
+		json_set_string(v, "created", l->tokens[i].created);
+		json_add(list, v);
+	}
+	return root;
+}
+
+static int
+list_all(const struct options *o, const struct place *p)
+{
+	struct auth_list l;
+	struct err e;
+	int rc = EXIT_GOOD;
+
+	if (auth_list_load(p->path, &l, &e) != 0)
+		return command_fail(&e);
+	if (o->json) {
+		rc = command_print_json(as_json(&l));
+	} else {
+		printf("%-24s  %-8s  %s\n", "NAME", "ROLE", "CREATED");
+		for (size_t i = 0; i < l.n; i++) {
+			printf("%-24s  %-8s  ", l.tokens[i].name, auth_role_name(l.tokens[i].role));
+			command_print_plain(stdout, l.tokens[i].created);
+			putchar('\n');
+		}
+	}
+	auth_list_free(&l);
+	return rc;
+}
+
+static int
+revoke(const struct options *o, const struct place *p, const char *name)
+{
+	struct err e;
+
+	if (auth_revoke(p->path, name, &e) != 0)
+		return command_fail(&e);
+	if (o->json) {
+		struct json *v = json_new_object();
+		json_set_string(v, "revoked", name);
+		return command_print_json(v);
+	}
+	fprintf(stderr, "segan: %s may do nothing any more\n", name);
+	return EXIT_GOOD;
+}
+
+int
+command_token(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct place p;
+	const char *verb;
+	struct err e;
+	int rc = command_options(argc, argv, options, sizeof options / sizeof *options, usage, &o);
+
+	if (rc != 0)
+		return rc < 0 ? EXIT_GOOD : rc;
+	if (optind >= argc)
+		return command_usage(usage, "what about the tokens? add, list or revoke");
+	verb = argv[optind];
+	if (find_place(&o, &p, &e) != 0)
+		return command_config(&e);
+	if (strcmp(verb, "add") == 0 && optind + 2 == argc)
+		return add(&o, &p, argv[optind + 1]);
+	if (strcmp(verb, "list") == 0 && optind + 1 == argc)
+		return list_all(&o, &p);
+	if (strcmp(verb, "revoke") == 0 && optind + 2 == argc)
+		return revoke(&o, &p, argv[optind + 1]);
+	return command_usage(usage, "token %s: not understood", verb);
+}

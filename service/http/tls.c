@@ -1,0 +1,196 @@
+/* See tls.h. The checks are made with the calls that libmicrohttpd makes later without saying which file was wrong. The log of refused clients is bounded by
+ * the handshakes that max_connections lets happen. */
+#include "service/http/tls.h"
+
+#include "config/clock.h"
+#include "config/file.h"
+#include "config/log.h"
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_BYTES = 1 << 20, SOON_MS = 14 * 86400 * 1000 };
+
+/* RFC 9325 3.1.1, 4.2: no SSL, no TLS 1.0 and 1.1, no RSA key exchange, no CBC. */
+const char tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:"
+	"-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
+
+struct tls {
+	char *certificate, *key, *client_ca; /* PEM texts with their end; client_ca NULL: none */
+	size_t n_certificate, n_key, n_client_ca;
+};
+
+const char *
+tls_certificate(const struct tls *t)
+{
+	return t->certificate;
+}
+
+const char *
+tls_key(const struct tls *t)
+{
+	return t->key;
+}
+
+const char *
+tls_client_ca(const struct tls *t)
+{
+	return t->client_ca;
+}
+
+void
+tls_free(struct tls *t)
+{
+	if (t == NULL)
+		return;
+	if (t->key != NULL)
+		explicit_bzero(t->key, t->n_key);
+	free(t->certificate);
+	free(t->key);
+	free(t->client_ca);
+	free(t);
+}
+
+static int
+refuse(struct err *e, const char *setting, const char *path, const char *what)
+{
+	return err_set(e, ERR_INPUT, "http.%s %s: %s", setting, path, what);
+}
+
+static char *
+read_pem(const char *setting, const char *path, size_t *n, struct err *e)
+{
+	char *text = file_read(path, MAX_BYTES, n, e);
+
+	if (text == NULL) {
+		err_note(e, "http.%s", setting);
+		if (e->code == ERR_NOT_FOUND || e->code == ERR_IO)
+			e->code = ERR_INPUT;                              /* a setting that is wrong, not a disk that may get well */
+	}
+	return text;
+}
+
+static void
+warn_of_expiry(const char *path, const gnutls_x509_crt_t certificate)
+{
+	int64_t ends_ms = (int64_t)gnutls_x509_crt_get_expiration_time(certificate) * 1000;
+	char text[CLOCK_TEXT];
+
+	if (ends_ms - clock_ms() > SOON_MS)
+		return;
+	clock_text(ends_ms, text);
+	log_event(LOG_WARN, "tls_certificate_ends", "file=%s ends=%s text=\"clients will refuse it from then on\"", path, text);
+}
+
+/* A list of certificates, the first of them ours. */
+static int
+check_certificates(const char *setting, const char *path, const char *text, size_t n, struct err *e)
+{
+	const gnutls_datum_t pem = { .data = (unsigned char *)(uintptr_t)text, .size = (unsigned)n };
+	gnutls_x509_crt_t *list = NULL;
+	unsigned count = 0;
+	int rc = gnutls_x509_crt_list_import2(&list, &count, &pem, GNUTLS_X509_FMT_PEM, 0);
+
+	if (rc < 0 || count == 0)
+		return refuse(e, setting, path, strstr(text, "BEGIN CERTIFICATE-----") == NULL ? "there is no PEM certificate in it" : gnutls_strerror(rc));
+	warn_of_expiry(path, list[0]);
+	for (unsigned i = 0; i < count; i++)
+		gnutls_x509_crt_deinit(list[i]);
+	gnutls_free(list);
+	return 0;
+}
+
+static int
+check_key(const struct settings *s, const struct tls *t, struct err *e)
+{
+	const gnutls_datum_t pem = { .data = (unsigned char *)t->key, .size = (unsigned)t->n_key };
+	gnutls_x509_privkey_t key;
+	struct stat st;
+	int rc = gnutls_x509_privkey_init(&key);
+
+	if (rc == 0) {
+		rc = gnutls_x509_privkey_import2(key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0);
+		gnutls_x509_privkey_deinit(key);
+	}
+	if (rc < 0 && strstr(t->key, "ENCRYPTED") != NULL)
+		return refuse(e, "tls_key", s->http.tls_key, "it is encrypted, and a daemon has nobody to ask for the password");
+	if (rc < 0)
+		return refuse(e, "tls_key", s->http.tls_key, strstr(t->key, "PRIVATE KEY-----") == NULL ? "there is no PEM key in it" : gnutls_strerror(rc));
+	if (stat(s->http.tls_key, &st) == 0 && (st.st_mode & 077) != 0)
+		log_event(LOG_WARN, "tls_key_open", "file=%s mode=%03o text=\"others may read the private key: chmod 600\"", s->http.tls_key, (unsigned)st.st_mode & 0777);
+	return 0;
+}
+
+static int
+check_pair(const struct settings *s, const struct tls *t, struct err *e)
+{
+	const gnutls_datum_t certificate = { .data = (unsigned char *)t->certificate, .size = (unsigned)t->n_certificate };
+	const gnutls_datum_t key = { .data = (unsigned char *)t->key, .size = (unsigned)t->n_key };
+	gnutls_certificate_credentials_t credentials;
+	int rc = gnutls_certificate_allocate_credentials(&credentials);
+
+	if (rc < 0)
+		return err_set(e, ERR_LIMIT, "TLS: %s", gnutls_strerror(rc));
+	rc = gnutls_certificate_set_x509_key_mem(credentials, &certificate, &key, GNUTLS_X509_FMT_PEM);
+	gnutls_certificate_free_credentials(credentials);
+	if (rc == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+		return err_set(e, ERR_INPUT, "http.tls_key %s is not the key of the first certificate in http.tls_certificate %s", s->http.tls_key, s->http.tls_certificate);
+	return rc < 0 ? err_set(e, ERR_INPUT, "http.tls_certificate %s with http.tls_key %s: %s", s->http.tls_certificate, s->http.tls_key, gnutls_strerror(rc)) : 0;
+}
+
+static int
+load(const struct settings *s, struct tls *t, struct err *e)
+{
+	const char *ca = s->http.tls_client_ca;
+
+	t->certificate = read_pem("tls_certificate", s->http.tls_certificate, &t->n_certificate, e);
+	if (t->certificate == NULL || check_certificates("tls_certificate", s->http.tls_certificate, t->certificate, t->n_certificate, e) != 0)
+		return -1;
+	t->key = read_pem("tls_key", s->http.tls_key, &t->n_key, e);
+	if (t->key == NULL || check_key(s, t, e) != 0 || check_pair(s, t, e) != 0)
+		return -1;
+	if (ca[0] == 0)
+		return 0;
+	t->client_ca = read_pem("tls_client_ca", ca, &t->n_client_ca, e);
+	return t->client_ca == NULL ? -1 : check_certificates("tls_client_ca", ca, t->client_ca, t->n_client_ca, e);
+}
+
+struct tls *
+tls_load(const struct settings *s, struct err *e)
+{
+	struct tls *t = calloc(1, sizeof *t);
+
+	if (t == NULL) {
+		err_errno(e, "TLS");
+		return NULL;
+	}
+	if (load(s, t, e) == 0)
+		return t;
+	tls_free(t);
+	return NULL;
+}
+
+/* Called in the handshake. Nonzero ends it. */
+static int
+verify(gnutls_session_t session)
+{
+	static const char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
+	gnutls_typed_vdata_st wanted = { .type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)(uintptr_t)purpose, .size = 0 };
+	unsigned status = 0;
+	int rc = gnutls_certificate_verify_peers(session, &wanted, 1, &status);
+
+	if (rc == 0 && status == 0)
+		return 0;
+	log_event(LOG_WARN, "tls_client_refused", "status=%x text=\"%s\"", status, rc < 0 ? gnutls_strerror(rc) : "its certificate is not signed by http.tls_client_ca, or not valid");
+	return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+void
+tls_demand_certificate(void *session)
+{
+	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+	gnutls_session_set_verify_function(session, verify);
+}

@@ -1,0 +1,21 @@
+/* Who asks, and whether they may: the Authorization header (RFC 6750) or a browser's session against what a route needs. Without a tokens_file everybody
+ * is admin, and the door is on loopback. A token's text is in no log and no answer. */
+#pragma once
+#include "service/http/clients.h"
+#include "service/http/request.h"
+#include "service/http/session.h"
+
+struct gate {
+	struct auth *auth;               /* NULL: no tokens */
+	struct sessions *sessions;
+	struct clients *clients;
+	bool is_tls;
+};
+
+/* Fills q->who, role and by_cookie. false: *r says 401, 403, 429 or 503. route: for the log. */
+bool who_may(struct request *q, enum auth_role needs, const char *route, struct reply *r);
+/* A token that was said otherwise than in the header. 0: known, q->who and role are its; -1: *r says why not. */
+int  who_is(struct request *q, const char *token, uint8_t digest[AUTH_DIGEST], struct reply *r);
+bool who_bearer(const struct request *q, char token[256]);                  /* the text of "Authorization: Bearer"; false: there is none */
+bool who_session(const struct request *q, char id[AUTH_TOKEN]);             /* the cookie's; false: there is none */
+void who_set_cookie(const struct request *q, const char *id, int64_t seconds, struct reply *r); /* 0 seconds: the browser forgets it */
