@@ -30,6 +30,7 @@ struct destination_setting {
 	int64_t timeout;             /* seconds without progress */
 	unsigned results;            /* what it gets: RESULT_SETs */
 	enum seg_syntax seg_syntax;  /* of the SEGs among them, where it takes that */
+	bool ask;                    /* before sending: whose the study is there, and after doubt whether the object arrived */
 };
 
 enum archive_type { ARCHIVE_DIMSE, ARCHIVE_DICOMWEB, ARCHIVE_FOLDER };

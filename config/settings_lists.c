@@ -166,6 +166,7 @@ read_destination_body(const struct json_doc *d, const struct json *v, const char
 
 	to->timeout = TIMEOUT_DEFAULT;
 	to->results = RESULT_SET(RESULT_SEG);
+	to->ask = true;
 	if (read_table(d, v, settings_types[to->type].table, where, to, e) != 0 || read_results(d, json_get(v, "results"), where, &to->results, e) != 0 ||
 	    read_seg_syntax(d, json_get(v, "seg_syntax"), where, &to->seg_syntax, e) != 0)
 		return -1;
@@ -231,6 +232,7 @@ read_archive(const struct json_doc *d, const struct json *v, struct archive_sett
 {
 	static const struct { const char *word; enum archive_type type; enum destination_type remote; } types[] = {
 		{ "dimse", ARCHIVE_DIMSE, DESTINATION_DIMSE }, { "dicomweb", ARCHIVE_DICOMWEB, DESTINATION_STOW }, { "folder", ARCHIVE_FOLDER, DESTINATION_DIMSE } };
+	static const char *const of_results[] = { "results", "seg_syntax", "ask" };
 	const char *type = json_text(json_get(v, "type"));
 	struct folder_setting folder;
 	char where[120];
@@ -247,8 +249,9 @@ read_archive(const struct json_doc *d, const struct json *v, struct archive_sett
 	to->type = types[i].type;
 	to->remote.type = types[i].remote;
 	snprintf(to->remote.name, sizeof to->remote.name, "%s", json_key(v));
-	if (json_get(v, "results") != NULL || json_get(v, "seg_syntax") != NULL)
-		return settings_refuse(e, d, v, "%s.%s: an archive is read, results go to destinations", where, json_get(v, "results") != NULL ? "results" : "seg_syntax");
+	for (size_t k = 0; k < sizeof of_results / sizeof *of_results; k++)
+		if (json_get(v, of_results[k]) != NULL)
+			return settings_refuse(e, d, v, "%s.%s: an archive is read, results go to destinations", where, of_results[k]);
 	if (to->type != ARCHIVE_FOLDER)
 		return read_destination_body(d, v, where, &to->remote, e);
 	if (read_table(d, v, TABLE_FOLDER, where, &folder, e) != 0)

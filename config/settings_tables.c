@@ -105,6 +105,7 @@ static const struct json_field dimse[] = {
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
 	OTHER("results"),
 	OTHER("seg_syntax"),
+	FLAG(struct destination_setting, "ask", ask),
 };
 static const struct json_field stow[] = {
 	OTHER_NEEDED("type"),
@@ -114,6 +115,7 @@ static const struct json_field stow[] = {
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
 	OTHER("results"),
 	OTHER("seg_syntax"),
+	FLAG(struct destination_setting, "ask", ask),
 };
 static const struct json_field sender[] = {
 	OTHER_NEEDED("type"),
@@ -126,6 +128,7 @@ static const struct json_field sender[] = {
 	WHOLE(struct destination_setting, "timeout", timeout, 1, DAY),
 	OTHER("results"),
 	OTHER("seg_syntax"),
+	FLAG(struct destination_setting, "ask", ask),
 };
 static const struct json_field folder[] = {
 	OTHER_NEEDED("type"),

@@ -5,6 +5,7 @@
 #include "db/moves.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The words are those of a CHECK in schema.c. */
@@ -19,12 +20,20 @@ delivery_state_name(enum delivery_state s)
 
 /* ---- reading ---- */
 
-#define DELIVERY_COLUMNS "SELECT id, job, attempts, created_ms, next_attempt_ms, destination, last_error, state, stored FROM deliveries "
+static int
+find_name(const char *const *names, int n, const unsigned char *text)
+{
+	for (int i = 0; i < n; i++)
+		if (text && strcmp(names[i], (const char *)text) == 0)
+			return i;
+	return 0;
+}
+
+#define DELIVERY_COLUMNS "SELECT id, job, attempts, created_ms, next_attempt_ms, destination, last_error, state, unheard FROM deliveries "
 
 static int
 fill_delivery(sqlite3_stmt *q, void *element, struct err *e)
 {
-	const char *state = (const char *)sqlite3_column_text(q, 7);
 	struct delivery *v = element;
 
 	(void)e; /* bounded copies cannot fail */
@@ -33,12 +42,10 @@ fill_delivery(sqlite3_stmt *q, void *element, struct err *e)
 	v->attempts = sqlite3_column_int64(q, 2);
 	v->created_ms = sqlite3_column_int64(q, 3);
 	v->next_attempt_ms = sqlite3_column_int64(q, 4);
-	v->stored = sqlite3_column_int64(q, 8);
+	v->unheard = sqlite3_column_int64(q, 8);
 	SQL_COPY(q, 5, v->destination);
 	SQL_COPY(q, 6, v->last_error);
-	for (int i = 0; i < N_STATES; i++)
-		if (state && strcmp(state_names[i], state) == 0)
-			v->state = (enum delivery_state)i;
+	v->state = (enum delivery_state)find_name(state_names, N_STATES, sqlite3_column_text(q, 7));
 	return 0;
 }
 
@@ -89,20 +96,54 @@ deliveries_claim(struct db *d, const char *destination, int64_t now_ms, struct d
 	return s == NULL ? -1 : sql_write_end(s, claim(s, destination, now_ms, out, e), e);
 }
 
+/* ---- its objects ---- */
+
+/* The words are those of CHECKs in schema.c. */
+static const char *const object_names[] = { "waiting", "sent", "stored", "found", "refused" }, *const asked_names[] = { "never", "found", "absent", "in_vain" };
+
 static int
-put_stored(struct sql *s, int64_t id, int64_t stored, struct err *e)
+fill_object(sqlite3_stmt *q, void *element, struct err *e)
 {
-	if (sql_run(s, "UPDATE deliveries SET stored = ?2 WHERE id = ?1 AND state = 'sending'", SQL_ARGS(sql_int(id), sql_int(stored)), e) < 0)
-		return -1;
-	return sql_changes(s) > 0 ? 0 : err_set(e, ERR_STATE, "delivery %lld is not on its way", (long long)id);
+	struct delivery_object *o = element;
+
+	(void)e; /* bounded copies cannot fail */
+	o->position = sqlite3_column_int64(q, 0);
+	o->state = (enum object_state)find_name(object_names, sizeof object_names / sizeof *object_names, sqlite3_column_text(q, 1));
+	o->asked = (enum object_asked)find_name(asked_names, sizeof asked_names / sizeof *asked_names, sqlite3_column_text(q, 2));
+	o->is_revised = sqlite3_column_int(q, 3) != 0;
+	SQL_COPY(q, 4, o->words);
+	return 0;
 }
 
 int
-deliveries_stored(struct db *d, int64_t id, int64_t stored, struct err *e)
+deliveries_objects(struct db *d, int64_t id, struct delivery_object **out, size_t *n, struct err *e)
+{
+	return sql_list(d, SQL_ASK(fill_object, **out, "SELECT position, state, asked, revised, words FROM delivery_objects WHERE delivery = ?1 ORDER BY position",
+	                           SQL_ARGS(sql_int(id))), out, n, e);
+}
+
+static int
+mark(struct sql *s, int64_t id, int64_t unheard, const struct delivery_object *objects, size_t n, struct err *e)
+{
+	if (sql_run(s, "UPDATE deliveries SET unheard = ?2 WHERE id = ?1 AND state = 'sending'", SQL_ARGS(sql_int(id), sql_int(unheard)), e) < 0)
+		return -1;
+	if (sql_changes(s) == 0)
+		return err_set(e, ERR_STATE, "delivery %lld is not on its way", (long long)id);
+	for (size_t i = 0; i < n; i++)
+		if (sql_run(s, "INSERT INTO delivery_objects(delivery, position, state, asked, revised, words) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+		               " ON CONFLICT(delivery, position) DO UPDATE SET state = ?3, asked = ?4, revised = ?5, words = ?6",
+		            SQL_ARGS(sql_int(id), sql_int(objects[i].position), sql_text(object_names[objects[i].state]), sql_text(asked_names[objects[i].asked]),
+		                     sql_int(objects[i].is_revised), sql_text(objects[i].words)), e) < 0)
+			return -1;
+	return 0;
+}
+
+int
+deliveries_mark(struct db *d, int64_t id, int64_t unheard, const struct delivery_object *objects, size_t n, struct err *e)
 {
 	struct sql *s = sql_write(d, e);
 
-	return s == NULL ? -1 : sql_write_end(s, put_stored(s, id, stored, e), e);
+	return s == NULL ? -1 : sql_write_end(s, mark(s, id, unheard, objects, n, e), e);
 }
 
 /* ---- settling ---- */
@@ -209,6 +250,9 @@ retry(struct sql *s, int64_t job, struct err *e)
 
 	if (job_move(s, &m, e) < 0)
 		return -1;
+	if (sql_run(s, "UPDATE delivery_objects SET state = 'waiting', words = '' WHERE state = 'refused' AND delivery IN"
+	               " (SELECT id FROM deliveries WHERE job = ?1 AND state IN ('refused', 'given_up'))", SQL_ARGS(sql_int(job)), e) < 0)
+		return -1;
 	if (sql_run(s, "UPDATE deliveries SET state = 'waiting', created_ms = ?2, next_attempt_ms = 0 WHERE job = ?1 AND state IN ('refused', 'given_up')",
 	            SQL_ARGS(sql_int(job), sql_int(clock_ms())), e) < 0)
 		return -1;
@@ -221,6 +265,73 @@ deliveries_retry(struct db *d, int64_t job, struct err *e)
 	struct sql *s = sql_write(d, e);
 
 	return s == NULL ? -1 : sql_write_end(s, retry(s, job, e), e);
+}
+
+/* ---- given up ---- */
+
+static int
+give_up(struct sql *s, int64_t job, const char *destination, const char *why, struct err *e)
+{
+	sqlite3_stmt *q = sql_query(s, "SELECT d.id, d.state, j.state = 'delivering' FROM deliveries d JOIN jobs j ON j.id = d.job WHERE d.job = ?1 AND d.destination = ?2",
+	                            SQL_ARGS(sql_int(job), sql_text(destination)), e);
+	int r = q ? sql_step(q, e) : -1;
+	bool is_delivering;
+	char state[16];
+	int64_t id;
+
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "job %lld has no delivery to %.64s", (long long)job, destination);
+	if (r < 0)
+		return -1;
+	id = sqlite3_column_int64(q, 0);
+	SQL_COPY(q, 1, state);
+	is_delivering = sqlite3_column_int(q, 2);
+	sqlite3_reset(q);
+	if (strcmp(state, "waiting") != 0)
+		return err_set(e, ERR_STATE, "the delivery to %s is %s: only one that waits can be given up%s", destination, state,
+		               strcmp(state, "sending") == 0 ? "; it waits again, or has ended, when the destination's timeout is over" : "");
+	if (sql_run(s, "UPDATE deliveries SET state = 'given_up', next_attempt_ms = 0, last_error = CASE coalesce(last_error, '') WHEN '' THEN ?2 ELSE ?2 || '; last: ' || last_error END"
+	               " WHERE id = ?1", SQL_ARGS(sql_int(id), sql_text(why)), e) < 0)
+		return -1;
+	return is_delivering ? end_job(s, job, e) : 0;
+}
+
+int
+deliveries_give_up(struct db *d, int64_t job, const char *destination, const char *why, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	return s == NULL ? -1 : sql_write_end(s, give_up(s, job, destination, why, e), e);
+}
+
+struct state_count { enum delivery_state state; int64_t n, oldest_ms; };
+
+static int
+fill_count(sqlite3_stmt *q, void *element, struct err *e)
+{
+	(void)e; /* integers cannot fail */
+	*(struct state_count *)element = (struct state_count){ (enum delivery_state)find_name(state_names, N_STATES, sqlite3_column_text(q, 0)),
+		sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2) };
+	return 0;
+}
+
+int
+deliveries_count(struct db *d, int64_t by_state[DELIVERY_N_STATES], int64_t *oldest_ms, struct err *e)
+{
+	struct state_count *counts;
+	size_t n;
+
+	memset(by_state, 0, DELIVERY_N_STATES * sizeof *by_state);
+	*oldest_ms = 0;
+	if (sql_list(d, SQL_ASK(fill_count, *counts, "SELECT state, count(*), min(created_ms) FROM deliveries GROUP BY state", SQL_NONE), &counts, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		by_state[counts[i].state] = counts[i].n;
+		if (counts[i].state <= DELIVERY_SENDING && (*oldest_ms == 0 || counts[i].oldest_ms < *oldest_ms))
+			*oldest_ms = counts[i].oldest_ms;
+	}
+	free(counts);
+	return 0;
 }
 
 int

@@ -74,6 +74,20 @@ const char *const schema_versions[] = {
 	/* 3: a database that was rebuilt or put back; jobs: the epoch in which they were made */
 	"ALTER TABLE node ADD COLUMN epoch TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE jobs ADD COLUMN epoch TEXT NOT NULL DEFAULT '';",
+
+	/* 4: what became of each object of a delivery, and how often in a row the destination could not be asked; when a queued job may be tried again */
+	"CREATE TABLE delivery_objects("
+	"  delivery INTEGER NOT NULL REFERENCES deliveries(id) ON DELETE CASCADE, position INTEGER NOT NULL,"
+	"  state TEXT NOT NULL CHECK(state IN ('waiting', 'sent', 'stored', 'found', 'refused')),"
+	"  asked TEXT NOT NULL CHECK(asked IN ('never', 'found', 'absent', 'in_vain')), revised INTEGER NOT NULL, words TEXT NOT NULL,"
+	"  PRIMARY KEY(delivery, position)) STRICT, WITHOUT ROWID;"
+	"WITH RECURSIVE o(delivery, position, stored) AS (SELECT id, 0, stored FROM deliveries WHERE stored > 0"
+	"  UNION ALL SELECT delivery, position + 1, stored FROM o WHERE position + 1 < stored)"
+	" INSERT INTO delivery_objects(delivery, position, state, asked, revised, words) SELECT delivery, position, 'stored', 'never', 0, '' FROM o;"
+	"ALTER TABLE deliveries DROP COLUMN stored;"
+	"ALTER TABLE deliveries ADD COLUMN unheard INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX deliveries_state ON deliveries(state, created_ms);"
+	"ALTER TABLE jobs ADD COLUMN not_before_ms INTEGER NOT NULL DEFAULT 0;",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

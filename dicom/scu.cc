@@ -42,6 +42,22 @@ static const struct {
 	{ 0x0000, 0x0000, SCU_PASSING, "failure" },
 };
 
+static size_t
+meaning_of(unsigned status)
+{
+	size_t i = 0;
+
+	while ((status & meanings[i].mask) != meanings[i].value)
+		i++;                             // the last one fits all
+	return i;
+}
+
+extern "C" enum scu_outcome
+scu_meaning(unsigned status)
+{
+	return meanings[meaning_of(status)].outcome;
+}
+
 struct outgoing {
 	std::string sop_class, sop_uid, syntax; // as the meta header says
 	enum seg_syntax wanted = SEG_EXPLICIT; // a SEG's: which is tried first
@@ -305,10 +321,8 @@ static void
 judge(struct scu_result *r, unsigned status, DcmDataset *detail)
 {
 	OFString comment;
-	size_t i = 0;
+	size_t i = meaning_of(status);
 
-	while ((status & meanings[i].mask) != meanings[i].value)
-		i++;
 	if (detail != NULL)
 		(void)detail->findAndGetOFString(DCM_ErrorComment, comment); // absent: the words of the table say it
 	r->outcome = meanings[i].outcome;

@@ -21,6 +21,7 @@ enum scu_outcome {
 	SCU_PASSING,                              /* A7xx, 0x0110 and the like: try again */
 	SCU_IN_DOUBT                              /* sent, but no response came */
 };
+enum scu_outcome scu_meaning(unsigned status);            /* of a C-STORE response: STORED, REFUSED, PASSING (PS3.4 B.2.3); one table, see scu.cc */
 struct scu_result { enum scu_outcome outcome; unsigned status; char text[256]; };  /* text: the peer's words and what would help */
 
 /* Sends n files over one association; results[i] for paths[i]. 0 when the association could be opened (look at the results), -1 with ERR_PEER (passing)
@@ -29,8 +30,8 @@ int scu_store(const struct scu_peer *p, const char *const *paths, size_t n, stru
 /* The same; SEGs go in this syntax where the peer takes it and the SEG can be so written, else as they are: the same object whichever way. */
 int scu_store_as(const struct scu_peer *p, enum seg_syntax syntax, const char *const *paths, size_t n, struct scu_result *results, struct err *e);
 
-/* C-FIND at the study root (PS3.4 C.4.1), level "STUDY" or "SERIES". keys: keyword or "GGGG,EEEE" and what must match, "" to have it returned. found: the
- * values in the order of keys, "" where there is none, after the association's end; nonzero ends with that value. ERR_INPUT: a key that is not known. */
+/* C-FIND at the study root (PS3.4 C.4.1), level "STUDY", "SERIES" or "IMAGE". keys: keyword or "GGGG,EEEE" and what must match, "" to have it returned. found: the
+ * values in the order of keys, in UTF-8 ('?' for what could not be read), "" where there is none, after the association's end; nonzero ends with that value. ERR_INPUT: a key that is not known. */
 struct scu_key { const char *keyword, *value; };
 typedef int (*scu_found_fn)(void *arg, const char *const *values, struct err *e);
 int scu_find(const struct scu_peer *p, const char *level, const struct scu_key *keys, size_t n, scu_found_fn found, void *arg, struct err *e);

@@ -3,6 +3,7 @@
 #include "dicom/scp_receive.hh"
 #include "dicom/scu_parts.hh"
 #include "dicom/shim.hh"
+#include "dicom/text.hh"
 
 #include <dcmtk/dcmdata/dcdatset.h>
 #include <dcmtk/dcmdata/dcdeftag.h>
@@ -52,11 +53,15 @@ take_match(void *arg, T_DIMSE_C_FindRQ *, int, T_DIMSE_C_FindRSP *, DcmDataset *
 {
 	finding *f = (finding *)arg;
 	std::vector<std::string> row;
+	text_reader reader;
 
 	f->r.line.fresh();
+	reader.select(*match);
 	for (const DcmTagKey &tag : f->tags) {
+		DcmElement *element = NULL;
 		OFString text;
-		(void)match->findAndGetOFStringArray(tag, text); // absent: ""
+		if (match->findAndGetElement(tag, element).good() && element != NULL) // absent: ""
+			reader.read(*element, text);
 		row.push_back(text.c_str());
 	}
 	if (f->rows.size() <= MAX_MATCHES)

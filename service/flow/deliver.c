@@ -1,4 +1,4 @@
-/* Results to destinations.
+/* Results to destinations: when. What is sent and what its answers mean is deliver_send.c.
  * DESIGN: one thread a destination ("lane"): claims its oldest due delivery, sends, records what the peer answered, sleeps until the next is due or the
  * deliver bell rings. A slow or dead peer therefore holds up only its own lane. No lock: lanes share nothing but the database and `stopping`. */
 #include "service/flow/deliver.h"
@@ -7,14 +7,10 @@
 #include "config/json.h"
 #include "config/log.h"
 #include "db/deliveries.h"
-#include "db/instances.h"
 #include "db/jobs.h"
-#include "dicom/scu.h"
+#include "service/flow/deliver_send.h"
 #include "service/flow/deliver_stow.h"
 #include "service/flow/node.h"
-#include "service/flow/peer.h"
-#include "service/flow/results.h"
-#include "service/flow/spool.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -24,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { STOP_WAIT_S = 3, TROUBLE_MS = 5000 };
+enum { STOP_WAIT_S = 3, TROUBLE_MS = 5000, LONGEST_SLEEP_MS = 60000 /* the wall clock may be set meanwhile */ };
 
 struct lane {
 	struct deliver *all;
@@ -38,179 +34,6 @@ struct deliver {
 	size_t n;
 	struct lane lanes[];
 };
-
-struct verdict {
-	enum delivery_state state;     /* DELIVERED, REFUSED, or WAITING for another try */
-	int64_t retry_after_s;         /* the peer's wish; 0 = none */
-	int64_t stored;                /* where the next attempt begins (struct delivery) */
-	char text[512];
-};
-
-/* ---- sending ---- */
-
-/* What a destination gets of a job and does not have yet, in the order of sending. */
-struct parcel {
-	struct result_file *files;
-	char (*paths)[SPOOL_PATH];
-	const char **path;             /* the same, as pointers */
-	size_t n;
-};
-
-static void
-parcel_release(struct parcel *p)
-{
-	free(p->files);
-	free(p->paths);
-	free(p->path);
-}
-
-/* caller: parcel_release, whatever comes back */
-static int
-parcel_pack(const struct lane *l, const struct job *j, int64_t stored, struct parcel *p, struct err *e)
-{
-	size_t n = 0;
-
-	*p = (struct parcel) { 0 };
-	if (results_files(j->results, l->destination->results, &p->files, &n, e) != 0)
-		return -1;
-	if (n == 0)
-		return err_set(e, ERR_NOT_FOUND, "the job has none of the results that this destination gets: see \"results\" in the settings");
-	p->paths = calloc(n, sizeof *p->paths);
-	p->path = calloc(n, sizeof *p->path);
-	if (p->paths == NULL || p->path == NULL)
-		return err_set(e, ERR_LIMIT, "no memory for %zu results", n);
-	for (size_t i = 0; i < n; i++)
-		if (p->files[i].position >= (size_t)stored) {
-			p->files[p->n] = p->files[i];
-			spool_result(l->all->node, j->id, p->files[i].name, p->paths[p->n]);
-			p->path[p->n] = p->paths[p->n];
-			p->n++;
-		}
-	return 0;
-}
-
-/* What became of one object joins what became of those before: delivered only when all are; tried again while any may yet be taken. The words are those of
- * the first that counts. */
-static void
-add_verdict(struct verdict *v, const struct parcel *p, size_t i, enum delivery_state state, const char *text)
-{
-	static const int weight[] = { [DELIVERY_DELIVERED] = 0, [DELIVERY_REFUSED] = 1, [DELIVERY_WAITING] = 2 };
-
-	if (weight[state] <= weight[v->state])
-		return;
-	if (v->state == DELIVERY_DELIVERED)
-		v->stored = (int64_t)p->files[i].position;
-	v->state = state;
-	if (p->files[i].kind == RESULT_SEG)
-		snprintf(v->text, sizeof v->text, "%s", text);
-	else
-		snprintf(v->text, sizeof v->text, "%s: %.450s", p->files[i].name, text);
-}
-
-static void
-send_dimse(const struct lane *l, const struct scu_peer *peer, const struct parcel *p, struct verdict *v)
-{
-	static const enum delivery_state states[] = { [SCU_NOT_SENT] = DELIVERY_WAITING, [SCU_STORED] = DELIVERY_DELIVERED, [SCU_REFUSED] = DELIVERY_REFUSED,
-		[SCU_PASSING] = DELIVERY_WAITING, [SCU_IN_DOUBT] = DELIVERY_WAITING };
-	struct scu_result *results = calloc(p->n, sizeof *results);
-	struct err e;
-
-	if (results == NULL) {
-		snprintf(v->text, sizeof v->text, "no memory for %zu results", p->n);
-	} else if (scu_store_as(peer, l->destination->seg_syntax, p->path, p->n, results, &e) != 0) {
-		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
-		memcpy(v->text, e.text, sizeof v->text);
-	} else {
-		v->state = DELIVERY_DELIVERED;
-		for (size_t i = 0; i < p->n; i++)
-			add_verdict(v, p, i, states[results[i].outcome], results[i].text);
-	}
-	free(results);
-}
-
-/* One request an object, so that each has an answer of its own. What may pass ends the attempt: the next one would meet the same. */
-static void
-send_stow(const struct lane *l, const struct parcel *p, struct verdict *v)
-{
-	static const enum delivery_state states[] = { [STOW_STORED] = DELIVERY_DELIVERED, [STOW_REFUSED] = DELIVERY_REFUSED, [STOW_PASSING] = DELIVERY_WAITING,
-		[STOW_IN_DOUBT] = DELIVERY_WAITING };
-
-	v->state = DELIVERY_DELIVERED;
-	for (size_t i = 0; i < p->n && v->state != DELIVERY_WAITING; i++) {
-		struct stow_result result;
-		stow_store(l->destination, p->path[i], &l->all->stopping, &result);
-		add_verdict(v, p, i, states[result.outcome], result.text);
-		v->retry_after_s = result.retry_after_s;
-	}
-}
-
-/* AE title of whoever sent the job's first input. */
-static int
-sender_of(struct db *db, int64_t job, char aet[17], struct err *e)
-{
-	struct job_input *inputs = NULL;
-	struct instance_row row;
-	char where[64];
-	size_t n = 0;
-	int rc;
-
-	if (jobs_inputs(db, job, &inputs, &n, e) != 0)
-		return -1;
-	rc = n == 0 ? err_set(e, ERR_NOT_FOUND, "the job has no inputs") : instances_get(db, inputs[0].sop_uid, &row, e);
-	free(inputs);
-	return rc == 0 ? associations_peer(db, row.association, aet, where, e) : -1;
-}
-
-static void
-send_to_sender(const struct lane *l, const struct job *j, const struct parcel *p, struct verdict *v)
-{
-	const struct settings *s = l->all->node->settings;
-	char aet[17];
-	struct err e;
-
-	if (sender_of(l->all->node->db, j->id, aet, &e) != 0) {
-		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
-		err_note(&e, "who sent the study is not known");
-		memcpy(v->text, e.text, sizeof v->text);
-		return;
-	}
-	for (size_t i = 0; i < s->dicom.n_peers; i++) {
-		const struct peer_setting *known = &s->dicom.peers[i];
-		struct scu_peer peer = peer_of_destination(s, l->destination);
-		peer.host = known->host;
-		peer.called_aet = aet;
-		peer.port = (unsigned)known->port;
-		if (strcmp(known->aet, aet) == 0 && known->port > 0 && known->host[0] != '\0') {
-			send_dimse(l, &peer, p, v);
-			return;
-		}
-	}
-	v->state = DELIVERY_REFUSED;
-	snprintf(v->text, sizeof v->text, "the sender's AE title %s has no entry with host and port in dicom.peers: add it, restart, retry the job", aet);
-}
-
-static void
-send_result(const struct lane *l, const struct job *j, struct verdict *v)
-{
-	const struct destination_setting *d = l->destination;
-	struct scu_peer peer = peer_of_destination(l->all->node->settings, d);
-	struct parcel p;
-	struct err e;
-
-	if (parcel_pack(l, j, v->stored, &p, &e) != 0) {
-		v->state = err_may_pass(e.code) ? DELIVERY_WAITING : DELIVERY_REFUSED;
-		memcpy(v->text, e.text, sizeof v->text);
-	} else if (p.n == 0) {
-		v->state = DELIVERY_DELIVERED; /* what it refused it is not to get any more */
-	} else if (d->type == DESTINATION_DIMSE) {
-		send_dimse(l, &peer, &p, v);
-	} else if (d->type == DESTINATION_STOW) {
-		send_stow(l, &p, v);
-	} else {
-		send_to_sender(l, j, &p, v);
-	}
-	parcel_release(&p);
-}
 
 /* ---- recording ---- */
 
@@ -246,7 +69,8 @@ static void
 log_outcome(const struct delivery *d, const struct job *j, const struct verdict *v, int64_t next_ms)
 {
 	if (v->state == DELIVERY_DELIVERED)
-		log_event(LOG_INFO, "delivered", "job=%" PRId64 " study=%s destination=%s attempts=%" PRId64, j->id, j->study_uid, d->destination, d->attempts);
+		log_event(v->text[0] == '\0' ? LOG_INFO : LOG_WARN, "delivered", "job=%" PRId64 " study=%s destination=%s attempts=%" PRId64 "%s%s%s", j->id, j->study_uid, d->destination,
+		    d->attempts, v->text[0] == '\0' ? "" : " text=\"", v->text, v->text[0] == '\0' ? "" : "\"");
 	else if (v->state == DELIVERY_WAITING)
 		log_event(LOG_WARN, "delivery_waits", "job=%" PRId64 " destination=%s attempts=%" PRId64 " next_s=%" PRId64 " text=\"%s\"", j->id, d->destination, d->attempts,
 		    (next_ms - clock_ms()) / 1000, v->text);
@@ -281,8 +105,6 @@ settle(const struct lane *l, const struct delivery *d, const struct job *j, stru
 		else
 			next_ms = now + next_wait_s(n->settings, d->attempts, v->retry_after_s) * 1000;
 	}
-	if (v->stored > d->stored && deliveries_stored(n->db, d->id, v->stored, &e) != 0)
-		log_event(LOG_WARN, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text); /* sent once more, then */
 	/* What the peer answered is not lost to a disk that is full for a while. */
 	while (deliveries_settle(n->db, d->id, v->state, next_ms, v->text, &e) != 0) {
 		log_event(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text);
@@ -297,7 +119,7 @@ static void
 deliver_one(const struct lane *l, const struct delivery *d)
 {
 	struct node *n = l->all->node;
-	struct verdict v = { .state = DELIVERY_WAITING, .stored = d->stored };
+	struct verdict v;
 	struct job j;
 	struct err e;
 	int64_t began = clock_monotonic_ms();
@@ -308,7 +130,7 @@ deliver_one(const struct lane *l, const struct delivery *d)
 			return; /* it stays "sending": the next start takes it up */
 	}
 	log_event(LOG_DEBUG, "delivery_sending", "job=%" PRId64 " destination=%s attempt=%" PRId64, j.id, d->destination, d->attempts);
-	send_result(l, &j, &v);
+	deliver_send(&(const struct attempt) { n, l->destination, &l->all->stopping, &j, d }, &v);
 	if (v.state == DELIVERY_DELIVERED)
 		add_timing(n->db, &j, clock_monotonic_ms() - began);
 	if (v.state != DELIVERY_WAITING || !atomic_load(&l->all->stopping)) /* interrupted by us: it stays "sending", the next start takes it up at once */
@@ -327,7 +149,7 @@ idle_ms(const struct lane *l, const struct err *claim)
 
 	if (claim->code != ERR_NOT_FOUND || deliveries_next_ms(l->all->node->db, l->destination->name, &next, &e) != 0)
 		return TROUBLE_MS;
-	return next == INT64_MAX ? -1 : next > now ? next - now : 0;
+	return next == INT64_MAX ? -1 : next <= now ? 0 : next - now < LONGEST_SLEEP_MS ? next - now : LONGEST_SLEEP_MS;
 }
 
 static void *

@@ -3,6 +3,7 @@
 #include "service/flow/deliver_stow.h"
 
 #include "config/json.h"
+#include "dicom/scu.h"
 #include "dicom/seg_recode.h"
 #include "service/flow/deliver_transfer.h"
 
@@ -80,57 +81,67 @@ prepare(struct sending *t, const struct destination_setting *d, const struct pay
 	return 0;
 }
 
-/* FailureReason (0008,1197) of the first failed instance in a DICOM JSON answer; -1 when none failed or the body is not one. */
+/* What a DICOM JSON answer says of the instance; -1: nothing, or the body is not one (many answer with nothing, or with a page for people). */
+struct said { int failure /* FailureReason (0008,1197) in the Failed SOP Sequence */, warning /* WarningReason (0008,1196) in the Referenced SOP Sequence */; };
+
 static int
-failure_reason(const struct answer_body *b)
+reason_in(const struct json *root, const char *sequence, const char *reason, int otherwise)
 {
+	const struct json *item = json_first(json_get(json_get(root, sequence), "Value"));
+	double value = item == NULL ? 0 : json_number(json_first(json_get(json_get(item, reason), "Value")), 0);
+
+	return item == NULL ? -1 : value >= 1 && value <= 0xFFFF ? (int)value : otherwise;
+}
+
+static struct said
+read_answer(const struct answer_body *b)
+{
+	struct said said = { -1, -1 };
 	struct err e;
 	struct json_doc *d = b->n == 0 ? NULL : json_parse(b->bytes, b->n, 0, &e);
-	const struct json *root, *item;
-	int code = -1;
+	const struct json *root;
 
 	if (d == NULL)
-		return -1; /* many answer with nothing, or with a page for people */
+		return said;
 	root = json_root(d);
 	if (json_type(root) == JSON_ARRAY)
 		root = json_first(root);
-	item = json_first(json_get(json_get(root, "00081198"), "Value"));
-	if (item != NULL) {
-		double value = json_number(json_first(json_get(json_get(item, "00081197"), "Value")), 0);
-		code = value >= 1 && value <= 0xFFFF ? (int)value : 0x0110; /* a failure that gives no reason: processing failure */
-	}
+	said.failure = reason_in(root, "00081198", "00081197", 0x0110); /* a failure that gives no reason: processing failure */
+	said.warning = reason_in(root, "00081199", "00081196", -1);
 	json_doc_free(d);
-	return code;
+	return said;
 }
 
-static bool
-reason_may_pass(int reason)
+/* The reasons are statuses of C-STORE (PS3.18 I.2.2). */
+static enum stow_outcome
+outcome_of_reason(int reason)
 {
-	return (reason & 0xFF00) == 0xA700 || reason == 0x0110;
+	static const enum stow_outcome outcomes[] = { [SCU_NOT_SENT] = STOW_PASSING, [SCU_STORED] = STOW_REFUSED /* listed as failed all the same */, [SCU_REFUSED] = STOW_REFUSED,
+		[SCU_PASSING] = STOW_PASSING, [SCU_IN_DOUBT] = STOW_PASSING };
+
+	return outcomes[scu_meaning((unsigned)reason)];
 }
 
 static void
 judge(const struct sending *t, struct stow_result *out)
 {
+	static const enum stow_outcome outcomes[] = { [TRANSFER_DONE] = STOW_STORED, [TRANSFER_REFUSED] = STOW_REFUSED, [TRANSFER_PASSING] = STOW_PASSING,
+		[TRANSFER_IN_DOUBT] = STOW_IN_DOUBT };
 	long status = 0;
 	curl_off_t retry_after = 0;
-	int reason = failure_reason(&t->body);
+	struct said said = read_answer(&t->body);
+	const char *help;
 
 	curl_easy_getinfo(t->http.curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(t->http.curl, CURLINFO_RETRY_AFTER, &retry_after);
 	out->retry_after_s = (int64_t)retry_after;
-	if (status >= 200 && status < 300 && reason < 0) {
-		out->outcome = STOW_STORED;
-		return;
-	}
-	if (reason >= 0) {
-		out->outcome = reason_may_pass(reason) ? STOW_PASSING : STOW_REFUSED;
-		snprintf(out->text, sizeof out->text, "answered HTTP %ld with failure reason 0x%04X", status, (unsigned)reason);
-		return;
-	}
-	out->outcome = status >= 500 || status == 408 || status == 429 ? STOW_PASSING : STOW_REFUSED;
-	snprintf(out->text, sizeof out->text, "answered HTTP %ld%s", status,
-	    status == 401 || status == 403 ? ": the token in token_file is missing or not accepted" : status == 404 ? ": is the url right, up to and without /studies?" : "");
+	out->outcome = said.failure >= 0 ? outcome_of_reason(said.failure) : outcomes[transfer_meaning(status, &help)];
+	if (said.failure >= 0)
+		snprintf(out->text, sizeof out->text, "answered HTTP %ld with failure reason 0x%04X", status, (unsigned)said.failure);
+	else if (out->outcome != STOW_STORED)
+		snprintf(out->text, sizeof out->text, "answered HTTP %ld%s", status, help);
+	else if (said.warning >= 0)
+		snprintf(out->text, sizeof out->text, "stored with a warning, reason 0x%04X", (unsigned)said.warning);
 }
 
 static void

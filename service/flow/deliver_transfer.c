@@ -9,6 +9,32 @@
 
 enum { MAX_TOKEN = 16 << 10, WHOLE_S = 3600 /* a transfer that trickles ends too */ };
 
+/* RFC 9110 15; the first row that fits. */
+static const struct { long from, to; enum transfer_meaning means; const char *help; } meanings[] = {
+	{ 200, 299, TRANSFER_DONE, "" },
+	{ 401, 401, TRANSFER_REFUSED, ": the token in token_file is missing or not accepted" },
+	{ 403, 403, TRANSFER_REFUSED, ": the token in token_file is missing or not accepted" },
+	{ 404, 404, TRANSFER_REFUSED, ": is the url right, up to and without /studies?" },
+	{ 408, 408, TRANSFER_PASSING, "" },
+	{ 425, 425, TRANSFER_PASSING, "" },
+	{ 429, 429, TRANSFER_PASSING, "" },
+	{ 502, 502, TRANSFER_IN_DOUBT, "" },      /* a gateway lost the service's answer */
+	{ 504, 504, TRANSFER_IN_DOUBT, "" },
+	{ 500, 599, TRANSFER_PASSING, "" },
+};
+
+enum transfer_meaning
+transfer_meaning(long status, const char **help)
+{
+	*help = "";
+	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+		if (status >= meanings[i].from && status <= meanings[i].to) {
+			*help = meanings[i].help;
+			return meanings[i].means;
+		}
+	return TRANSFER_REFUSED;               /* other 4xx; redirects, which are not followed */
+}
+
 int
 transfer_header(struct transfer *t, const char *text, struct err *e)
 {

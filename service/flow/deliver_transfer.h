@@ -6,6 +6,10 @@
 
 #include <curl/curl.h>
 
+/* What a status means for the request that it answers, and what would help ("" = nothing known); static. One table, see deliver_transfer.c. */
+enum transfer_meaning { TRANSFER_DONE, TRANSFER_REFUSED /* for good */, TRANSFER_PASSING, TRANSFER_IN_DOUBT /* an answer got lost on its way */ };
+enum transfer_meaning transfer_meaning(long status, const char **help);
+
 struct transfer { CURL *curl; struct curl_slist *headers; char reason[CURL_ERROR_SIZE]; };
 
 /* Zeroes *t. transfer_end, whatever comes back. Give t->headers to libcurl (CURLOPT_HTTPHEADER) when all are added. */

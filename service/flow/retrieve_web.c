@@ -49,12 +49,14 @@ take(char *bytes, size_t size, size_t n, void *arg)
 	return g->has_failed ? 0 : size * n;
 }
 
+/* 501: it does not answer such requests, today or tomorrow. */
 static int
 explain(long status, struct err *e)
 {
-	const char *hint = status == 401 || status == 403 ? ": the token in token_file is missing or not accepted" : status == 404 ? ": is the url right, up to and without /studies?" : "";
+	const char *help;
+	bool is_final = transfer_meaning(status, &help) == TRANSFER_REFUSED || status == 501;
 
-	return err_set(e, status == 408 || status == 429 || status >= 500 ? ERR_PEER : ERR_INPUT, "answered HTTP %ld%s", status, hint);
+	return err_set(e, is_final ? ERR_INPUT : ERR_PEER, "answered HTTP %ld%s", status, help);
 }
 
 /* *status: 2xx when 0 comes back. */
@@ -126,6 +128,23 @@ escape_keyword(const char *keyword)
 	return curl_easy_escape(NULL, text, 0);
 }
 
+/* The attributes that callers ask for by keyword, as DICOM JSON names them (PS3.18 F.2). */
+static const struct { const char *keyword, *tag; bool is_extra; /* returned only where includefield names it (PS3.18 10.6.3.3) */ } tags[] = {
+	{ "StudyInstanceUID", "0020000D", false }, { "SeriesInstanceUID", "0020000E", false }, { "SOPInstanceUID", "00080018", false }, { "Modality", "00080060", false },
+	{ "PatientName", "00100010", false }, { "PatientID", "00100020", false }, { "IssuerOfPatientID", "00100021", true }, { "PatientBirthDate", "00100030", false },
+	{ "PatientSex", "00100040", false }, { "StudyDate", "00080020", false }, { "StudyTime", "00080030", false }, { "StudyID", "00200010", false },
+	{ "AccessionNumber", "00080050", false },
+};
+
+static const char *
+extra_tag(const char *keyword)
+{
+	for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+		if (tags[i].is_extra && strcmp(tags[i].keyword, keyword) == 0)
+			return tags[i].tag;
+	return NULL;
+}
+
 /* keyword=value pairs, percent-encoded. */
 static int
 query_url(const struct destination_setting *d, const char *path, const struct scu_key *keys, size_t n, size_t offset, char url[URL_SIZE], struct err *e)
@@ -134,6 +153,8 @@ query_url(const struct destination_setting *d, const char *path, const struct sc
 
 	for (size_t i = 0; i < n && used < URL_SIZE; i++) {
 		char *keyword, *value;
+		if (keys[i].value[0] == '\0' && extra_tag(keys[i].keyword) != NULL)
+			used += snprintf(url + used, URL_SIZE - (size_t)used, "&includefield=%s", extra_tag(keys[i].keyword));
 		if (keys[i].value[0] == '\0')
 			continue;
 		keyword = escape_keyword(keys[i].keyword);
@@ -148,19 +169,35 @@ query_url(const struct destination_setting *d, const char *path, const struct sc
 	return used < URL_SIZE ? 0 : err_set(e, ERR_INPUT, "the query is too long");
 }
 
-/* The attributes that callers ask for by keyword, as DICOM JSON names them (PS3.18 F.2). */
-static const struct { const char *keyword, *tag; } tags[] = {
-	{ "StudyInstanceUID", "0020000D" }, { "SeriesInstanceUID", "0020000E" }, { "Modality", "00080060" },
-};
+enum { NAME_SIZE = 1024 };
 
+/* The representations of a name (PS3.18 F.2.2) as one value with '=' (PS3.5 6.2.1); "?" where it is longer than any name may be. */
 static const char *
-value_of(const struct json *item, const char *keyword)
+name_text(const struct json *value, char text[NAME_SIZE])
 {
-	const char *text = NULL;
+	const char *parts[3] = { json_text(json_get(value, "Alphabetic")), json_text(json_get(value, "Ideographic")), json_text(json_get(value, "Phonetic")) };
+	int n = snprintf(text, NAME_SIZE, "%s=%s=%s", parts[0] != NULL ? parts[0] : "", parts[1] != NULL ? parts[1] : "", parts[2] != NULL ? parts[2] : "");
+
+	if (n >= NAME_SIZE)
+		return "?";
+	while (n > 0 && text[n - 1] == '=')
+		text[--n] = '\0';
+	return text;
+}
+
+/* name: room for one that is a person's; no query asks for two. */
+static const char *
+value_of(const struct json *item, const char *keyword, char name[NAME_SIZE])
+{
+	const struct json *value = NULL;
+	const char *text;
 
 	for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
 		if (strcmp(tags[i].keyword, keyword) == 0)
-			text = json_text(json_first(json_get(json_get(item, tags[i].tag), "Value")));
+			value = json_first(json_get(json_get(item, tags[i].tag), "Value"));
+	if (json_type(value) == JSON_OBJECT)
+		return name_text(value, name);
+	text = json_text(value);
 	return text != NULL ? text : "";
 }
 
@@ -181,8 +218,9 @@ find_page(const struct destination_setting *d, const char *url, const struct scu
 	}
 	for (const struct json *item = doc == NULL ? NULL : json_first(json_root(doc)); item != NULL && rc == 0; item = json_next(item), ++*n_items) {
 		const char *values[MAX_VALUES];
+		char name[NAME_SIZE];
 		for (size_t i = 0; i < n; i++)
-			values[i] = value_of(item, keys[i].keyword);
+			values[i] = value_of(item, keys[i].keyword, name);
 		rc = found(arg, values, e);
 	}
 	json_doc_free(doc);

@@ -68,6 +68,11 @@ serve_one(struct service *s, int fd)
 	}
 	if (end == NULL)
 		return;
+	if (strncmp(s->head, "GET ", 4) == 0) {  /* a question: not answered, not counted */
+		const char no[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+		(void)!send(fd, no, sizeof no - 1, MSG_NOSIGNAL);
+		return;
+	}
 	length = strcasestr(s->head, "\r\nContent-Length: ");
 	body = length == NULL ? 0 : strtoul(length + 18, NULL, 10);
 	for (size_t have = n - (size_t)(end + 4 - s->head); have < body;) {
@@ -373,7 +378,7 @@ every_object_counts(void **state)
 	assert_true(deliver_stop(d));
 	close_service(&s[2]);
 	delivery_is(id, "picky", DELIVERY_DELIVERED, 2, "");
-	assert_int_equal(s[2].n, 3);
+	assert_int_equal(s[2].n, 1);               /* and leaves out what is there */
 	close_node();
 }
 
