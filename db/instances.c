@@ -37,7 +37,7 @@ add_new(struct sql *s, const struct instance_row *row, struct err *e)
 	/* a verdict over fewer instances is void, and so is its reason; the reason of a rule stays */
 	if (sql_run(s, "INSERT INTO series(series_uid, study_uid, modality, n_instances, revision, first_ms, last_ms, ours, state)"
 	               " VALUES(?1, ?2, ?3, 1, 1, ?4, ?4, ?5, 'open') ON CONFLICT(series_uid) DO UPDATE SET n_instances = n_instances + 1,"
-	               " revision = revision + 1, last_ms = max(last_ms, ?4), ours = max(ours, ?5),"
+	               " revision = revision + 1, n_slices = 0, last_ms = max(last_ms, ?4), ours = max(ours, ?5),"
 	               " reason = CASE WHEN state IN ('rejected', 'ignored') THEN '' ELSE reason END, state = 'open'",
 	            SQL_ARGS(sql_text(row->series_uid), sql_text(row->study_uid), sql_text(row->modality), sql_int(row->received_ms), sql_int(row->ours)), e) < 0)
 		return -1;

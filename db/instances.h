@@ -39,6 +39,7 @@ enum association_state { ASSOCIATION_OPEN, ASSOCIATION_RELEASED, ASSOCIATION_ABO
 
 struct series_row {
 	char series_uid[DB_UID], study_uid[DB_UID], modality[17];
+	int64_t n_slices;                                              /* as the last verdict counted them; 0: none yet, or another instance came */
 	int64_t n_instances, revision, first_ms, last_ms, association;
 	enum association_state association_state;                      /* of the association that brought it last */
 	bool others_open;                                              /* another association that brought a part of it is still open */
@@ -51,4 +52,5 @@ int series_of_study(struct db *d, const char *study_uid, struct series_row **row
 int series_unsettled(struct db *d, struct series_row **rows, size_t *n, struct err *e);        /* open or waiting; caller: free */
 /* Compare-and-set on revision. ERR_STATE when it changed meanwhile. A reason (here and of series_decide) of NULL keeps the one that is there. */
 int series_settle(struct db *d, const char *series_uid, int64_t revision, enum series_state state, const char *reason, struct err *e);
+int series_count_slices(struct db *d, const char *series_uid, int64_t n_slices, struct err *e); /* ERR_NOT_FOUND */
 int series_decide(struct db *d, const char *series_uid, const char *channel, const char *rule, const char *reason, struct err *e);

@@ -71,6 +71,7 @@ const char *const schema_versions[] = {
 
 	/* 2: a job has several results */
 	"ALTER TABLE deliveries ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;",
+
 	/* 3: a database that was rebuilt or put back; jobs: the epoch in which they were made */
 	"ALTER TABLE node ADD COLUMN epoch TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE jobs ADD COLUMN epoch TEXT NOT NULL DEFAULT '';",
@@ -88,6 +89,9 @@ const char *const schema_versions[] = {
 	"ALTER TABLE deliveries ADD COLUMN unheard INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX deliveries_state ON deliveries(state, created_ms);"
 	"ALTER TABLE jobs ADD COLUMN not_before_ms INTEGER NOT NULL DEFAULT 0;",
+
+	/* 5: slices of a series that is settled, to compare */
+	"ALTER TABLE series ADD COLUMN n_slices INTEGER NOT NULL DEFAULT 0;",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

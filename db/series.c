@@ -18,7 +18,7 @@ series_state_name(enum series_state s)
 	"SELECT s.series_uid, s.study_uid, s.modality, s.n_instances, s.revision, s.first_ms, s.last_ms, coalesce(s.association, 0), coalesce(a.state, 'released')," \
 	" EXISTS(SELECT 1 FROM contributions c JOIN associations o ON o.id = c.association" \
 	"        WHERE c.series_uid = s.series_uid AND c.association IS NOT s.association AND o.state = 'open')," \
-	" s.ours, s.state, s.channel, s.rule, s.reason FROM series s LEFT JOIN associations a ON a.id = s.association "
+	" s.ours, s.state, s.channel, s.rule, s.reason, s.n_slices FROM series s LEFT JOIN associations a ON a.id = s.association "
 
 /* The words are those of a CHECK in schema.c. */
 static size_t
@@ -53,6 +53,7 @@ fill_series(sqlite3_stmt *q, void *element, struct err *e)
 	SQL_COPY(q, 12, r->channel);
 	SQL_COPY(q, 13, r->rule);
 	SQL_COPY(q, 14, r->reason);
+	r->n_slices = sqlite3_column_int64(q, 15);
 	return 0;
 }
 
@@ -97,6 +98,18 @@ series_settle(struct db *d, const char *series_uid, int64_t revision, enum serie
 	r = sql_run(s, "UPDATE series SET state = ?3, reason = coalesce(?4, reason) WHERE series_uid = ?1 AND revision = ?2",
 	            SQL_ARGS(sql_text(series_uid), sql_int(revision), sql_text(state_names[state]), sql_text(reason)), e);
 	return end_change(s, r, ERR_STATE, series_uid, "changed meanwhile", e);
+}
+
+int
+series_count_slices(struct db *d, const char *series_uid, int64_t n_slices, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+	int r;
+
+	if (s == NULL)
+		return -1;
+	r = sql_run(s, "UPDATE series SET n_slices = ?2 WHERE series_uid = ?1", SQL_ARGS(sql_text(series_uid), sql_int(n_slices)), e);
+	return end_change(s, r, ERR_NOT_FOUND, series_uid, "is not here", e);
 }
 
 int

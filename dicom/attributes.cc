@@ -116,14 +116,8 @@ is_written_by_us(DcmItem &item)
 }
 
 static int
-read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_header *h, struct err *e)
+read_names(DcmItem &item, const struct scan *scan, struct instance_header *h, struct err *e)
 {
-	struct pixel_layout layout;
-	file_bytes from(fd);
-	uint64_t size;
-
-	if (scan->is_deflated && bytes_inflate_from(&from, scan->data_set, &size, e) != 0)
-		return -1;
 	if (part10_uid(item, DCM_SOPClassUID, true, h->sop_class, e) != 0 || part10_uid(item, DCM_SOPInstanceUID, true, h->sop_uid, e) != 0 ||
 	    part10_uid(item, DCM_StudyInstanceUID, true, h->study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, h->series_uid, e) != 0)
 		return -1;
@@ -132,6 +126,18 @@ read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_head
 	part10_copy(item, DCM_DeviceSerialNumber, h->device_serial, sizeof h->device_serial);
 	h->has_pixels = scan->has_pixels;
 	h->is_ours = is_written_by_us(item);
+	return 0;
+}
+
+static int
+read_digests(int fd, DcmItem &item, const struct scan *scan, struct instance_header *h, struct err *e)
+{
+	struct pixel_layout layout;
+	file_bytes from(fd);
+	uint64_t size;
+
+	if (scan->is_deflated && bytes_inflate_from(&from, scan->data_set, &size, e) != 0)
+		return -1;
 	if (data_set_digest(from, scan, h->digest, e) != 0)
 		return -1;
 	if (!h->has_pixels) { // nothing narrower tells two reports apart
@@ -143,8 +149,8 @@ read_header(int fd, DcmItem &item, const struct scan *scan, struct instance_head
 	return content_digest(from, item, scan, &layout, h, e);
 }
 
-extern "C" struct attributes *
-attributes_load(const char *path, struct err *e)
+static struct attributes *
+load(const char *path, bool wants_digests, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -155,13 +161,27 @@ attributes_load(const char *path, struct err *e)
 	struct attributes *result = shim_pointer(e, [&]() -> struct attributes * {
 		std::unique_ptr<struct attributes> a(new struct attributes);
 		struct scan scan;
-		if (part10_load_fd(fd, path, a->file, &scan, e) != 0 || read_header(fd, *a->file.getDataset(), &scan, &a->header, e) != 0)
+		DcmItem &item = *a->file.getDataset();
+		if (part10_load_fd(fd, path, a->file, &scan, e) != 0 || read_names(item, &scan, &a->header, e) != 0 ||
+		    (wants_digests && read_digests(fd, item, &scan, &a->header, e) != 0))
 			return nullptr;
-		a->reader.select(*a->file.getDataset());
+		a->reader.select(item);
 		return a.release();
 	});
 	close(fd);
 	return result;
+}
+
+extern "C" struct attributes *
+attributes_load(const char *path, struct err *e)
+{
+	return load(path, true, e);
+}
+
+extern "C" struct attributes *
+attributes_load_values(const char *path, struct err *e)
+{
+	return load(path, false, e);
 }
 
 extern "C" void

@@ -22,6 +22,8 @@ struct instance_header {
 struct attributes;
 /* A Part 10 file. ERR_INPUT: not DICOM, truncated, a required UID missing or malformed, pixel data shorter than stated: says which tag. caller: attributes_free. */
 struct attributes *attributes_load(const char *path, struct err *e);
+/* The same for who asks for texts only: the header's digests are "". */
+struct attributes *attributes_load_values(const char *path, struct err *e);
 void attributes_free(struct attributes *a);
 const struct instance_header *attributes_header(const struct attributes *a);   /* borrowed */
 /* The attribute's text by keyword or "GGGG,EEEE": values joined by '\', trailing spaces cut, in UTF-8. NULL: absent (an empty one is ""). Looked up in the

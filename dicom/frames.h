@@ -1,4 +1,4 @@
-/* Which frames of a multi-frame instance count, as a text that passes between processes: "1-20,41", ascending; "" (or NULL): all;
+/* Which frames of an instance (a single-frame one has one) count, as a text that passes between processes: "1-20,41", ascending; "" (or NULL): all;
  * "0": none. */
 #pragma once
 #include "config/err.h"

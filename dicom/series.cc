@@ -175,7 +175,7 @@ keep_frames(const char *list, struct slice_file &f, struct err *e)
 	if (!frames_are_valid(list))
 		return err_set(e, ERR_BUG, "\"%s\" is no list of frames", list);
 	for (struct slice_frame &frame : f.frames)
-		if (frame.number == 0 || frames_hold(list, frame.number))
+		if (frames_hold(list, frame.number))
 			kept.push_back(std::move(frame));
 	f.frames.swap(kept);
 	return 0;

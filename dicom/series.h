@@ -25,7 +25,7 @@ struct series_info {
 	char chosen[160];                         /* for SERIES_WHOLE: which slices of the series are the volume, and why those; "": all that were given */
 };
 
-/* frames: (n) of a multi-frame file those that count (dicom/frames.h); NULL: all. */
+/* frames: (n) of a multi-frame file those that count (dicom/frames.h), of a single-frame one "" or "0": not at all; NULL: all. */
 struct series_input {
 	const char *const *paths;
 	size_t n;

@@ -101,7 +101,7 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	struct series_info info = { 0 };
 	const struct rule_setting *rule = NULL;
 
-	if (rules_decide_all(r, s->paths[0], s->n_paths, &s->decision, e) != 0 ||
+	if (rules_decide_series(r, (const char *const *)s->paths, s->n_paths, &s->decision, e) != 0 ||
 	    rules_frames(r, s->decision.channel[0] != 0 ? s->decision.rule : "", (const char *const *)s->paths, s->n_paths, &s->frames, e) != 0 ||
 	    series_check(&(struct series_input) { (const char *const *)s->paths, s->n_paths, s->frames }, &s->verdict, &info, &s->reason, e) != 0)
 		return -1;

@@ -31,36 +31,82 @@ cases_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], 
 }
 
 int
-cases_decide_file(const struct rules *r, const char *path, size_t n_slices, struct decision *out, struct err *e)
+cases_files(const struct node *n, const char *series_uid, struct cases_files *out, struct err *e)
+{
+	*out = (struct cases_files) { 0 };
+	if (instances_of_series(n->db, series_uid, &out->rows, &out->n, e) != 0)
+		return -1;
+	out->rooms = calloc(out->n + 1, sizeof *out->rooms);
+	out->paths = calloc(out->n + 1, sizeof *out->paths);
+	for (size_t i = 0; out->rooms != NULL && out->paths != NULL && i < out->n; i++) {
+		spool_path(n, out->rows[i].sop_uid, out->rooms[i]);
+		out->paths[i] = out->rooms[i];
+	}
+	if (out->rooms != NULL && out->paths != NULL)
+		return 0;
+	err_set(e, ERR_LIMIT, "no memory for %zu paths", out->n);
+	cases_files_free(out);
+	return -1;
+}
+
+void
+cases_files_free(struct cases_files *files)
+{
+	free(files->paths);
+	free(files->rooms);
+	free(files->rows);
+	*files = (struct cases_files) { 0 };
+}
+
+/* A screenshot that a rule would take makes no job. */
+static int
+drop_ignored(const char *path, struct decision *d, struct err *e)
 {
 	enum series_verdict verdict;
 	struct series_info info;
 	struct err reason = { 0 };
 
-	if (rules_decide_all(r, path, n_slices, out, e) != 0)
-		return -1;
-	if (out->channel[0] == 0)
+	if (d->channel[0] == 0)
 		return 0;
 	if (series_check(&(struct series_input) { &path, 1, NULL }, &verdict, &info, &reason, e) != 0)
 		return -1;
-	if (verdict == SERIES_IGNORED) { /* a screenshot that a rule would take makes no job */
-		out->channel[0] = out->rule[0] = 0;
-		snprintf(out->reason, sizeof out->reason, "%s", reason.text);
+	if (verdict == SERIES_IGNORED) {
+		d->channel[0] = d->rule[0] = 0;
+		snprintf(d->reason, sizeof d->reason, "%s", reason.text);
 	}
 	return 0;
 }
 
 int
+cases_decide_file(const struct rules *r, const char *path, struct decision *out, struct err *e)
+{
+	return rules_decide_all(r, path, 1, out, e) == 0 ? drop_ignored(path, out, e) : -1;
+}
+
+static int
+decide_files(const struct node *n, const struct rules *r, const char *series_uid, struct decision *out, struct err *e)
+{
+	struct cases_files files;
+	int result;
+
+	if (cases_files(n, series_uid, &files, e) != 0)
+		return -1;
+	result = rules_decide_series(r, files.paths, files.n, out, e);
+	if (result == 0)
+		result = drop_ignored(files.paths[0], out, e);
+	cases_files_free(&files);
+	return result;
+}
+
+int
 cases_decide(const struct node *n, const struct rules *r, const struct series_row *row, struct decision *out, struct err *e)
 {
-	char path[SPOOL_PATH];
-
 	memset(out, 0, sizeof *out);
 	if (row->ours) {
 		snprintf(out->reason, sizeof out->reason, ours_text);
 		return 0;
 	}
-	if (cases_file(n, row->series_uid, path, e) == 0 && cases_decide_file(r, path, (size_t)row->n_instances, out, e) == 0)
+	if (decide_files(n, r, row->series_uid, out, e) == 0)
 		return 0;
 	if (err_may_pass(e->code))
 		return err_note(e, "deciding on series %s", row->series_uid);
@@ -101,6 +147,7 @@ fill_member(struct study *s, const struct series_row *row, const struct prospect
 	if (p != NULL && strcmp(p->series_uid, row->series_uid) == 0) {
 		m->state = p->state;
 		m->decision = p->decision;
+		m->row.n_slices = p->n_slices;
 		memcpy(m->verdict, p->verdict, sizeof m->verdict);
 	} else if (row->ours || row->reason[0] == 0) {
 		if (cases_decide(s->node, s->rules, row, &m->decision, e) != 0)
@@ -111,7 +158,7 @@ fill_member(struct study *s, const struct series_row *row, const struct prospect
 	if (row->ours || m->decision.channel[0] == 0 || m->state == SERIES_STATE_IGNORED)
 		return 0;
 	m->place = rules_place(s->rules, m->decision.rule, &rule);
-	m->candidate = (struct candidate) { .series_uid = m->row.series_uid, .n_slices = m->row.n_instances, .place = m->place,
+	m->candidate = (struct candidate) { .series_uid = m->row.series_uid, .n_slices = m->row.n_slices > 0 ? m->row.n_slices : m->row.n_instances, .place = m->place,
 		.is_fallback = m->place >= 0 && rule->fallback, .is_rejected = m->state == SERIES_STATE_REJECTED, .rule = m->decision.rule };
 	return 0;
 }
@@ -135,10 +182,10 @@ compare_files(struct study *s, struct err *e)
 		struct member *m = &s->members[i];
 		if (m->place < 0 || !has_rival(s, m))
 			continue;
-		if (cases_file(s->node, m->row.series_uid, path, e) == 0 && precedence_read(&m->candidate, path, (size_t)m->row.n_instances, e) == 0)
-			continue;
-		if (err_may_pass(e->code))
+		if ((cases_file(s->node, m->row.series_uid, path, e) != 0 || precedence_read(&m->candidate, path, (size_t)m->row.n_instances, e) != 0) && err_may_pass(e->code))
 			return err_note(e, "comparing series %s", m->row.series_uid);
+		if (m->row.n_slices > 0) /* settled: those that the rule means */
+			m->candidate.n_slices = m->row.n_slices;
 	}
 	return 0;
 }

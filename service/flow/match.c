@@ -1,10 +1,7 @@
 /* Rules are data: conditions on attributes, tried in the order of the settings, the first that fits wins. What is said about a decision quotes what was
  * received (cut, no control characters, never a patient's), so it goes to the database and to whoever asks, not to the log.
- * Not here: the values (match_values.c), which of several series wins a channel (precedence.c). */
-#include "service/flow/match.h"
-
-#include "dicom/frames.h"
-#include "service/flow/match_values.h"
+ * Not here: the values (match_values.c), several files of a series (match_files.c), which of several series wins a channel (precedence.c). */
+#include "service/flow/match_parts.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -13,10 +10,6 @@
 #include <string.h>
 
 enum { QUOTE_MAX = 96 };
-
-struct rules {
-	const struct settings *settings;
-};
 
 /* ---- the rules as a whole ---- */
 
@@ -141,17 +134,29 @@ varies(struct match_values *v, const struct condition_setting *c)
 	return text == NULL || strcmp(text, of_all) != 0;
 }
 
+bool
+match_rule_holds(const struct rule_setting *rule, struct match_values *v)
+{
+	return holds(v, &rule->where) && holds(v, &rule->unless);
+}
+
+bool
+match_rule_varies(const struct rule_setting *rule, struct match_values *v)
+{
+	return varies(v, &rule->where) || varies(v, &rule->unless);
+}
+
 /* A rule with a channel fits a multi-frame file of which it fits one frame by itself; that one is then asked about. */
 static bool
 fits_a_frame(const struct rule_setting *rule, struct match_values *v)
 {
 	size_t n = rule->channel[0] != 0 ? match_values_frames(v) : 0;
 
-	if (n == 0 || !(varies(v, &rule->where) || varies(v, &rule->unless)))
+	if (n == 0 || !match_rule_varies(rule, v))
 		return false;
 	for (size_t i = 1; i <= n; i++) {
 		match_values_ask(v, i);
-		if (holds(v, &rule->where) && holds(v, &rule->unless))
+		if (match_rule_holds(rule, v))
 			return true;
 	}
 	match_values_ask(v, 0);
@@ -253,7 +258,7 @@ explain(struct decision *d, struct match_values *v, const struct condition_setti
 static bool
 rule_fits(const struct rule_setting *rule, struct match_values *v, struct decision *d)
 {
-	bool by_frame = !(holds(v, &rule->where) && holds(v, &rule->unless)) && fits_a_frame(rule, v), fits = holds(v, &rule->where);
+	bool by_frame = !match_rule_holds(rule, v) && fits_a_frame(rule, v), fits = holds(v, &rule->where);
 
 	memset(d, 0, sizeof *d);
 	if (fits && !holds(v, &rule->unless)) {
@@ -294,6 +299,19 @@ decide(const struct rules *r, struct match_values *v, bool fallback, struct deci
 		say(d, "there is no %srule", fallback ? "fallback " : "");
 }
 
+void
+match_decide_all(const struct rules *r, struct match_values *v, struct decision *d)
+{
+	struct decision fallback;
+
+	decide(r, v, false, d);
+	if (d->rule[0] != 0)
+		return;
+	decide(r, v, true, &fallback);
+	if (fallback.rule[0] != 0)
+		*d = fallback;
+}
+
 int
 rules_decide(const struct rules *r, const char *path, size_t n_instances, bool fallback, struct decision *out, struct err *e)
 {
@@ -310,16 +328,10 @@ int
 rules_decide_all(const struct rules *r, const char *path, size_t n_instances, struct decision *out, struct err *e)
 {
 	struct match_values *v = match_values_load(path, n_instances, e);
-	struct decision fallback;
 
 	if (v == NULL)
 		return -1;
-	decide(r, v, false, out);
-	if (out->rule[0] == 0) {
-		decide(r, v, true, &fallback);
-		if (fallback.rule[0] != 0)
-			*out = fallback;
-	}
+	match_decide_all(r, v, out);
 	match_values_free(v);
 	return 0;
 }
@@ -338,84 +350,4 @@ rules_explain(const struct rules *r, const char *path, size_t n_instances, rules
 	}
 	match_values_free(v);
 	return 0;
-}
-
-/* ---- which frames ---- */
-
-struct chosen {
-	char **lists;                          /* one a file */
-	bool has_fitting, has_others;          /* frames, in all files */
-};
-
-/* fits: (n frames) */
-static void
-ask_each(const struct rule_setting *rule, struct match_values *v, size_t n, bool *fits)
-{
-	bool is_asked = varies(v, &rule->where) || varies(v, &rule->unless);
-
-	for (size_t i = 0; i < n; i++) {
-		if (is_asked)
-			match_values_ask(v, i + 1);
-		fits[i] = !is_asked && i > 0 ? fits[0] : holds(v, &rule->where) && holds(v, &rule->unless);
-	}
-}
-
-static int
-choose_frames(const struct rule_setting *rule, const char *path, struct chosen *c, char **list, struct err *e)
-{
-	struct match_values *v = match_values_load(path, 1, e);
-	size_t n = v == NULL ? 0 : match_values_frames(v);
-	bool *fits = calloc(n + 1, sizeof *fits);
-
-	*list = NULL;
-	if (v == NULL)
-		goto out;
-	if (fits == NULL) {
-		err_set(e, ERR_LIMIT, "no memory for %zu frames", n);
-		goto out;
-	}
-	if (n > 0)
-		ask_each(rule, v, n, fits);
-	for (size_t i = 0; i < n; i++) {
-		c->has_fitting = c->has_fitting || fits[i];
-		c->has_others = c->has_others || !fits[i];
-	}
-	*list = frames_print(fits, n, e);
-out:
-	match_values_free(v);
-	free(fits);
-	return *list == NULL ? -1 : 0;
-}
-
-int
-rules_frames(const struct rules *r, const char *rule, const char *const *paths, size_t n, const char *const **frames, struct err *e)
-{
-	const struct rule_setting *setting;
-	struct chosen c = { 0 };
-	int rc = 0;
-
-	*frames = NULL;
-	if (n == 0 || rules_place(r, rule, &setting) < 0)
-		return 0;
-	if ((c.lists = calloc(n, sizeof *c.lists)) == NULL)
-		return err_set(e, ERR_LIMIT, "no memory for the frames of %zu files", n);
-	for (size_t i = 0; i < n; i++) {
-		if ((rc = choose_frames(setting, paths[i], &c, &c.lists[i], e)) != 0)
-			break;
-		if (!c.has_fitting && !c.has_others) /* single-frame: so are the others */
-			break;
-	}
-	if (rc == 0 && c.has_fitting && c.has_others)
-		*frames = (const char *const *)c.lists;
-	else
-		rules_frames_free((const char *const *)c.lists, n);
-	return rc;
-}
-
-void
-rules_frames_free(const char *const *frames, size_t n)
-{
-	for (size_t i = 0; frames != NULL && i < n; i++)
-		free((char *)frames[i]);
-	free((void *)frames);
 }

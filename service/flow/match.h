@@ -17,11 +17,14 @@ struct decision { char channel[65], rule[65], reason[1000]; };              /* c
 int rules_decide(const struct rules *r, const char *path, size_t n_instances, bool fallback, struct decision *out, struct err *e);
 /* The rules and, where none fits, the fallback rules; what the rules said when neither does. -1: file unreadable. */
 int rules_decide_all(const struct rules *r, const char *path, size_t n_instances, struct decision *out, struct err *e);
+/* A series by all its files; where they are multi-frame or share places each is asked: the first of the rules with a channel that fit any of them. */
+int rules_decide_series(const struct rules *r, const char *const *paths, size_t n, struct decision *out, struct err *e);
 /* What every rule by itself says of a file, in their order. */
 typedef void (*rules_each)(void *arg, const struct rule_setting *rule, bool fits, const char *reason);
 int rules_explain(const struct rules *r, const char *path, size_t n_instances, rules_each each, void *arg, struct err *e);
-/* Of multi-frame files a rule means the frames that it fits each by itself: (n) lists for struct series_input. NULL: all of them, as where the files are
- * single-frame, nothing that the rule asks for differs between frames, or no frame fits alone. caller: rules_frames_free. */
+/* Of multi-frame files a rule means the frames that it fits each by itself, of single-frame files that share places the files: (n) lists for struct
+ * series_input. NULL: all of them, as where no two files lie in one place, nothing that the rule asks for differs, or nothing fits alone. caller:
+ * rules_frames_free. */
 int rules_frames(const struct rules *r, const char *rule, const char *const *paths, size_t n, const char *const **frames, struct err *e);
 void rules_frames_free(const char *const *frames, size_t n);
 /* Place of a rule in the settings, for who comes first; -1: no such rule (any more). */

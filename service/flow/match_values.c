@@ -141,7 +141,7 @@ match_values_load(const char *path, size_t n_instances, struct err *e)
 	}
 	v->n_instances = n_instances;
 	v->frame = v->n_slots = 0;
-	v->attributes = attributes_load(path, e);
+	v->attributes = attributes_load_values(path, e);
 	if (v->attributes != NULL)
 		return v;
 	free(v);
@@ -200,6 +200,15 @@ match_value(struct match_values *v, const char *name)
 		fill(v, s);
 	}
 	return s->is_absent ? NULL : s->text;
+}
+
+void
+match_place(const struct match_values *v, double place[9])
+{
+	if (numbers(attributes_text(v->attributes, "ImagePositionPatient"), place, 3) != 0)
+		place[0] = NAN;
+	if (numbers(attributes_text(v->attributes, "ImageOrientationPatient"), place + 3, 6) != 0)
+		place[3] = NAN;
 }
 
 double

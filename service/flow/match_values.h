@@ -23,4 +23,6 @@ size_t match_values_frames(const struct match_values *v);
 void match_values_ask(struct match_values *v, size_t frame);
 /* Where several series fill one channel: what tells them apart but counts and rules (precedence.h). */
 double match_pixel_mm2(const struct match_values *v);                       /* the area of a pixel; 0: not said */
+/* Position (mm) and directions of row and column of a single-frame file; NaN where they are not said. */
+void match_place(const struct match_values *v, double place[9]);
 void match_time(const struct match_values *v, char text[32]);               /* "20240131" "101500.25", comparable as text; "": not said */

@@ -36,40 +36,28 @@ settle_due_ms(const struct settings *s, const struct series_row *row)
 static int
 check_files(const struct node *n, const struct rules *r, struct prospect *p, enum series_verdict *verdict, struct err *reason, struct err *e)
 {
-	struct instance_row *rows = NULL;
 	struct series_info info = { 0 };
-	char (*paths)[SPOOL_PATH] = NULL;
-	const char **list = NULL, *const *frames = NULL;
-	size_t count = 0;
+	const char *const *frames = NULL;
+	struct cases_files files;
 	int result = -1;
 
-	if (instances_of_series(n->db, p->series_uid, &rows, &count, e) != 0)
+	if (cases_files(n, p->series_uid, &files, e) != 0)
 		return -1;
-	paths = calloc(count + 1, sizeof *paths);
-	list = calloc(count + 1, sizeof *list);
-	if (paths == NULL || list == NULL) {
-		err_set(e, ERR_LIMIT, "no memory for %zu paths", count);
-		goto out;
-	}
-	for (size_t i = 0; i < count; i++) {
-		spool_path(n, rows[i].sop_uid, paths[i]);
-		if (!file_exists(paths[i])) {
-			err_set(e, ERR_NOT_FOUND, "instance %s has lost its spool file: send it again, then retry the job", rows[i].sop_uid);
+	for (size_t i = 0; i < files.n; i++)
+		if (!file_exists(files.paths[i])) {
+			err_set(e, ERR_NOT_FOUND, "instance %s has lost its spool file: send it again, then retry the job", files.rows[i].sop_uid);
 			goto out;
 		}
-		list[i] = paths[i];
-	}
-	if (rules_frames(r, p->decision.rule, list, count, &frames, e) == 0)
-		result = series_check(&(struct series_input) { list, count, frames }, verdict, &info, reason, e);
+	if (rules_frames(r, p->decision.rule, files.paths, files.n, &frames, e) == 0)
+		result = series_check(&(struct series_input) { files.paths, files.n, frames }, verdict, &info, reason, e);
+	p->n_slices = (int64_t)info.n_slices;
 	if (result == 0 && info.chosen[0] != 0) {
 		size_t used = strlen(p->decision.reason);
 		snprintf(p->decision.reason + used, sizeof p->decision.reason - used, "; %s", info.chosen);
 	}
 out:
-	rules_frames_free(frames, count);
-	free(list);
-	free(paths);
-	free(rows);
+	rules_frames_free(frames, files.n);
+	cases_files_free(&files);
 	return result;
 }
 
@@ -146,7 +134,9 @@ settle_series(struct node *n, const struct rules *r, const struct series_row *ro
 	*next_ms = row->ours ? now_ms : settle_due_ms(n->settings, row);
 	if (now_ms < *next_ms)
 		return 0;
-	if (look(n, r, row, now_ms, &p, e) != 0 || cases_match(n, r, row->study_uid, &p, e) != 0)
+	if (look(n, r, row, now_ms, &p, e) != 0)
+		return -1;
+	if ((p.n_slices != row->n_slices && series_count_slices(n->db, row->series_uid, p.n_slices, e) != 0) || cases_match(n, r, row->study_uid, &p, e) != 0)
 		return -1;
 	if (series_settle(n->db, row->series_uid, row->revision, p.state, p.reason, e) != 0)
 		return e->code == ERR_STATE ? 0 : -1; /* an instance came meanwhile: look again at once */

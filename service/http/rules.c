@@ -170,7 +170,7 @@ test_file(const struct trial *t, const struct rules *rules, struct json *list, s
 	struct json *said = json_new_array();
 	struct decision d;
 
-	if (a == NULL || cases_decide_file(rules, t->path, 1, &d, e) != 0 || rules_explain(rules, t->path, 1, add_rule, said, e) != 0) {
+	if (a == NULL || cases_decide_file(rules, t->path, &d, e) != 0 || rules_explain(rules, t->path, 1, add_rule, said, e) != 0) {
 		json_free(said);
 		if (a != NULL)
 			attributes_free(a);

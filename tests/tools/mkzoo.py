@@ -304,6 +304,28 @@ def two(first, second):
     return make
 
 
+def echoes(text, *kinds):
+    """a series of single frames in which each slice is there several times; the first kind is V, the others are other images"""
+    def make(folder):
+        for n, change in enumerate(kinds):
+            slices(folder, V if n == 0 else Volume(1000 - V.v, V.origin, V.step), text=text,
+                   edit=lambda d, k, n=n, change=change: edit(SOPInstanceUID=uid(os.path.basename(folder), n, k), **change)(d, k))
+            for name in sorted(os.listdir(folder)):
+                if name.startswith('s1-'):
+                    os.replace(os.path.join(folder, name), os.path.join(folder, '%d-%s' % (n, name[3:])))
+    return make
+
+
+def echo_files(folder):
+    """several Enhanced files in a series, one echo each"""
+    for n, echo in enumerate((20.0, 125.0)):
+        def change(d, k, n=n, echo=echo):
+            d.SOPInstanceUID = uid('echo files', n)
+            d.SharedFunctionalGroupsSequence[0].MREchoSequence[0].EffectiveEchoTime = echo
+        enhanced(folder, Volume(1000 - V.v, V.origin, V.step) if n == 0 else V, text='', edit=change)
+        os.replace(folder + '/e1.dcm', folder + '/f%d.dcm' % n)
+
+
 def localizer(folder):
     for n, order in enumerate(([0, 1, 2], [2, 0, 1], [1, 0, 2])):
         slices(folder, V.turned(order).cut(slice(4, 5), slice(None), slice(None)), series=1, text='3-plane loc FLAIR',
@@ -378,6 +400,7 @@ MEMBERS = {
     'enhanced-shuffled': lambda f: enhanced(f, V, order=[(7 * k + 3) % 12 for k in range(12)]),
     'enhanced-compressed': enhanced_compressed,
     'enhanced-two-times': lambda f: enhanced(f, V, times=2),
+    'enhanced-echo-files': echo_files,
     'enhanced-and-single': mixed_kinds,
     'enhanced-frames-missing': lambda f: enhanced(f, V, edit=lambda d, k: setattr(d, 'NumberOfFrames', 13)),
     # ---- planes and orders
@@ -408,6 +431,12 @@ MEMBERS = {
     'overlay-bits': lambda f: slices(f, V, over=0xA000),
     'high-bit-15': lambda f: slices(f, V, high=15),
     'padding': lambda f: slices(f, V, edit=padded),
+    # ---- several images in one place
+    'two-echoes': echoes('', dict(EchoTime='125'), dict(EchoTime='20')),
+    'two-echoes-named': echoes('AX FLAIR', dict(EchoTime='125'), dict(EchoTime='20')),
+    'two-b-values': echoes('AX FLAIR', dict(DiffusionBValue=0.0), dict(DiffusionBValue=1000.0)),
+    'two-times': echoes('AX FLAIR', dict(TemporalPositionIdentifier=1), dict(TemporalPositionIdentifier=2)),
+    'magnitude-and-phase': echoes('AX FLAIR', dict(ImageType=['ORIGINAL', 'PRIMARY', 'M', 'ND']), dict(ImageType=['ORIGINAL', 'PRIMARY', 'P', 'ND'])),
     # ---- faults
     'gap': lambda f: slices(f, V, edit=only(lambda k: k != 6)),
     'position-twice': lambda f: slices(f, V, edit=lambda d, k: edit(ImagePositionPatient=[decimal(x) for x in V.origin + min(k, 10) * V.step[0]], EchoTime=100 + k)(d, k)),

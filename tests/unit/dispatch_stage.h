@@ -183,6 +183,8 @@ expect_inputs(int64_t job, size_t expected)
 
 /* The studies of all these programs. */
 static const char *const studies[] = { "flair:n=4", "gap:n=4,skip=2", "missing:first=2,n=1", "double:n=4,double=1", "late:first=4,n=1", "late-gap:first=5,n=1",
+	"echo-early:n=4,study=6,series=60,base=6000,attr=EchoTime/20", "echo-late:n=4,study=6,series=60,base=6100,attr=EchoTime/90",
+	"echo-more:n=1,first=4,study=6,series=60,base=6200,attr=EchoTime/90", "echo-single:n=5,study=6,series=61,base=6300,attr=EchoTime/90",
 	"flair-more:n=6,series=11,base=1100", "flair-more-gap:n=6,skip=3,series=11,base=1100", "localizer:n=3,series=12,base=1200,type=ORIGINAL/PRIMARY/LOCALIZER",
 	"ct:series=13,base=1300,modality=CT,text=flair", "mpr:series=14,base=1400,type=DERIVED/PRIMARY/MPR", "t1c:series=15,base=1500,text=T1+post+contrast",
 	"other-study:study=2,series=20,base=2000", "flair-fine:series=16,base=1600,attr=PixelSpacing/0.9+0.9", "flair-later:series=17,base=1700,attr=AcquisitionTime/102000",

@@ -5,6 +5,25 @@
 
 /* ---- several series ---- */
 
+/* Two echoes in one series: the rule takes one of them, and that is what counts. */
+static void
+slices_that_a_rule_means_are_counted(void **state)
+{
+	(void)state;
+	open_with("\"rules\": [{\"name\": \"late\", \"channel\": \"flair\", \"where\": {\"EchoTime\": [80, 200]}}],");
+	take_series(&node, "echo-early", 1);
+	take_series(&node, "echo-late", 1);
+	take_series(&node, "echo-single", 1);
+	look(QUIET + 1);
+	look(QUIET + 1);
+	assert_int_equal(series("2.25.60").n_slices, 4);
+	expect_series("2.25.61", SERIES_STATE_COMPLETE, "flair", "rule late");
+	expect_series("2.25.60", SERIES_STATE_COMPLETE, "", "so in 4 of 8 files\nnot used: series 2.25.61 fills channel flair with 5 slices against 4");
+	take_series(&node, "echo-more", 1); /* another instance: no verdict, no count */
+	assert_int_equal(series("2.25.60").n_slices, 0);
+	close_node(state);
+}
+
 static void
 more_slices_win(void **state)
 {
@@ -349,7 +368,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(more_slices_win, open_node, close_node),
+		cmocka_unit_test(slices_that_a_rule_means_are_counted), cmocka_unit_test_setup_teardown(more_slices_win, open_node, close_node),
 		cmocka_unit_test_setup_teardown(smaller_pixels_win_and_the_later_one, open_node, close_node),
 		cmocka_unit_test_setup_teardown(the_models_plane_comes_first, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_rejected_one_gives_way, open_node, close_node),
