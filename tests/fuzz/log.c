@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ROOM = 65536 };
+enum { ROOM = 65536, LONGEST = 1000 /* of what stands before the text, so that both fit on a line */ };
 
 /* Behind the time, the level and the event: quote and backslash only as \" \\ \xNN between the quotes, no quote and no blank in what has none. */
 static void
@@ -44,7 +44,7 @@ one(const uint8_t *bytes, size_t n)
 		kept = dup(STDERR_FILENO);
 	}
 	fuzz_must(file >= 0 && kept >= 0 && ftruncate(file, 0) == 0 && lseek(file, 0, SEEK_SET) == 0 && dup2(file, STDERR_FILENO) == STDERR_FILENO);
-	log_event(LOG_ERROR, "fuzz", "a=%s text=\"%s\"", n % 2 == 0 ? text : "1", text);
+	log_event(LOG_ERROR, "fuzz", "a=%s text=\"%s\"", n % 2 == 0 && n < LONGEST ? text : "1", text);
 	got = dup2(kept, STDERR_FILENO) == STDERR_FILENO ? pread(file, line, sizeof line, 0) : -1;
 	fuzz_must(got > 0 && (size_t)got < sizeof line);
 	check(line, (size_t)got);
