@@ -78,7 +78,7 @@ struct settings {
 	char data_dir[SETTINGS_PATH], models_dir[SETTINGS_PATH];
 	struct {
 		char aet[SETTINGS_AET], move_aet[SETTINGS_AET], bind[SETTINGS_HOST];
-		int64_t port, max_associations, max_associations_per_peer, max_pdu, request_timeout, idle_timeout, association_timeout /* s */, max_instance_mb;
+		int64_t port, max_associations, max_associations_per_peer, max_pdu, request_timeout, idle_timeout, association_timeout /* s */, max_instance_mb, max_depth, max_elements, max_decoded_mb;
 		bool accept_unknown_peers, check_called_aet, tls_require_client;
 		char tls_certificate[SETTINGS_PATH], tls_key[SETTINGS_PATH], tls_ca[SETTINGS_PATH];
 		struct peer_setting *peers;

@@ -3,6 +3,7 @@
 // pixel bytes as little endian stores them, so that it is the same in every uncompressed transfer syntax. Compressed pixels are not decoded here (the daemon
 // comes here): they are taken as they are, together with their transfer syntax, and equal only themselves; same.cc compares what they mean.
 #include "dicom/attributes.h"
+#include "dicom/bounds.h"
 #include "dicom/bytes.h"
 #include "dicom/identity.hh"
 #include "dicom/lookup.hh"
@@ -136,7 +137,7 @@ read_digests(int fd, DcmItem &item, const struct scan *scan, struct instance_hea
 	file_bytes from(fd);
 	uint64_t size;
 
-	if (scan->is_deflated && bytes_inflate_from(&from, scan->data_set, &size, e) != 0)
+	if (scan->is_deflated && bytes_inflate_from(&from, scan->data_set, dicom_bounds_now()->data_set_bytes, &size, e) != 0)
 		return -1;
 	if (data_set_digest(from, scan, h->digest, e) != 0)
 		return -1;

@@ -76,7 +76,7 @@ inflate_next(struct bytes *b, void *to, size_t n, size_t *got, struct err *e)
 }
 
 int
-bytes_inflate_from(struct bytes *b, uint64_t at, uint64_t *size, struct err *e)
+bytes_inflate_from(struct bytes *b, uint64_t at, uint64_t most, uint64_t *size, struct err *e)
 {
 	unsigned char out[BYTES_PIECE];
 	size_t got;
@@ -89,8 +89,8 @@ bytes_inflate_from(struct bytes *b, uint64_t at, uint64_t *size, struct err *e)
 	do {
 		if (inflate_next(b, out, sizeof out, &got, e) != 0)
 			return -1;
-		if (b->at - at > BYTES_MOST_INFLATED)
-			return err_set(e, ERR_LIMIT, "the data set inflates to more than %d MiB", BYTES_MOST_INFLATED >> 20);
+		if (b->at - at > most)
+			return err_set(e, ERR_INPUT, "the data set inflates to more than %llu MiB (dicom.max_instance_mb)", (unsigned long long)(most >> 20));
 	} while (got == sizeof out);
 	*size = b->at;
 	return begin_again(b, e);

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-enum { BYTES_MOST_INFLATED = 1 << 30, BYTES_PIECE = 32768 };
+enum { BYTES_PIECE = 32768 };
 
 struct bytes {
 	int fd;                                   /* the caller's */
@@ -21,8 +21,9 @@ struct bytes {
 };
 
 void bytes_open(struct bytes *b, int fd);     /* a file of which nothing is deflated */
-/* From this offset on it is. *size: of the whole, as if inflated. ERR_INPUT: no sound deflate stream; ERR_LIMIT: over BYTES_MOST_INFLATED. caller: bytes_close. */
-int  bytes_inflate_from(struct bytes *b, uint64_t at, uint64_t *size, struct err *e);
+/* From this offset on it is. *size: of the whole, as if inflated. ERR_INPUT: no sound deflate stream, or one that gives more than
+ * `most` bytes. caller: bytes_close. */
+int  bytes_inflate_from(struct bytes *b, uint64_t at, uint64_t most, uint64_t *size, struct err *e);
 int  bytes_read(struct bytes *b, uint64_t at, void *to, size_t n, size_t *got, struct err *e); /* *got < n: the end */
 int  bytes_read_all(struct bytes *b, uint64_t at, void *to, size_t n, struct err *e); /* ERR_INPUT: there are fewer */
 void bytes_close(struct bytes *b);            /* not the descriptor */

@@ -1,4 +1,4 @@
-// Which bytes are which frame: see fragments.hh. scan.c has proven that the items lie within the file; their number is bounded by SCAN_MAX_ELEMENTS.
+// Which bytes are which frame: see fragments.hh. scan.c has proven that the items lie within the file; their number is bounded by dicom_bounds.
 #include "dicom/fragments.hh"
 #include "dicom/codestream.h"
 

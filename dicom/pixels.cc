@@ -1,5 +1,6 @@
 // Frames as stored numbers: see pixels.hh. Every decoder gives 16-bit words; what their bits mean (PS3.5 8.1.1, PS3.3 C.7.6.3.1) is settled once, at the end.
 #include "dicom/pixels.hh"
+#include "dicom/bounds.h"
 #include "dicom/jpeg.hh"
 #include "dicom/jpeg2000.h"
 #include "dicom/rle.h"
@@ -23,6 +24,9 @@ pixels_check(const struct scan &scan, const struct pixel_layout &p, struct err *
 		return err_set(e, ERR_INPUT, "BitsAllocated (0028,0100) is %u, SamplesPerPixel (0028,0002) is %zu; 8 and 16 bits of one sample are read", p.bits_allocated, p.samples);
 	if (p.rows * p.cols > MOST_PIXELS)
 		return err_set(e, ERR_INPUT, "Rows %zu x Columns %zu are more than the %zu pixels that a frame may have", p.rows, p.cols, MOST_PIXELS);
+	if (p.n_bytes > dicom_bounds_now()->decoded_bytes)
+		return err_set(e, ERR_INPUT, "%zu frames of Rows %zu x Columns %zu are more than the %llu MiB that decoded pixels may take (dicom.max_decoded_mb)", p.frames, p.rows, p.cols,
+		    (unsigned long long)(dicom_bounds_now()->decoded_bytes >> 20));
 	if (!scan.is_encapsulated && scan.n_pixel_bytes > p.n_bytes + p.n_bytes % 2)
 		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) holds %llu bytes, but Rows x Columns x BitsAllocated need %llu", (unsigned long long)scan.n_pixel_bytes,
 		    (unsigned long long)p.n_bytes);
@@ -66,7 +70,7 @@ pixel_reader::open(const char *name, const struct scan &s, const struct pixel_la
 	bytes_open(&bytes, fd);
 	is_open = true;
 	uint64_t size;
-	int rc = syntax->is_deflated ? bytes_inflate_from(&bytes, s.data_set, &size, e) : 0;
+	int rc = syntax->is_deflated ? bytes_inflate_from(&bytes, s.data_set, dicom_bounds_now()->data_set_bytes, &size, e) : 0;
 	if (rc == 0 && s.is_encapsulated)
 		rc = index.read(bytes, s, syntax->coding, l.frames, e);
 	if (rc != 0)

@@ -3,6 +3,7 @@
  * accepts, every reader understands in the same way.
  * References: PS3.5 7.1 (elements), 7.5 (sequences), 6.2.2 note 2 (UN of undefined length is implicit), A.4 (encapsulated pixel data), PS3.10 7.1. */
 #include "dicom/scan.h"
+#include "dicom/bounds.h"
 #include "dicom/bytes.h"
 #include "dicom/syntax.h"
 
@@ -36,12 +37,13 @@ struct element {
 
 struct reader {
 	struct bytes bytes;
+	const struct dicom_bounds *bounds;
 	bool is_big_endian;                       /* what is read now; the meta header never is */
 	uint64_t size, at;                        /* at: next byte */
 	uint64_t window_at;
 	size_t n_window;
 	unsigned char window[WINDOW];
-	struct level levels[SCAN_MAX_DEPTH];
+	struct level levels[BOUNDS_MOST_DEPTH];
 	size_t depth;
 	uint64_t header_bytes, largest_value;
 	size_t n_unsorted;
@@ -155,16 +157,16 @@ read_element(struct reader *r, bool is_implicit, struct element *x, struct err *
 	x->value = r->at;
 	if (x->value > top(r)->limit)
 		return fail(e, x, "the item that holds it ends within it");
-	if (++r->scan->n_elements > SCAN_MAX_ELEMENTS)
-		return fail(e, x, "more than %d elements", (int)SCAN_MAX_ELEMENTS);
+	if (++r->scan->n_elements > r->bounds->elements)
+		return fail(e, x, "more than %zu elements (dicom.max_elements)", r->bounds->elements);
 	return 0;
 }
 
 static int
 push(struct reader *r, const struct element *x, struct level l, struct err *e)
 {
-	if (r->depth == SCAN_MAX_DEPTH)
-		return fail(e, x, "nested more than %d levels deep", (int)SCAN_MAX_DEPTH);
+	if (r->depth >= r->bounds->depth)
+		return fail(e, x, "nested more than %zu levels deep (dicom.max_depth)", r->bounds->depth);
 	l.limit = l.end = x->length == UNDEFINED ? UINT64_MAX : x->value + x->length;
 	if (l.limit > top(r)->limit)
 		l.limit = top(r)->limit;
@@ -406,7 +408,7 @@ settle_syntax(struct reader *r, struct err *e)
 	if (!s->is_deflated)
 		return 0;
 	r->n_window = 0;
-	if (bytes_inflate_from(&r->bytes, s->data_set, &s->size, e) != 0)
+	if (bytes_inflate_from(&r->bytes, s->data_set, r->bounds->data_set_bytes, &s->size, e) != 0)
 		return -1;
 	r->size = s->size;
 	return 0;
@@ -430,7 +432,7 @@ scan_all(struct reader *r, struct err *e)
 int
 scan_file(int fd, struct scan *s, struct err *e)
 {
-	struct reader r = { .scan = s };
+	struct reader r = { .scan = s, .bounds = dicom_bounds_now() };
 	struct stat st;
 	int rc;
 

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-enum { SCAN_MAX_DEPTH = 64, SCAN_MAX_ELEMENTS = 400000, SCAN_MAX_UNSORTED = 100, SCAN_MAX_HEADER = 128 << 20 /* bytes of all but the largest value */ };
+enum { SCAN_MAX_UNSORTED = 100, SCAN_MAX_HEADER = 128 << 20 /* bytes of all but the largest value */ }; /* what is a setting: bounds.h */
 
 struct scan {
 	char transfer_syntax[DICOM_UID];
@@ -23,7 +23,7 @@ struct scan {
 	size_t n_elements;
 };
 
-/* ERR_INPUT: not Part 10, truncated, nested too deep, ...: says tag and byte. A syntax of another name is taken for an encapsulated one: whether its pixels are
+/* ERR_INPUT: not Part 10, truncated, beyond a bound of bounds.h, ...: says tag and byte. A syntax of another name is taken for an encapsulated one: whether its pixels are
  * read is for the caller (syntax.h). */
 int scan_file(int fd, struct scan *s, struct err *e);
 

@@ -1,5 +1,6 @@
 // How the pixels of a segmentation are stored, and one frame of them: see seg_pixels.hh.
 #include "dicom/seg_pixels.hh"
+#include "dicom/bounds.h"
 #include "dicom/bits.h"
 #include "dicom/rle.h"
 
@@ -17,7 +18,7 @@ seg_reader::open(const struct seg_pixels &s, struct err *e)
 	if ((fd = ::open(s.path.c_str(), O_RDONLY | O_CLOEXEC)) < 0)
 		return err_errno(e, "opening %s", s.path.c_str());
 	bytes_open(&bytes, fd);
-	return s.scan.is_deflated ? bytes_inflate_from(&bytes, s.scan.data_set, &size, e) : 0;
+	return s.scan.is_deflated ? bytes_inflate_from(&bytes, s.scan.data_set, dicom_bounds_now()->data_set_bytes, &size, e) : 0;
 }
 
 seg_reader::~seg_reader()
@@ -103,6 +104,9 @@ seg_pixels_read(DcmFileFormat &file, bool is_binary, unsigned most_bits, struct 
 	bool fits = is_binary ? p.bits_allocated == 1 : p.bits_allocated % 8 == 0 && p.bits_allocated <= most_bits;
 	if (!fits || p.samples != 1 || p.is_signed)
 		return err_set(e, ERR_INPUT, "BitsAllocated (0028,0100) is %u: one bit for BINARY, 8 for FRACTIONAL, 8 or 16 for LABELMAP", p.bits_allocated);
+	if (p.n_bytes > dicom_bounds_now()->decoded_bytes)
+		return err_set(e, ERR_INPUT, "%zu frames of %zux%zu are more than the %llu MiB that decoded pixels may take", p.frames, p.rows, p.cols,
+		    (unsigned long long)(dicom_bounds_now()->decoded_bytes >> 20));
 	if (is_rle && p.n_bytes / RLE_MOST > s.scan.n_pixel_bytes)
 		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) holds too little for %zu frames of %zux%zu", p.frames, p.rows, p.cols);
 	return is_rle ? read_fragments(s, e) : judge_padding(file, s, e);

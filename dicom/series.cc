@@ -1,6 +1,7 @@
 // Files of one series -> one checked volume. The verdict looks at the kind of each object first, then at what must be one for all of them (patient, study,
 // series, frame of reference), then at where the slices lie (geometry.c). A reason names instances and tags, never a value of a patient attribute.
 #include "dicom/series.h"
+#include "dicom/bounds.h"
 #include "dicom/frames.h"
 #include "dicom/series_parts.hh"
 #include "dicom/split.hh"
@@ -13,8 +14,6 @@
 #include <set>
 #include <string>
 #include <vector>
-
-static const uint64_t MAX_VOLUME_BYTES = UINT64_C(8) << 30;
 
 typedef std::vector<struct slice_file> slice_files;
 typedef std::vector<struct slice_frame> slice_frames;
@@ -119,6 +118,19 @@ lacks_part(const slice_files &files, struct err *reason)
 	return false;
 }
 
+// Before a byte of it is allocated. True with *reason set when it is beyond the bound.
+static bool
+is_too_large(const struct grid &g, struct err *reason)
+{
+	uint64_t most = dicom_bounds_now()->decoded_bytes;
+
+	if (grid_voxels(&g) <= most / sizeof(float))
+		return false;
+	err_set(reason, ERR_INPUT, "%zu slices of Rows %zu x Columns %zu are more than the %llu MiB that a volume may take (dicom.max_decoded_mb)", g.slices, g.rows, g.cols,
+	    (unsigned long long)(most >> 20));
+	return true;
+}
+
 static int
 judge(struct series &s, enum series_verdict *verdict, struct err *reason, struct err *e)
 {
@@ -163,6 +175,8 @@ judge(struct series &s, enum series_verdict *verdict, struct err *reason, struct
 	if (!v.chosen.empty())
 		snprintf(s.info.chosen, sizeof s.info.chosen, "%zu of %zu frames: %s", v.slices.size(), all.size(), v.chosen.c_str());
 	s.slices.swap(v.slices);
+	if (*verdict == SERIES_WHOLE && is_too_large(s.info.grid, reason))
+		*verdict = SERIES_BAD;
 	return 0;
 }
 
@@ -230,9 +244,6 @@ load_voxels(struct series &s, struct err *e)
 	size_t n = grid_voxels(&g), a_slice = g.rows * g.cols;
 	pixel_reader reader;
 
-	if (n > MAX_VOLUME_BYTES / sizeof(float))
-		return err_set(e, ERR_LIMIT, "%zu slices of Rows %zu x Columns %zu are more than the %llu GiB that a volume may take", g.slices, g.rows, g.cols,
-		    (unsigned long long)(MAX_VOLUME_BYTES >> 30));
 	s.voxels = (float *)malloc(n * sizeof(float));
 	if (s.voxels == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for %zu voxels", n);

@@ -2,6 +2,7 @@
 #include "config/file.h"
 #include "config/log.h"
 #include "config/settings.h"
+#include "dicom/bounds.h"
 #include "dicom/dicom.h"
 #include "service/flow/compare.h"
 #include "service/flow/deliver.h"
@@ -112,9 +113,17 @@ configure(struct daemon *d, const char *file, struct err *e)
 	return d->rules != NULL ? 0 : -1;
 }
 
+static void
+set_bounds(const struct settings *s)
+{
+	dicom_bounds_set(&(struct dicom_bounds){ .depth = (size_t)s->dicom.max_depth, .elements = (size_t)s->dicom.max_elements,
+		.data_set_bytes = (uint64_t)s->dicom.max_instance_mb << 20, .decoded_bytes = (uint64_t)s->dicom.max_decoded_mb << 20 });
+}
+
 static int
 start(struct daemon *d, struct err *e)
 {
+	set_bounds(d->settings);
 	if (node_open(&d->node, d->settings, e) != 0)
 		return -1;
 	d->is_node_open = true;

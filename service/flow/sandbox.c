@@ -3,6 +3,7 @@
 
 #include "config/digest.h"
 #include "config/log.h"
+#include "dicom/bounds.h"
 #include "dicom/dicom.h"
 
 #include <errno.h>
@@ -153,6 +154,7 @@ sandbox_enter(int argc, char **argv, FILE **answers)
 		fprintf(stderr, "segand %s PARENT MEMORY_MB DATA_DIR MODELS_DIR is started by segand itself\n", argv[1]);
 		return 2;
 	}
+	dicom_bounds_set(&dicom_bounds_widest); /* what comes here has passed the daemon; memory is the limit */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != (pid_t)strtol(argv[2], NULL, 10))
 		return 1;                  /* the daemon died before the line above */

@@ -60,6 +60,8 @@ spool_prepare(const struct node *n, struct err *e)
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
 		if (make(n, kept[i], e) != 0)
 			return -1;
+	if (chmod(n->settings->data_dir, 0700) != 0) /* whoever made it: images of patients are for nobody else on this machine */
+		return err_errno(e, "making %s a folder that only its owner may enter", n->settings->data_dir);
 	return make_fan_out(n, e) != 0 || make_empty(n, "tmp", e) != 0 || make_empty(n, "work", e) != 0 ? -1 : 0;
 }
 

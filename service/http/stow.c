@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOT_UNDERSTOOD = 0xC000, LOGGED_PARTS = 5 /* of one request; the others are counted */ };
+enum { PREAMBLE = 128, NOT_UNDERSTOOD = 0xC000, LOGGED_PARTS = 5 /* of one request; the others are counted */ };
 
 struct stow {
 	struct node *node;
@@ -129,13 +129,31 @@ on_begin(void *arg, const struct multipart_head *head, struct err *e)
 	return 0;
 }
 
+/* What stands in a file's first 128 bytes belongs to no data set (PS3.10 7.1), and may make a program or a page of it: it stays outside. */
+static size_t
+without_preamble(const struct stow *s, const char **bytes, size_t n)
+{
+	static const char zeros[PREAMBLE];
+	size_t at = (size_t)s->part_bytes;
+
+	if (at >= PREAMBLE)
+		return n;
+	*bytes = zeros;
+	return n < PREAMBLE - at ? n : PREAMBLE - at;
+}
+
 static int
 on_bytes(void *arg, const char *bytes, size_t n, struct err *e)
 {
 	struct stow *s = arg;
+	const char *from = bytes;
+	size_t k = without_preamble(s, &from, n);
 
-	if (s->skips)
+	if (s->skips || n == 0)
 		return 0;
+	if (k < n)
+		return on_bytes(arg, bytes, k, e) != 0 ? -1 : on_bytes(arg, bytes + k, n - k, e);
+	bytes = from;
 	s->part_bytes += (int64_t)n;
 	if (s->part_bytes > s->node->settings->dicom.max_instance_mb << 20)
 		return part_fails(s, err_dimse_status(ERR_LIMIT), 413, "it is larger than dicom.max_instance_mb", e);

@@ -16,7 +16,7 @@ enum { METHOD, PATH, VALUE, ACCEPT, TYPE, HOST, ORIGIN, NUMBER, TIME, N_LINES };
 static void
 find_route(const char *method, const char *path)
 {
-	char params[REQUEST_PARAMS][REQUEST_TEXT], allow[64] = "";
+	char params[REQUEST_PARAMS][REQUEST_TEXT] = { "" }, allow[64] = "";
 	const struct route *found = NULL;
 	enum route_verdict verdict = route_find(routes, n_routes, method, path, &found, params, allow);
 

@@ -2,7 +2,7 @@
 """cstore_raw.py PORT FILE...: sends files by C-STORE as they are, whatever they hold: DCMTK's senders refuse what this one is for. One association a file; behind
 the C-STORE a C-ECHO on the same association and another on a new one: both must be answered. A line a file: NAME STATUS, the status in four hex digits, or
 `aborted` or `closed`. Exit 1 when an echo got no answer. The data set is what stands behind the meta header; of a file without one all of it.
-With --cuts FILE: the data set cut at every byte, all on one association; a line a status: STATUS COUNT."""
+With --cuts FILE: the data set cut at every word (a PDV of odd length ends an association), all on one association; a line a status: STATUS COUNT."""
 import os
 import re
 import socket
@@ -109,6 +109,8 @@ def take_apart(path):
     if uid:
         at = uid.end()
         uid = data[at:at + struct.unpack('<H', uid[1])[0]]
+    if transfer.endswith(b'.99') and len(data) % 2:
+        data += b'\0'  # PS3.5 A.5
     return transfer, data, (uid or b'2.25.7000')
 
 
@@ -117,7 +119,7 @@ def main():
     if files[0] == '--cuts':
         transfer, data, uid = take_apart(files[1])
         association, statuses = Association(port, MR.encode(), transfer), {}
-        for n in range(len(data)):
+        for n in range(0, len(data), 2):
             status = association.store(MR.encode(), uid, data[:n])
             statuses[status] = statuses.get(status, 0) + 1
         association.release()

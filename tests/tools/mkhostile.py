@@ -57,14 +57,25 @@ save('rows', file(replace(replace(body, 0x28, 0x10, struct.pack('<H', 65535), Fa
 save('rows-zero', file(replace(body, 0x28, 0x10, struct.pack('<H', 0))))
 save('bits', file(replace(body, 0x28, 0x100, struct.pack('<H', 65535))))
 
+def alone(data):
+    """In a study and series of its own, whose UIDs are that of the instance with .1 and .2 behind: its job speaks of nothing else."""
+    data = replace(data, 8, 0x103E, b'FLAIR')
+    at = data.index(struct.pack('<HH2s', 8, 0x18, b'UI'))
+    uid = data[at + 8:at + 8 + struct.unpack('<H', data[at + 6:at + 8])[0]].rstrip(b'\0')
+    return replace(replace(data, 0x20, 0xD, uid + b'.1', False), 0x20, 0xE, uid + b'.2', False)
+
+
 # ---- pixel data longer than stated; garbage of a codec
-save('pixels-long', file(replace(body[:pixels], 8, 0x103E, b'FLAIR') + struct.pack('<HH2sHI', 0x7FE0, 0x10, b'OW', 0, 1126) + bytes(1126)))
+save('pixels-long', file(alone(body[:pixels]) + struct.pack('<HH2sHI', 0x7FE0, 0x10, b'OW', 0, 1126) + bytes(1126)))
 noise = bytes((k * 193 + k // 7) % 256 for k in range(900))
 for name, syntax in (('jpeg', b'1.2.840.10008.1.2.4.70'), ('jpegls', b'1.2.840.10008.1.2.4.80'), ('j2k', b'1.2.840.10008.1.2.4.90'), ('rle', b'1.2.840.10008.1.2.5')):
-    save('garbage-' + name, file(replace(body[:pixels], 8, 0x103E, b'FLAIR') + struct.pack('<HH2sHI', 0x7FE0, 0x10, b'OB', 0, 0xFFFFFFFF) + struct.pack('<HHI', 0xFFFE, 0xE000, 0)
+    save('garbage-' + name, file(alone(body[:pixels]) + struct.pack('<HH2sHI', 0x7FE0, 0x10, b'OB', 0, 0xFFFFFFFF) + struct.pack('<HHI', 0xFFFE, 0xE000, 0)
                                  + struct.pack('<HHI', 0xFFFE, 0xE000, len(noise)) + noise + struct.pack('<HHI', 0xFFFE, 0xE0DD, 0), syntax))
 
-# ---- 1000:1: a data set that inflates; and at the bound of nothing
+# ---- 1000:1: pixels that say they are 8 GiB, and a data set that inflates
+immense = replace(replace(alone(body[:pixels]), 0x28, 0x10, struct.pack('<H', 65535), False), 0x28, 0x11, struct.pack('<H', 65535), False)
+save('decodes', file(immense + struct.pack('<HH2sHI', 0x7FE0, 0x10, b'OB', 0, 0xFFFFFFFF) + struct.pack('<HHI', 0xFFFE, 0xE000, 0) + struct.pack('<HHI', 0xFFFE, 0xE000, 66)
+                     + struct.pack('<16I', 2, 64, 65, *[0] * 13) + b'\x81\0' + struct.pack('<HHI', 0xFFFE, 0xE0DD, 0), b'1.2.840.10008.1.2.5'))
 packer = zlib.compressobj(9, zlib.DEFLATED, -15)
 data = replace(body[:pixels], 8, 0x103E, b'FLAIR') + struct.pack('<HH2sHI', 0x7FDF, 0x1010, b'OB', 0, 40 << 20) + bytes(40 << 20) + body[pixels:]
 save('inflates', file(packer.compress(data) + packer.flush(), b'1.2.840.10008.1.2.1.99'))

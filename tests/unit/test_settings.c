@@ -1,5 +1,6 @@
 /* Settings: the defaults are those of DESIGN.md, a bad file is refused by line and key, what is printed is read back as the same. */
 #include "config/settings.h"
+#include "dicom/bounds.h"
 
 #include <math.h>
 #include <regex.h>
@@ -45,6 +46,10 @@ defaults_are_the_contract(void **state)
 	assert_string_equal(s->dicom.tls_certificate, "");
 	assert_int_equal(s->dicom.idle_timeout, 60);
 	assert_int_equal(s->dicom.max_instance_mb, 1024);
+	assert_int_equal(s->dicom.max_depth, dicom_bounds_now()->depth);
+	assert_int_equal(s->dicom.max_elements, dicom_bounds_now()->elements);
+	assert_int_equal(s->dicom.max_instance_mb, dicom_bounds_now()->data_set_bytes >> 20);
+	assert_int_equal(s->dicom.max_decoded_mb, dicom_bounds_now()->decoded_bytes >> 20);
 	assert_string_equal(s->http.bind, "127.0.0.1");
 	assert_int_equal(s->http.port, 8080);
 	assert_string_equal(s->http.tokens_file, "");
