@@ -185,8 +185,10 @@ is_identity(const char *attribute)
 {
 	static const char *const heads[] = { "Patient", "OtherPatient", "IssuerOfPatient", "AccessionNumber", "IssuerOfAccession", "ReferringPhysician",
 		"PerformingPhysician", "RequestingPhysician", "NameOfPhysician", "OperatorsName", "EthnicGroup", "Occupation", "MilitaryRank", "RegionOfResidence",
-		"CountryOfResidence", "ResponsiblePerson", "Mother", "MedicalRecordLocator", "0010,", "0008,0050", "0008,0090", "0008,1048", "0008,1050", "0008,1060",
-		"0008,1070", "0032,1032" };
+		"CountryOfResidence", "ResponsiblePerson", "Mother", "MedicalRecordLocator", "Physician", "BranchOfService", "AdditionalPatient", "CurrentPatient",
+		"LastMenstrual", "Pregnancy", "StudyID", "AdmissionID", "IssuerOfAdmission", "ServiceEpisode", "RequestedProcedureID", "ScheduledProcedureStepID", "PlacerOrder",
+		"FillerOrder", "0010,", "0008,0050", "0008,0090", "0008,1048", "0008,1050", "0008,1060", "0008,1070", "0020,0010", "0032,1032", "0038,", "0040,0009", "0040,1001",
+		"0040,2016", "0040,2017" };
 
 	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
 		if (strncmp(attribute, heads[i], strlen(heads[i])) == 0)

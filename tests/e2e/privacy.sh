@@ -12,13 +12,13 @@ tests/tools/mkcanary.py "$work/study" "$work/other" 92 > /dev/null
 /usr/bin/python3 tests/tools/mutate.py good "$work/study" "$work/first" 94
 grep -qaE "$canaries" "$work/study/0003.dcm" || fail "the canaries are not in the study"
 start_archive archive
-identity='["PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName", "OtherPatientIDs", "PatientAge", "StudyID", "PatientAddress", "OperatorsName"]'
+identity='["PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName", "0010,1000", "0010,0020", "0008,0050", "0008,1070", "PatientAge", "StudyID", "0020,0010", "AdmissionID", "RequestedProcedureID", "PhysiciansOfRecord", "PatientAddress", "OperatorsName"]'
 mkdir -m 755 "$work/data"
 write_config "$work/segand.json" '.series_complete_trigger = 1 | .series_interrupted_trigger = 2 | .log_level = "debug" | .retry_delay = 1
 	| .models = [{"name": "glioma-flair@0.1.0", "destinations": ["archive", "away"], "results": ["seg", "report", "preview", "rtstruct"]}]
 	| .destinations = {"archive": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port, "results": ["seg", "report"]},
 		"away": {"type": "stow", "url": "http://127.0.0.1:9/dicom-web"}}
-	| .rules = ([$identity[] | {"name": "asks \(.)", "channel": "flair", "where": {(.): "nobody"}}] + .rules)'" $(limits)" --argjson port "$archive_port" --argjson identity "$identity"
+	| .rules = ([$identity[] | {"name": "asks-\(. | sub(","; "-"))", "channel": "flair", "where": {(.): "nobody"}}] + .rules)'" $(limits)" --argjson port "$archive_port" --argjson identity "$identity"
 start_node "$work/segand.json"
 same "the folder's mode, made by another with 755" "$(stat -c %a "$work/data")" 700
 
