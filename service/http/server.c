@@ -19,6 +19,7 @@
 enum {
 	THREADS = 8,
 	BODY_PIECE = 64 << 10,            /* memory of a connection beside its headers; body pieces of about half of it */
+	HEADER_ROOM = 3,                  /* of max_header_kb: somewhat larger headers are refused in our words, larger ones in the library's */
 	EXCESS_MS = 1000,                 /* a connection over its client's number has this long to ask, and be refused */
 	EXCESS_ANSWERED = 16              /* so many a client; those beyond are closed */
 };
@@ -97,7 +98,7 @@ start_daemon(struct server *s, const struct sockaddr *address)
 		MHD_OPTION_CONNECTION_LIMIT, most < THREADS ? (unsigned)THREADS : most,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, of_one,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)set->http.idle_timeout,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)BODY_PIECE + ((size_t)set->http.max_header_kb << 10),
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)BODY_PIECE + (HEADER_ROOM * (size_t)set->http.max_header_kb << 10),
 		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 		MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, NULL,

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKEN_TEXT = 256 };
-
 static int
 session_begin(struct request *q, struct reply *r)
 {
@@ -73,15 +71,15 @@ session_answer(struct request *q, struct reply *r)
 }
 
 static int
-given_token(const struct request *q, char token[TOKEN_TEXT], struct reply *r)
+given_token(const struct request *q, char token[WHO_TOKEN], struct reply *r)
 {
-	static const struct json_field fields[] = { { "token", FIELD_STRING, 0, TOKEN_TEXT, 0, 0, true, false } };
+	static const struct json_field fields[] = { { "token", FIELD_STRING, 0, WHO_TOKEN, 0, 0, true, false } };
 	const struct json_body *b = q->upload;
 	struct json_doc *d;
 	struct err e;
 	int rc;
 
-	if (who_bearer(q, token))
+	if (who_bearer(request_header(q, "Authorization"), token))
 		return 0;
 	if (b->is_too_large) {
 		problem_set(r, 413, "a token is no longer than the %lld KiB of http.max_json_kb", (long long)q->node->settings->http.max_json_kb);
@@ -99,7 +97,7 @@ void
 session_open_answer(struct request *q, struct reply *r)
 {
 	int64_t seconds = q->node->settings->http.session_timeout, now = clock_monotonic_ms();
-	char token[TOKEN_TEXT], id[AUTH_TOKEN];
+	char token[WHO_TOKEN], id[AUTH_TOKEN];
 	uint8_t digest[AUTH_DIGEST];
 
 	if (q->gate->auth == NULL) {
@@ -122,7 +120,7 @@ session_end_answer(struct request *q, struct reply *r)
 {
 	char id[AUTH_TOKEN];
 
-	if (who_session(q, id))
+	if (who_session(request_header(q, "Cookie"), id))
 		sessions_end(q->gate->sessions, id);
 	r->status = 204;
 	r->type = NULL;

@@ -9,30 +9,26 @@
 #include <string.h>
 #include <strings.h>
 
-enum { CREDENTIAL = 256 };
-
 static const char cookie_name[] = "segand_session";
 
 bool
-who_bearer(const struct request *q, char token[CREDENTIAL])
+who_bearer(const char *header, char token[WHO_TOKEN])
 {
-	const char *header = request_header(q, "Authorization");
 	size_t n;
 
 	if (header == NULL || strncasecmp(header, "Bearer", 6) != 0 || header[6] != ' ')
 		return false;
 	header += 6 + strspn(header + 6, " ");
 	n = strcspn(header, " \t");
-	if (n >= CREDENTIAL)
-		n = 0;                                              /* too long for any of ours: a wrong one */
-	snprintf(token, CREDENTIAL, "%.*s", (int)n, header);
+	if (n >= WHO_TOKEN)
+		n = 0;
+	snprintf(token, WHO_TOKEN, "%.*s", (int)n, header);
 	return true;
 }
 
 bool
-who_session(const struct request *q, char id[AUTH_TOKEN])
+who_session(const char *at, char id[AUTH_TOKEN])
 {
-	const char *at = request_header(q, "Cookie");
 	size_t n_name = sizeof cookie_name - 1;
 
 	while (at != NULL && *at != '\0') {
@@ -122,12 +118,12 @@ session_is(struct request *q, const char *id, struct reply *r)
 static int
 identify(struct request *q, struct reply *r)
 {
-	char text[CREDENTIAL];
+	char text[WHO_TOKEN];
 	uint8_t digest[AUTH_DIGEST];
 
-	if (who_bearer(q, text))
+	if (who_bearer(request_header(q, "Authorization"), text))
 		return who_is(q, text, digest, r);
-	if (who_session(q, text))
+	if (who_session(request_header(q, "Cookie"), text))
 		return session_is(q, text, r);
 	problem_set(r, 401, "a token is needed here: Authorization: Bearer TOKEN (segan token add makes one)");
 	reply_header(r, "WWW-Authenticate", "Bearer realm=\"segand\"");

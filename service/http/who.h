@@ -5,6 +5,8 @@
 #include "service/http/request.h"
 #include "service/http/session.h"
 
+enum { WHO_TOKEN = 256 };
+
 struct gate {
 	struct auth *auth;               /* NULL: no tokens */
 	struct sessions *sessions;
@@ -16,6 +18,6 @@ struct gate {
 bool who_may(struct request *q, enum auth_role needs, const char *route, struct reply *r);
 /* A token that was said otherwise than in the header. 0: known, q->who and role are its; -1: *r says why not. */
 int  who_is(struct request *q, const char *token, uint8_t digest[AUTH_DIGEST], struct reply *r);
-bool who_bearer(const struct request *q, char token[256]);                  /* the text of "Authorization: Bearer"; false: there is none */
-bool who_session(const struct request *q, char id[AUTH_TOKEN]);             /* the cookie's; false: there is none */
+bool who_bearer(const char *authorization, char token[WHO_TOKEN]);          /* of the header's text, NULL = absent; false: no bearer's; too long for any of ours: "" */
+bool who_session(const char *cookie, char id[AUTH_TOKEN]);                  /* the same of the Cookie header; false: not there */
 void who_set_cookie(const struct request *q, const char *id, int64_t seconds, struct reply *r); /* 0 seconds: the browser forgets it */

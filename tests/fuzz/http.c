@@ -1,4 +1,5 @@
-/* What the server reads out of a request's line and headers: method, path, query value, Accept, Content-Type, Host, Origin, a number, a time, one a line. */
+/* What the server reads out of a request's line and headers: method, path, query value, Accept, Content-Type, Host, Origin, a number, a time,
+ * Authorization, Cookie, one a line. */
 #include "tests/fuzz/fuzz.h"
 
 #include "config/clock.h"
@@ -7,11 +8,12 @@
 #include "service/http/multipart.h"
 #include "service/http/origin.h"
 #include "service/http/route.h"
+#include "service/http/who.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { METHOD, PATH, VALUE, ACCEPT, TYPE, HOST, ORIGIN, NUMBER, TIME, N_LINES };
+enum { METHOD, PATH, VALUE, ACCEPT, TYPE, HOST, ORIGIN, NUMBER, TIME, AUTHORIZATION, COOKIE, N_LINES };
 
 static void
 find_route(const char *method, const char *path)
@@ -46,6 +48,17 @@ read_media(const char *accept, const char *type)
 }
 
 static void
+read_credentials(const char *authorization, const char *cookie)
+{
+	char token[WHO_TOKEN], id[AUTH_TOKEN];
+
+	if (who_bearer(authorization, token))
+		fuzz_must(strpbrk(token, " \t") == NULL);
+	if (who_session(cookie, id))
+		fuzz_must(strpbrk(id, "; \t") == NULL);
+}
+
+static void
 one(const uint8_t *bytes, size_t n)
 {
 	char *line[N_LINES], value[REQUEST_TEXT];
@@ -72,6 +85,7 @@ one(const uint8_t *bytes, size_t n)
 	if (frames_are_valid(line[NUMBER]))
 		frames_hold(line[NUMBER], 3);
 	clock_parse(line[TIME], &number, &e);
+	read_credentials(line[AUTHORIZATION], line[COOKIE]);
 	for (size_t i = 0; i < N_LINES; i++)
 		free(line[i]);
 }

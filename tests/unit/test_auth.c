@@ -1,7 +1,9 @@
 /* Who may: the file of tokens and how a node follows it, sessions, and what one address may do. Times are handed in. */
 #include "config/file.h"
 #include "service/http/clients.h"
+#include "service/http/route.h"
 #include "service/http/session.h"
+#include "service/http/who.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -31,6 +33,56 @@ roles(void **state)
 	assert_int_equal(auth_role_parse("nobody", &role), -1);
 	assert_int_equal(auth_role_parse("", &role), -1);
 	assert_true(AUTH_ADMIN < AUTH_OPERATOR && AUTH_OPERATOR < AUTH_VIEWER); /* who_may compares so */
+}
+
+/* A route that is added must think of who may. */
+static void
+routes_need_somebody(void **state)
+{
+	static const char *const open[] = { "GET /health", "GET /ready", "POST /api/v1/session" };
+	static const char *const harmless[] = { "POST /api/v1/rules/test", "POST /api/v1/session", "DELETE /api/v1/session" };
+
+	(void)state;
+	for (size_t i = 0; i < n_routes; i++) {
+		bool is_open = false, changes = strcmp(routes[i].method, "GET") != 0;
+		char text[200];
+		snprintf(text, sizeof text, "%s %s", routes[i].method, routes[i].pattern);
+		for (size_t k = 0; k < sizeof open / sizeof *open; k++)
+			is_open = is_open || strcmp(open[k], text) == 0;
+		for (size_t k = 0; k < sizeof harmless / sizeof *harmless; k++)
+			changes = changes && strcmp(harmless[k], text) != 0;
+		if ((routes[i].needs == AUTH_NOBODY) != is_open || (changes && routes[i].needs > AUTH_OPERATOR))
+			fail_msg("%s: %s may", text, auth_role_name(routes[i].needs));
+	}
+}
+
+static void
+credentials(void **state)
+{
+	static const struct { const char *header, *token; /* NULL: none */ } bearers[] = {
+		{ NULL, NULL }, { "", NULL }, { "Basic abc", NULL }, { "Bearer", NULL }, { "Bearerabc", NULL }, { "Bearer abc", "abc" }, { "bearer   abc", "abc" }, { "Bearer abc def", "abc" }, { "Bearer ", "" },
+	}, cookies[] = {
+		{ NULL, NULL }, { "", NULL }, { "a=b", NULL }, { "segand_session=abc", "abc" }, { "a=b; segand_session=abc; c=d", "abc" }, { "xsegand_session=abc", NULL }, { "segand_sessionx=abc", NULL },
+		{ "a=segand_session=abc", NULL }, { "segand_session=", "" }, { ";;;; segand_session=abc", "abc" }, { "segand_session", NULL },
+	};
+	char long_header[WHO_TOKEN + 20], token[WHO_TOKEN], id[AUTH_TOKEN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bearers / sizeof *bearers; i++) {
+		assert_int_equal(who_bearer(bearers[i].header, token), bearers[i].token != NULL);
+		if (bearers[i].token != NULL)
+			assert_string_equal(token, bearers[i].token);
+	}
+	for (size_t i = 0; i < sizeof cookies / sizeof *cookies; i++) {
+		assert_int_equal(who_session(cookies[i].header, id), cookies[i].token != NULL);
+		if (cookies[i].token != NULL)
+			assert_string_equal(id, cookies[i].token);
+	}
+	memset(long_header, 'a', sizeof long_header);
+	memcpy(long_header, "Bearer ", 7);
+	long_header[sizeof long_header - 1] = '\0';
+	assert_true(who_bearer(long_header, token));
+	assert_string_equal(token, "");
 }
 
 static void
@@ -264,7 +316,7 @@ many_addresses(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(roles), cmocka_unit_test(digests), cmocka_unit_test(a_token_comes_and_goes), cmocka_unit_test(bad_files_let_nobody_in),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(roles), cmocka_unit_test(routes_need_somebody), cmocka_unit_test(credentials), cmocka_unit_test(digests), cmocka_unit_test(a_token_comes_and_goes), cmocka_unit_test(bad_files_let_nobody_in),
 		cmocka_unit_test(sessions), cmocka_unit_test(addresses), cmocka_unit_test(rates), cmocka_unit_test(many_addresses) };
 	const char *tmp = getenv("TMPDIR");
 	struct err e;
