@@ -24,6 +24,7 @@ struct destination_setting {
 	enum destination_type type;
 	char aet[SETTINGS_AET], calling_aet[SETTINGS_AET], host[SETTINGS_HOST]; /* dimse; calling_aet "" = dicom.aet */
 	int64_t port;
+	bool commitment;             /* dimse: delivered is not enough, it must answer for what it has */
 	bool tls;                    /* dimse, sender: over TLS. tls_ca "": the system's authorities, and the host's name must fit; tls_certificate "": dicom's */
 	char tls_ca[SETTINGS_PATH], tls_certificate[SETTINGS_PATH], tls_key[SETTINGS_PATH], tls_name[SETTINGS_HOST] /* the certificate must carry; "": not compared */;
 	char url[SETTINGS_PATH], token_file[SETTINGS_PATH], ca_file[SETTINGS_PATH]; /* stow: url up to and without /studies */
@@ -78,7 +79,8 @@ struct settings {
 	char data_dir[SETTINGS_PATH], models_dir[SETTINGS_PATH];
 	struct {
 		char aet[SETTINGS_AET], move_aet[SETTINGS_AET], bind[SETTINGS_HOST];
-		int64_t port, max_associations, max_associations_per_peer, max_pdu, request_timeout, idle_timeout, association_timeout /* s */, max_instance_mb, max_depth, max_elements, max_decoded_mb;
+		int64_t port, max_associations, max_associations_per_peer, max_pdu, max_instance_mb, max_depth, max_elements, max_decoded_mb;
+		int64_t request_timeout, idle_timeout, association_timeout, commitment_timeout, commitment_wait; /* s */
 		bool accept_unknown_peers, check_called_aet, tls_require_client;
 		char tls_certificate[SETTINGS_PATH], tls_key[SETTINGS_PATH], tls_ca[SETTINGS_PATH];
 		struct peer_setting *peers;

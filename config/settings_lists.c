@@ -232,7 +232,7 @@ read_archive(const struct json_doc *d, const struct json *v, struct archive_sett
 {
 	static const struct { const char *word; enum archive_type type; enum destination_type remote; } types[] = {
 		{ "dimse", ARCHIVE_DIMSE, DESTINATION_DIMSE }, { "dicomweb", ARCHIVE_DICOMWEB, DESTINATION_STOW }, { "folder", ARCHIVE_FOLDER, DESTINATION_DIMSE } };
-	static const char *const of_results[] = { "results", "seg_syntax", "ask" };
+	static const char *const of_results[] = { "results", "seg_syntax", "ask", "commitment" };
 	const char *type = json_text(json_get(v, "type"));
 	struct folder_setting folder;
 	char where[120];

@@ -154,7 +154,8 @@ struct standing { int64_t pending, bad; char what[600]; };
 static int
 stand(struct sql *s, int64_t job, struct standing *t, struct err *e)
 {
-	sqlite3_stmt *q = sql_query(s, "SELECT sum(state IN ('waiting', 'sending')), sum(state IN ('refused', 'given_up')),"
+	sqlite3_stmt *q = sql_query(s, "SELECT sum(state IN ('waiting', 'sending') OR (state = 'delivered' AND EXISTS(SELECT 1 FROM commitments c WHERE c.delivery = deliveries.id AND c.open))),"
+	                               " sum(state IN ('refused', 'given_up')),"
 	                               " (SELECT destination || CASE state WHEN 'refused' THEN ' refused the result: ' ELSE ' was given up: ' END"
 	                               "  || coalesce(last_error, '')"
 	                               "  FROM deliveries WHERE job = ?1 AND state IN ('refused', 'given_up') ORDER BY id LIMIT 1) FROM deliveries WHERE job = ?1",
@@ -170,8 +171,8 @@ stand(struct sql *s, int64_t job, struct standing *t, struct err *e)
 	return r == 1 ? 0 : -1;
 }
 
-static int
-end_job(struct sql *s, int64_t job, struct err *e)
+int
+delivery_end_job(struct sql *s, int64_t job, struct err *e)
 {
 	struct job_move m = { .id = job, .attempt = JOB_ANY_ATTEMPT, .from = JOB_DELIVERING, .to = JOB_DONE, .cause = "delivered" };
 	struct standing t = { .pending = 0 };
@@ -212,8 +213,8 @@ find_owner(struct sql *s, int64_t id, struct owner *o, struct err *e)
 	return 0;
 }
 
-static int
-settle(struct sql *s, int64_t id, enum delivery_state state, int64_t next_attempt_ms, const char *error, struct err *e)
+int
+delivery_settle(struct sql *s, int64_t id, enum delivery_state state, int64_t next_attempt_ms, const char *error, struct err *e)
 {
 	struct owner o = { .job = 0 };
 	bool moves;
@@ -230,7 +231,7 @@ settle(struct sql *s, int64_t id, enum delivery_state state, int64_t next_attemp
 	if (sql_run(s, "UPDATE deliveries SET state = ?2, next_attempt_ms = ?3, last_error = ?4 WHERE id = ?1",
 	            SQL_ARGS(sql_int(id), sql_text(state_names[state]), sql_int(state == DELIVERY_WAITING ? next_attempt_ms : 0), sql_text(error)), e) < 0)
 		return -1;
-	return o.delivering ? end_job(s, o.job, e) : 0;
+	return o.delivering ? delivery_end_job(s, o.job, e) : 0;
 }
 
 int
@@ -238,7 +239,7 @@ deliveries_settle(struct db *d, int64_t id, enum delivery_state state, int64_t n
 {
 	struct sql *s = sql_write(d, e);
 
-	return s == NULL ? -1 : sql_write_end(s, settle(s, id, state, next_attempt_ms, error, e), e);
+	return s == NULL ? -1 : sql_write_end(s, delivery_settle(s, id, state, next_attempt_ms, error, e), e);
 }
 
 /* ---- again ---- */
@@ -293,7 +294,7 @@ give_up(struct sql *s, int64_t job, const char *destination, const char *why, st
 	if (sql_run(s, "UPDATE deliveries SET state = 'given_up', next_attempt_ms = 0, last_error = CASE coalesce(last_error, '') WHEN '' THEN ?2 ELSE ?2 || '; last: ' || last_error END"
 	               " WHERE id = ?1", SQL_ARGS(sql_int(id), sql_text(why)), e) < 0)
 		return -1;
-	return is_delivering ? end_job(s, job, e) : 0;
+	return is_delivering ? delivery_end_job(s, job, e) : 0;
 }
 
 int

@@ -92,6 +92,15 @@ const char *const schema_versions[] = {
 
 	/* 5: slices of a series that is settled, to compare */
 	"ALTER TABLE series ADD COLUMN n_slices INTEGER NOT NULL DEFAULT 0;",
+
+	/* 6: storage commitment */
+	"CREATE TABLE commitments("
+	"  delivery INTEGER PRIMARY KEY REFERENCES deliveries(id) ON DELETE CASCADE, open INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+	"  since_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX commitments_open ON commitments(next_ms) WHERE open;"
+	"CREATE TABLE commitment_transactions("
+	"  uid TEXT PRIMARY KEY, delivery INTEGER NOT NULL REFERENCES commitments(delivery) ON DELETE CASCADE, asked_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX commitment_transactions_delivery ON commitment_transactions(delivery);",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

@@ -1,7 +1,8 @@
-/* Associations in: C-ECHO and C-STORE (PS3.4 Annex A, B; PS3.7), plain or, with tls, over TLS only. A thread an association; a silent peer holds up nobody;
+/* Associations in: C-ECHO and C-STORE, and the reports of storage commitment that we asked for (PS3.4 Annex A, B, J; PS3.7), plain or, with tls, over TLS only. A thread an association; a silent peer holds up nobody;
  * TCP_NODELAY and TCP_QUICKACK on every accepted socket (PERFORMANCE.md 3). The callbacks run on the association's own thread. Who refuses, logs:
  * the handler what it refuses, the SCP what never came to the handler. */
 #pragma once
+#include "dicom/commitment.h"
 #include "dicom/dicom.h"
 #include "dicom/tls.h"
 
@@ -19,12 +20,20 @@ struct scp_instance {
 	unsigned *refusal;                        /* out: the status of a refusal, where the code's own is too coarse (0xA900: not what the command said) */
 };
 
+/* What the handler lets an association do. C-ECHO it may always. */
+struct scp_admission {
+	int64_t id;                               /* names it from then on */
+	bool may_store;
+	bool may_report;                          /* storage commitment, with the peer as its provider and no other way: nobody can ask us for it */
+};
+
 struct scp_handler {
 	void *arg;
-	/* Who may: -1 rejects the association (ERR_INPUT calling AE title not recognised, ERR_NOT_FOUND called AE title not recognised, ERR_LIMIT local limit, transient). *id names it. */
-	int (*opened)(void *arg, const struct scp_peer *peer, int64_t *id, struct err *e);
+	/* Who may: -1 rejects the association (ERR_INPUT calling AE title not recognised, ERR_NOT_FOUND called AE title not recognised, ERR_LIMIT local limit, transient). */
+	int (*opened)(void *arg, const struct scp_peer *peer, struct scp_admission *a, struct err *e);
 	int (*may_store)(void *arg, struct err *e);                                     /* before the data set is read: -1 refuses with the code's status, data set drained */
 	int (*received)(void *arg, int64_t id, const struct scp_instance *i, struct err *e); /* 0: Success is answered, it must be durable; -1: the code's status */
+	int (*reported)(void *arg, int64_t id, const struct commitment_report *r, struct err *e); /* as commitment_reported_fn */
 	void (*closed)(void *arg, int64_t id, bool released);                           /* released: A-RELEASE in good order between messages */
 };
 

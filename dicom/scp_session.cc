@@ -1,5 +1,6 @@
-// One association in: negotiation, C-ECHO, C-STORE, release or abort (PS3.7 9, PS3.8 9.2). Any other command ends it by A-ABORT; what a data set says
+// One association in: negotiation, C-ECHO, C-STORE, N-EVENT-REPORT, release or abort (PS3.7 9, 10.1.1; PS3.8 9.2). Any other command ends it by A-ABORT; what a data set says
 // is the handler's business. Runs on the connection's own thread (scp.cc).
+#include "dicom/commitment.hh"
 #include "dicom/scp_parts.hh"
 #include "dicom/scp_receive.hh"
 #include "dicom/shim.hh"
@@ -37,7 +38,7 @@ struct association {
 	T_ASC_Network *network = NULL;
 	T_ASC_Association *dul = NULL;
 	struct scp_peer peer = {};
-	int64_t id = 0;                      // the handler's
+	struct scp_admission admission = {};
 };
 
 association::~association()
@@ -100,20 +101,37 @@ admit(session &s, association &a, struct err *e)
 		log_event(LOG_WARN, "association_rejected", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, e->text);
 		return why;
 	}
-	if (s.scp->handler->opened(s.scp->handler->arg, &a.peer, &a.id, e) == 0)
+	if (s.scp->handler->opened(s.scp->handler->arg, &a.peer, &a.admission, e) == 0)
 		return NULL;
 	scp_leave_place(s);
 	return e->code == ERR_INPUT ? &calling_unknown : e->code == ERR_NOT_FOUND ? &called_unknown : e->code == ERR_LIMIT ? &no_place : &not_now;
 }
 
-// Verification, and all standard storage: DCMTK's table, and the whole arc of the storage classes, for the newer ones (label map 66.7 ...).
+// All standard storage: DCMTK's table, and the whole arc of the storage classes, for the newer ones (label map 66.7 ...).
 static bool
-is_served(const char *sop_class)
+is_storage(const char *sop_class)
 {
 	static const char arc[] = "1.2.840.10008.5.1.4.1.1.";
 
-	return strcmp(sop_class, UID_VerificationSOPClass) == 0 || dcmIsaStorageSOPClassUID(sop_class, ESSC_All) ||
-		(strncmp(sop_class, arc, sizeof arc - 1) == 0 && dicom_uid_is_valid(sop_class));
+	return dcmIsaStorageSOPClassUID(sop_class, ESSC_All) || (strncmp(sop_class, arc, sizeof arc - 1) == 0 && dicom_uid_is_valid(sop_class));
+}
+
+static bool
+is_commitment(const char *sop_class)
+{
+	return strcmp(sop_class, UID_StorageCommitmentPushModelSOPClass) == 0;
+}
+
+// The role in which the peer is accepted, *role; false: not served. Who proposes commitment as its user is a scanner that would delete images because of us.
+static bool
+is_served(const T_ASC_PresentationContext &pc, const struct scp_admission &may, T_ASC_SC_ROLE *role)
+{
+	bool would_provide = pc.proposedRole == ASC_SC_ROLE_SCP || pc.proposedRole == ASC_SC_ROLE_SCUSCP;
+
+	*role = is_commitment(pc.abstractSyntax) ? ASC_SC_ROLE_SCP : ASC_SC_ROLE_DEFAULT;
+	if (is_commitment(pc.abstractSyntax))
+		return would_provide && may.may_report;
+	return pc.proposedRole != ASC_SC_ROLE_SCP && (strcmp(pc.abstractSyntax, UID_VerificationSOPClass) == 0 || (may.may_store && is_storage(pc.abstractSyntax)));
 }
 
 // Of what is read: first what loses nothing, in the order of the sender (what it has as it is mostly comes first, and whichever it converts to, the voxels stay);
@@ -136,23 +154,24 @@ best_syntax(const T_ASC_PresentationContext &pc)
 }
 
 static OFCondition
-negotiate(T_ASC_Association *dul)
+negotiate(T_ASC_Association *dul, const struct scp_admission &may)
 {
 	OFCondition c = EC_Normal;
 	int n = ASC_countPresentationContexts(dul->params);
 
 	for (int i = 0; i < n && c.good(); i++) {
 		T_ASC_PresentationContext pc;
+		T_ASC_SC_ROLE role;
 		c = ASC_getPresentationContext(dul->params, i, &pc);
 		if (c.bad())
 			break;
 		const struct syntax *syntax = best_syntax(pc);
-		if (!is_served(pc.abstractSyntax) || pc.proposedRole == ASC_SC_ROLE_SCP)
+		if (!is_served(pc, may, &role))
 			c = ASC_refusePresentationContext(dul->params, pc.presentationContextID, ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
 		else if (syntax == NULL)
 			c = ASC_refusePresentationContext(dul->params, pc.presentationContextID, ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
 		else
-			c = ASC_acceptPresentationContext(dul->params, pc.presentationContextID, syntax->uid, ASC_SC_ROLE_DEFAULT);
+			c = ASC_acceptPresentationContext(dul->params, pc.presentationContextID, syntax->uid, role);
 	}
 	return c.good() ? ASC_acknowledgeAssociation(dul) : c;
 }
@@ -200,8 +219,8 @@ may_come(session &s, const association &a, T_ASC_PresentationContextID pc, const
 
 	snprintf(i->sop_class, sizeof i->sop_class, "%s", rq.AffectedSOPClassUID);
 	snprintf(i->sop_uid, sizeof i->sop_uid, "%s", rq.AffectedSOPInstanceUID);
-	if (ASC_findAcceptedPresentationContext(a.dul->params, pc, &context).bad() || strcmp(context.abstractSyntax, i->sop_class) != 0) {
-		err_set(e, ERR_INPUT, "the SOP class is not that of the presentation context");
+	if (ASC_findAcceptedPresentationContext(a.dul->params, pc, &context).bad() || strcmp(context.abstractSyntax, i->sop_class) != 0 || !is_storage(i->sop_class)) {
+		err_set(e, ERR_INPUT, "the SOP class is not a storage class, or not that of the presentation context");
 		return refuse(a, i, STATUS_CLASS_NOT_SUPPORTED, e);
 	}
 	snprintf(i->transfer_syntax, sizeof i->transfer_syntax, "%s", context.acceptedTransferSyntax);
@@ -228,7 +247,7 @@ hand_on(session &s, const association &a, incoming &file, struct scp_instance *i
 		return refuse(a, i, err_dimse_status(e->code), e);
 	i->path = file.path();
 	i->refusal = &refusal;
-	int rc = s.scp->handler->received(s.scp->handler->arg, a.id, i, e);
+	int rc = s.scp->handler->received(s.scp->handler->arg, a.admission.id, i, e);
 	file.taken();
 	return rc == 0 ? STATUS_Success : refusal != 0 ? refusal : err_dimse_status(e->code);
 }
@@ -256,12 +275,39 @@ store(session &s, const association &a, T_ASC_PresentationContextID pc, const T_
 	return answer(a, pc, rq, status, e);
 }
 
+struct reporter { session &s; const association &a; };
+
+static int
+hand_report_on(void *arg, const struct commitment_report *r, struct err *e)
+{
+	const reporter *p = (const reporter *)arg;
+
+	return p->s.scp->handler->reported(p->s.scp->handler->arg, p->a.admission.id, r, e);
+}
+
+static OFCondition
+hear_report(session &s, const association &a, T_ASC_PresentationContextID pc, const T_DIMSE_N_EventReportRQ &rq)
+{
+	T_ASC_PresentationContext context;
+	reporter from = { s, a };
+	bool is_taken = false;
+	struct err e = {};
+
+	if (ASC_findAcceptedPresentationContext(a.dul->params, pc, &context).bad() || !is_commitment(context.abstractSyntax))
+		return DIMSE_BADCOMMANDTYPE;
+	OFCondition c = commitment_answer(s.line, a.dul, pc, rq, { hand_report_on, &from }, &is_taken, &e);
+	if (c.good() && !is_taken)
+		log_event(LOG_WARN, "commitment_report_refused", "peer=%s text=\"%s: %s\"", a.peer.address, a.peer.calling_aet, e.text);
+	return c;
+}
+
 static OFCondition
 obey(session &s, const association &a, T_ASC_PresentationContextID pc, T_DIMSE_Message &m)
 {
 	switch (m.CommandField) {
 	case DIMSE_C_ECHO_RQ: return DIMSE_sendEchoResponse(a.dul, pc, &m.msg.CEchoRQ, STATUS_Success, NULL);
 	case DIMSE_C_STORE_RQ: return store(s, a, pc, m.msg.CStoreRQ);
+	case DIMSE_N_EVENT_REPORT_RQ: return hear_report(s, a, pc, m.msg.NEventReportRQ);
 	case DIMSE_C_CANCEL_RQ: return EC_Normal; // nothing of ours can be cancelled (PS3.7 9.3.2.3: no response)
 	default: return DIMSE_BADCOMMANDTYPE;
 	}
@@ -338,13 +384,13 @@ serve(session &s, int fd)
 	}
 	s.line.end_by(s.scp->config.association_timeout_s != 0 ? s.scp->config.association_timeout_s * INT64_C(1000) : INT32_MAX * INT64_C(1000));
 	int rc = shim_int(&e, [&] {                  // whatever happens, the handler hears of the end
-		end = negotiate(a.dul);
+		end = negotiate(a.dul, a.admission);
 		if (end.good())
 			end = converse(s, a, &is_clean);
 		return 0;
 	});
 	scp_leave_place(s);                          // before anybody hears of it: the peer may come back at once
-	s.scp->handler->closed(s.scp->handler->arg, a.id, rc == 0 && is_clean);
+	s.scp->handler->closed(s.scp->handler->arg, a.admission.id, rc == 0 && is_clean);
 	if (rc == 0)
 		take_leave(s, a, end);
 	return rc;

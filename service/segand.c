@@ -5,6 +5,7 @@
 #include "dicom/bounds.h"
 #include "dicom/dicom.h"
 #include "service/flow/compare.h"
+#include "service/flow/commit.h"
 #include "service/flow/deliver.h"
 #include "service/flow/dispatch.h"
 #include "service/flow/door.h"
@@ -49,6 +50,7 @@ struct daemon {
 	bool is_node_open;
 	struct workers *workers;
 	struct deliver *deliver;
+	struct commit *commit;
 	struct dispatch *dispatch;
 	struct server *server;
 	struct door *door;
@@ -131,6 +133,8 @@ start(struct daemon *d, struct err *e)
 		return -1;
 	if ((d->deliver = deliver_start(&d->node, e)) == NULL)
 		return -1;
+	if ((d->commit = commit_start(&d->node, e)) == NULL)
+		return -1;
 	if ((d->dispatch = dispatch_start(&d->node, d->rules, e)) == NULL)
 		return -1;
 	if ((d->server = server_start(&d->node, d->workers, e)) == NULL)
@@ -160,6 +164,8 @@ stop(struct daemon *d, int status)
 		dispatch_stop(d->dispatch);
 	if (d->deliver != NULL)
 		is_all_stopped = deliver_stop(d->deliver);
+	if (d->commit != NULL)
+		is_all_stopped = commit_stop(d->commit) && is_all_stopped;
 	if (d->workers != NULL)
 		workers_stop(d->workers);
 	if (!is_all_stopped)

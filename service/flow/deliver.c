@@ -6,8 +6,10 @@
 #include "config/clock.h"
 #include "config/json.h"
 #include "config/log.h"
+#include "db/commitments.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
+#include "service/flow/backoff.h"
 #include "service/flow/deliver_send.h"
 #include "service/flow/deliver_stow.h"
 #include "service/flow/node.h"
@@ -37,15 +39,12 @@ struct deliver {
 
 /* ---- recording ---- */
 
-/* retry_delay, doubled a try, at most retry_max; the peer's Retry-After when that is later. */
+/* The usual wait; the peer's Retry-After when that is later. */
 static int64_t
 next_wait_s(const struct settings *s, int64_t attempts, int64_t retry_after_s)
 {
-	int64_t wait = s->retry_delay;
+	int64_t wait = backoff_s(s, attempts);
 
-	for (int64_t i = 1; i < attempts && wait < s->retry_max; i++)
-		wait *= 2;
-	wait = wait > s->retry_max ? s->retry_max : wait;
 	return retry_after_s > wait && retry_after_s < s->retry_give_up ? retry_after_s : wait;
 }
 
@@ -79,8 +78,8 @@ log_outcome(const struct delivery *d, const struct job *j, const struct verdict 
 		    d->destination, d->attempts, v->text);
 }
 
-static void
-log_job_end(struct db *db, int64_t job)
+void
+deliver_log_job_end(struct db *db, int64_t job)
 {
 	struct job j;
 	struct err e;
@@ -90,6 +89,20 @@ log_job_end(struct db *db, int64_t job)
 	if (j.state == JOB_DONE || j.state == JOB_FAILED)
 		log_event(j.state == JOB_DONE ? LOG_INFO : LOG_ERROR, j.state == JOB_DONE ? "job_done" : "job_failed", "job=%" PRId64 " study=%s", j.id, j.study_uid);
 	job_release(&j);
+}
+
+/* Of one that was delivered to a destination that must answer for it, the commitment begins in the same transaction (commit.c). */
+static int
+record(const struct lane *l, const struct delivery *d, const struct verdict *v, int64_t next_ms, struct err *e)
+{
+	struct node *n = l->all->node;
+
+	if (v->state != DELIVERY_DELIVERED || !l->destination->commitment)
+		return deliveries_settle(n->db, d->id, v->state, next_ms, v->text, e);
+	if (commitments_begin(n->db, d->id, clock_ms(), v->text, e) != 0)
+		return -1;
+	bell_ring(&n->deliver);
+	return 0;
 }
 
 static void
@@ -106,13 +119,13 @@ settle(const struct lane *l, const struct delivery *d, const struct job *j, stru
 			next_ms = now + next_wait_s(n->settings, d->attempts, v->retry_after_s) * 1000;
 	}
 	/* What the peer answered is not lost to a disk that is full for a while. */
-	while (deliveries_settle(n->db, d->id, v->state, next_ms, v->text, &e) != 0) {
+	while (record(l, d, v, next_ms, &e) != 0) {
 		log_event(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text);
 		if (!err_may_pass(e.code) || !bell_rest(&n->deliver, TROUBLE_MS))
 			return; /* after a stop: the next start takes it up */
 	}
 	log_outcome(d, j, v, next_ms);
-	log_job_end(n->db, j->id);
+	deliver_log_job_end(n->db, j->id);
 }
 
 static void
@@ -188,7 +201,7 @@ refuse_all_of(struct node *n, const char *destination, struct err *e)
 		if (deliveries_settle(n->db, d.id, DELIVERY_REFUSED, 0, why, e) != 0)
 			return -1;
 		log_event(LOG_ERROR, "delivery_refused", "job=%" PRId64 " destination=%s text=\"%s\"", d.job, destination, why);
-		log_job_end(n->db, d.job);
+		deliver_log_job_end(n->db, d.job);
 	}
 	return e->code == ERR_NOT_FOUND ? 0 : -1;
 }

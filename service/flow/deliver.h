@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct db;
 struct node;
 struct deliver;
 struct deliver *deliver_start(struct node *n, struct err *e); /* borrows n; caller: deliver_stop */
@@ -13,3 +14,4 @@ struct deliver *deliver_start(struct node *n, struct err *e); /* borrows n; call
 bool deliver_stop(struct deliver *d);
 /* What waits for a destination that the settings name no more: no thread would ever send it, and the job would wait with it. Refused, with what helps. */
 int deliver_refuse_orphans(struct node *n, int64_t job, struct err *e);
+void deliver_log_job_end(struct db *db, int64_t job);         /* its line, where the last of its deliveries has ended it */

@@ -1,11 +1,12 @@
-/* Joins dicom/scp to intake: the SCP knows DICOM and nobody here, intake knows nobody outside. Who may send is AE title and address together
- * (settings dicom.peers); who may not gets "calling AE title not recognised" and one line in the log.
+/* Joins dicom/scp to intake and commit: the SCP knows DICOM and nobody here, they know nobody outside. Who may send is AE title and address together
+ * (settings dicom.peers); who may report storage commitment is that, or a destination that is asked for it; who may not gets "calling AE title not recognised" and one line in the log.
  * DESIGN: everything but start and stop runs on the associations' own threads and shares nothing but the node. A peer whose host is a name is looked up when
  * it calls, so a slow name server holds up that association alone. */
 #include "service/flow/door.h"
 
 #include "config/log.h"
 #include "dicom/scp.h"
+#include "service/flow/commit.h"
 #include "service/flow/intake.h"
 #include "service/flow/node.h"
 #include "service/flow/spool.h"
@@ -39,41 +40,49 @@ name_has_address(const char *host, const char *address)
 	return has;
 }
 
-/* *is_aet_known: some peer has this AE title, at another address. */
+/* Is the caller this one? *is_aet_known: it has its AE title, perhaps at another address. */
 static bool
-may_send(const struct settings *s, const struct scp_peer *peer, bool *is_aet_known)
+is_peer(const char *aet, const char *host, const struct scp_peer *peer, bool *is_aet_known)
 {
 	static const char mapped[] = "::ffff:"; /* IPv4 on an IPv6 socket */
 	const char *address = strncmp(peer->address, mapped, sizeof mapped - 1) == 0 ? peer->address + sizeof mapped - 1 : peer->address;
 
+	if (strcmp(aet, peer->calling_aet) != 0)
+		return false;
+	*is_aet_known = true;
+	return host[0] == 0 || strcmp(host, address) == 0 || name_has_address(host, address);
+}
+
+/* Whether the caller is configured. Only such a one may report storage commitment, whatever accept_unknown_peers says. */
+static void
+find_rights(const struct settings *s, const struct scp_peer *peer, struct scp_admission *a, bool *is_aet_known)
+{
 	*is_aet_known = false;
-	for (size_t i = 0; i < s->dicom.n_peers; i++) {
-		const struct peer_setting *p = &s->dicom.peers[i];
-		if (strcmp(p->aet, peer->calling_aet) != 0)
-			continue;
-		*is_aet_known = true;
-		if (p->host[0] == 0 || strcmp(p->host, address) == 0 || name_has_address(p->host, address))
-			return true;
-	}
-	return s->dicom.accept_unknown_peers;
+	for (size_t i = 0; i < s->dicom.n_peers && !a->may_store; i++)
+		a->may_store = is_peer(s->dicom.peers[i].aet, s->dicom.peers[i].host, peer, is_aet_known);
+	a->may_report = a->may_store;
+	for (size_t i = 0; i < s->n_destinations && !a->may_report; i++)
+		a->may_report = s->destinations[i].commitment && is_peer(s->destinations[i].aet, s->destinations[i].host, peer, is_aet_known);
+	a->may_store = a->may_store || s->dicom.accept_unknown_peers;
 }
 
 static int
-opened(void *arg, const struct scp_peer *peer, int64_t *id, struct err *e)
+opened(void *arg, const struct scp_peer *peer, struct scp_admission *a, struct err *e)
 {
 	struct node *n = ((struct door *)arg)->node;
 	bool is_aet_known;
 
-	if (!may_send(n->settings, peer, &is_aet_known)) {
+	find_rights(n->settings, peer, a, &is_aet_known);
+	if (!a->may_store && !a->may_report) {
 		log_event(LOG_WARN, "association_rejected", "address=%s aet=\"%s\" text=\"%s; dicom.accept_unknown_peers would let anybody send\"", peer->address,
 		    peer->calling_aet, is_aet_known ? "dicom.peers has this AE title with another host" : "dicom.peers has no such AE title");
 		return err_set(e, ERR_INPUT, "AE title %s at %s may not send here", peer->calling_aet, peer->address);
 	}
-	if (intake_open(n, peer->calling_aet, peer->address, id, e) != 0) {
+	if (intake_open(n, peer->calling_aet, peer->address, &a->id, e) != 0) {
 		log_event(LOG_ERROR, "association_rejected", "address=%s aet=\"%s\" text=\"%s\"", peer->address, peer->calling_aet, e->text);
 		return -1;
 	}
-	log_event(LOG_DEBUG, "association_opened", "association=%lld address=%s aet=\"%s\"", (long long)*id, peer->address, peer->calling_aet);
+	log_event(LOG_DEBUG, "association_opened", "association=%lld address=%s aet=\"%s\"", (long long)a->id, peer->address, peer->calling_aet);
 	return 0;
 }
 
@@ -104,6 +113,13 @@ received(void *arg, int64_t id, const struct scp_instance *i, struct err *e)
 	return -1;
 }
 
+static int
+reported(void *arg, int64_t id, const struct commitment_report *r, struct err *e)
+{
+	(void)id; /* the transaction says whose it is */
+	return commit_report(((struct door *)arg)->node, r, e);
+}
+
 static void
 closed(void *arg, int64_t id, bool released)
 {
@@ -132,7 +148,7 @@ door_start(struct node *n, struct err *e)
 		return NULL;
 	}
 	d->node = n;
-	d->handler = (struct scp_handler) { .arg = d, .opened = opened, .may_store = may_store, .received = received, .closed = closed };
+	d->handler = (struct scp_handler) { .arg = d, .opened = opened, .may_store = may_store, .received = received, .reported = reported, .closed = closed };
 	spool_tmp_dir(n, d->tmp_dir);
 	c.tmp_dir = d->tmp_dir;
 	d->scp = scp_start(&c, &d->handler, e);

@@ -12,7 +12,10 @@ struct seen {
 	struct scp_peer peer;
 	struct scp_instance last;
 	char path[512];              /* of the last one, kept when keep is set */
-	bool keep;
+	bool keep, may_report, reports_only;
+	char transaction[65];        /* of the last report */
+	size_t n_reported, n_committed, n_failed;
+	unsigned reason;             /* of the last failure in it */
 	enum err_code refuse_open, refuse_early, refuse_late; /* ERR_NONE: no */
 	unsigned refusal;
 };
@@ -20,7 +23,7 @@ struct seen {
 struct stage { char dir[256], tmp[300], out[300]; struct seen seen; struct scp_handler handler; struct scp_config config; struct scp *scp; };
 
 UNUSED_IS_FINE int
-opened(void *arg, const struct scp_peer *peer, int64_t *id, struct err *e)
+opened(void *arg, const struct scp_peer *peer, struct scp_admission *a, struct err *e)
 {
 	struct seen *s = arg;
 	int rc = 0;
@@ -30,7 +33,7 @@ opened(void *arg, const struct scp_peer *peer, int64_t *id, struct err *e)
 	if (s->refuse_open != ERR_NONE)
 		rc = err_set(e, s->refuse_open, "not you");
 	else
-		*id = (int64_t)++s->n_opened;
+		*a = (struct scp_admission){ (int64_t)++s->n_opened, !s->reports_only, s->may_report || s->reports_only };
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
@@ -65,6 +68,25 @@ received(void *arg, int64_t id, const struct scp_instance *i, struct err *e)
 		rc = err_set(e, s->refuse_late, "instance 1.2.3: it is wrong \\ caf\xc3\xa9 and this text is far longer than the sixty-four characters that go out");
 	}
 	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+UNUSED_IS_FINE int
+reported(void *arg, int64_t id, const struct commitment_report *r, struct err *e)
+{
+	struct seen *s = arg;
+
+	assert_true(id > 0);
+	pthread_mutex_lock(&s->lock);
+	s->n_reported++;
+	snprintf(s->transaction, sizeof s->transaction, "%s", r->transaction);
+	for (size_t i = 0; i < r->n; i++) {
+		s->n_committed += r->items[i].reason == 0;
+		s->n_failed += r->items[i].reason != 0;
+		s->reason = r->items[i].reason != 0 ? r->items[i].reason : s->reason;
+	}
+	int rc = s->refuse_late == ERR_NONE ? 0 : err_set(e, s->refuse_late, "not this one");
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
@@ -130,7 +152,7 @@ setup(void **state)
 	assert_int_equal(file_make_dirs(t->tmp, 0700, &e), 0);
 	pthread_mutex_init(&t->seen.lock, NULL);
 	pthread_cond_init(&t->seen.changed, NULL);
-	t->handler = (struct scp_handler){ &t->seen, opened, may_store, received, closed };
+	t->handler = (struct scp_handler){ &t->seen, opened, may_store, received, reported, closed };
 	t->config = (struct scp_config){ .aet = "SEGAN", .bind = "127.0.0.1", .tmp_dir = t->tmp, .max_associations = 8, .max_pdu = 131072,
 		.idle_timeout_s = 20, .max_instance_bytes = 1 << 30, .check_called_aet = true };
 	*state = t;

@@ -43,6 +43,8 @@ defaults_are_the_contract(void **state)
 	assert_int_equal(s->dicom.max_pdu, 131072);
 	assert_int_equal(s->dicom.request_timeout, 15);
 	assert_int_equal(s->dicom.association_timeout, 43200);
+	assert_int_equal(s->dicom.commitment_timeout, 600);
+	assert_int_equal(s->dicom.commitment_wait, 5);
 	assert_string_equal(s->dicom.tls_certificate, "");
 	assert_int_equal(s->dicom.idle_timeout, 60);
 	assert_int_equal(s->dicom.max_instance_mb, 1024);
@@ -152,7 +154,7 @@ static const char full[] =
 	"  {\"name\": \"i\", \"channel\": null, \"where\": {\"Modality\": \"SR\"}}],\n"
 	"\"patterns\": {\"mine\": \"a|${yours}\", \"yours\": \"b\"},\n"
 	"\"models\": [{\"name\": \"a@1.0\", \"destinations\": [\"pacs\", \"back\"], \"empty_report\": true}, {\"name\": \"b\", \"results\": [\"preview\"], \"out_of_distribution\": \"reject\"}],\n"
-	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9, \"tls\": true, \"tls_ca\": \"/pa\", \"tls_name\": \"n\"},\n"
+	"\"destinations\": {\"pacs\": {\"type\": \"dimse\", \"aet\": \"PACS\", \"host\": \"pacs.example\", \"port\": 104, \"calling_aet\": \"ME\", \"timeout\": 9, \"tls\": true, \"tls_ca\": \"/pa\", \"tls_name\": \"n\", \"commitment\": true},\n"
 	"  \"cloud\": {\"type\": \"stow\", \"url\": \"https://h:8/dicom-web//\", \"token_file\": \"/f\", \"ca_file\": \"/c\", \"results\": [\"rtstruct\", \"labelmap\"], \"seg_syntax\": \"deflated\"}, \"back\": {\"type\": \"sender\"}},\n"
 	"\"archives\": {\"w\": {\"type\": \"dicomweb\", \"url\": \"http://h/w\"}, \"d\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1}, \"f\": {\"type\": \"folder\", \"path\": \"/p\"}},\n"
 	"\"workers\": 2, \"threads\": 3, \"max_attempts\": 4, \"job_timeout\": 5, \"worker_memory_mb\": 512, \"core_type\": \"HASWELL\",\n"
@@ -238,7 +240,7 @@ what_is_printed_is_read_back(void **state)
 {
 	static const char *const texts[] = { "{}", full, "{\"rules\": [], \"models\": []}" };
 	static const char *const kept[] = { "\"path\": \"/p\"", "\"fallback\": true", "\"EchoTime\": [80, null]", "\"0018,0080\": [5, 5]", "${mine}$", "\"yours\": \"b\"", "\"channel\": null", "\"registered\": true", "\"name\": \"a@1.0\"", "[\"pacs\", \"back\"]",
-		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"association_timeout\": 5", "\"tls_require_client\": true", "\"tls_name\": \"n\"", "\"tokens_file\": \"/t\"", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
+		"\"calling_aet\": \"ME\"", "\"max_pdu\": 16384", "\"association_timeout\": 5", "\"tls_require_client\": true", "\"tls_name\": \"n\"", "\"commitment\": true", "\"tokens_file\": \"/t\"", "\"retry_give_up\": 3", "\"max_mb\": 1", "\"host\": null",
 		"[\"labelmap\", \"rtstruct\"]", "\"seg_syntax\": \"deflated\"", "\"empty_report\": true", "\"out_of_distribution\": \"flag\"", "\"out_of_distribution\": \"reject\"" };
 	struct err e;
 
@@ -302,6 +304,8 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ "{\"dicom\": {\"tls_certificate\": \"/c\", \"tls_key\": \"/k\", \"tls_require_client\": true}}", "dicom.tls_require_client needs dicom.tls_ca" },
 		{ TO("{\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"tls_ca\": \"/c\"}"), "line 2: destinations.d has tls_ keys but no \"tls\": true" },
 		{ TO("{\"type\": \"sender\", \"tls\": true, \"tls_key\": \"/k\"}"), "destinations.d: tls_certificate and tls_key go together" },
+		{ TO("{\"type\": \"sender\", \"commitment\": true}"), "destinations.d.commitment: unknown key" },
+		{ "{\"archives\": {\"a\": {\"type\": \"dimse\", \"aet\": \"A\", \"host\": \"h\", \"port\": 1, \"commitment\": true}}}", "archives.a.commitment: an archive is read" },
 		{ PEER("{}"), "line 2: dicom.peers.p.aet is missing" },
 		{ PEER("{\"aet\": \"A\\\\\"}"), "line 2: dicom.peers.p.aet holds a backslash" },
 		{ PEER("{\"aet\": \"A\", \"ip\": \"\"}"), "line 2: dicom.peers.p.ip: unknown key" },
