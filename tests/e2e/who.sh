@@ -150,10 +150,11 @@ tls_config ' | .http.tls_certificate = $w + "/node.key"'; refused "$work/tls.jso
 tls_config ' | .http.tls_client_ca = $w + "/body"';     refused "$work/tls.json" 'http.tls_client_ca .*body: there is no PEM certificate in it'
 openssl ec -aes256 -passout pass:x -in "$work/node.key" -out "$work/locked.key" 2> /dev/null
 tls_config ' | .http.tls_key = $w + "/locked.key"';     refused "$work/tls.json" 'http.tls_key .*locked.key: it is encrypted'
-tls_config ''
+tls_config ' | .http.header_timeout = 10'
 scheme=https
 start_node "$work/tls.json"
 holds "the ready line" "$(grep '^ready' "$node_log" | tail -1)" '^ready https=127.0.0.1:[0-9]+ dicom=[0-9]+$'
+(exec 3<> "/dev/tcp/${http/://}"; timeout 60 cat <&3 > /dev/null) & silent=$! # says nothing, not even its part of the handshake
 same "over TLS" "$(ask viewer GET /api/v1/jobs --cacert "$work/ca.pem")" 200
 same "a session over TLS" "$(ask viewer POST /api/v1/session --cacert "$work/ca.pem")" 200
 holds "its cookie" "$(head_of Set-Cookie)" 'SameSite=Strict; Secure$'
@@ -179,6 +180,7 @@ send() { "$B/segan" send "$1" "$work/study/0001.dcm" --config "$work/send.json" 
 send right || fail "segan send over TLS: $(cat "$work/send")"
 ! send wrong || fail "segan send trusts another authority"
 ! send viewer || fail "a viewer's token sends"
+wait "$silent" || fail "a client that says nothing is not hung up on"
 stop_node
 no_identity "$node_log"
 

@@ -155,6 +155,32 @@ a_token_comes_and_goes(void **state)
 	auth_close(a);
 }
 
+/* Root makes the file of a node that runs as somebody else. */
+static void
+the_node_may_read_it(void **state)
+{
+	enum { SOMEBODY = 65534 };
+	char folder[300], token[AUTH_TOKEN];
+	struct stat st;
+	struct err e;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	snprintf(folder, sizeof folder, "%s/data", dir);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(chown(folder, SOMEBODY, SOMEBODY), 0);
+	assert_int_equal(auth_add(path, folder, "first", AUTH_ADMIN, token, &e), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_uid, SOMEBODY);
+	assert_int_equal(auth_add(path, NULL, "second", AUTH_ADMIN, token, &e), 0);
+	assert_int_equal(auth_revoke(path, "first", &e), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_uid, SOMEBODY);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	unlink(path);
+}
+
 static void
 bad_files_let_nobody_in(void **state)
 {
@@ -316,7 +342,7 @@ many_addresses(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(roles), cmocka_unit_test(routes_need_somebody), cmocka_unit_test(credentials), cmocka_unit_test(digests), cmocka_unit_test(a_token_comes_and_goes), cmocka_unit_test(bad_files_let_nobody_in),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(roles), cmocka_unit_test(routes_need_somebody), cmocka_unit_test(credentials), cmocka_unit_test(digests), cmocka_unit_test(a_token_comes_and_goes), cmocka_unit_test(the_node_may_read_it), cmocka_unit_test(bad_files_let_nobody_in),
 		cmocka_unit_test(sessions), cmocka_unit_test(addresses), cmocka_unit_test(rates), cmocka_unit_test(many_addresses) };
 	const char *tmp = getenv("TMPDIR");
 	struct err e;
