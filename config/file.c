@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,71 @@ file_write(const char *path, const void *bytes, size_t n, struct err *e)
 	if (result != 0)
 		unlink(temporary); /* gone already when only the folder's fsync failed */
 	return result;
+}
+
+/* In the kernel where it can; pages are shared on file systems that know how. */
+static int
+copy_bytes(int from, int to)
+{
+	char bytes[1 << 16];
+	ssize_t n;
+
+	while ((n = copy_file_range(from, NULL, to, NULL, SSIZE_MAX / 2, 0)) > 0)
+		;
+	if (n == 0)
+		return 0;
+	if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	for (;;) { /* from where the kernel stopped */
+		if ((n = read(from, bytes, sizeof bytes)) <= 0) {
+			if (n < 0 && errno == EINTR)
+				continue;
+			return (int)n;
+		}
+		for (ssize_t done = 0; done < n;) {
+			ssize_t put = write(to, bytes + done, (size_t)(n - done));
+			if (put < 0 && errno != EINTR)
+				return -1;
+			done += put > 0 ? put : 0;
+		}
+	}
+}
+
+int
+file_copy(const char *from, const char *to, struct err *e)
+{
+	struct timespec times[2];
+	struct stat st;
+	int in = open(from, O_RDONLY | O_CLOEXEC), out, result = 0;
+
+	if (in < 0)
+		return cannot_open(from, e);
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (out < 0) {
+		err_errno(e, "creating %s", to);
+		close(in);
+		return -1;
+	}
+	if (fstat(in, &st) != 0 || copy_bytes(in, out) != 0) {
+		result = err_errno(e, "copying %s to %s", from, to);
+	} else {
+		times[0] = st.st_atim;
+		times[1] = st.st_mtim;
+		if (futimens(out, times) != 0)
+			result = err_errno(e, "setting the time of %s", to);
+	}
+	close(in);
+	if (close(out) != 0 && result == 0)
+		result = err_errno(e, "writing %s", to);
+	if (result != 0)
+		unlink(to);
+	return result;
+}
+
+int
+file_sync_all(const char *dir, struct err *e)
+{
+	return open_and_sync(dir, O_DIRECTORY, syncfs, e);
 }
 
 static int

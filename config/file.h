@@ -18,6 +18,9 @@ int file_read_at(int fd, uint64_t at, void *bytes, size_t n, struct err *e);
 int file_write(const char *path, const void *bytes, size_t n, struct err *e);
 /* fsync of a written file, rename to its place, fsync of the folder it comes to. from and to in one file system. ERR_INPUT as file_write. */
 int file_commit(const char *from, const char *to, struct err *e);
+/* A new file with the bytes and the time of another. Not synced: file_sync_all, once for all of them. ERR_IO when to is there. */
+int file_copy(const char *from, const char *to, struct err *e);
+int file_sync_all(const char *dir, struct err *e);                           /* everything of the file system that dir is on */
 int file_sync_dir(const char *dir, struct err *e);                           /* fsync of a folder */
 int file_make_dirs(const char *dir, unsigned mode, struct err *e);           /* mkdir -p; a new folder's parent is synced */
 bool file_exists(const char *path);

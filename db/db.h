@@ -3,6 +3,7 @@
 #pragma once
 #include "config/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct db;
@@ -25,4 +26,7 @@ int db_create(const char *path, const char *node_id, struct err *e);
 /* Jobs that are made from here on are of a new, random epoch, which is part of their identity: a database that has forgotten jobs (rebuilt, or put back from a
  * backup) never gives a new result the UID of a forgotten one. */
 int db_begin_epoch(struct db *d, struct err *e);
+/* Of a copy, which stays as it is: who must have a spool file, and which jobs may have results. caller: free both. */
+struct db_content { struct instance_uid *instances; size_t n_instances; int64_t *jobs; size_t n_jobs; };
+int db_content(const char *path, struct db_content *out, struct err *e);
 int db_copy(const char *path, const char *to, struct err *e);              /* one snapshot into a new file */

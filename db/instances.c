@@ -131,7 +131,61 @@ instances_add(struct db *d, const struct instance_row *row, enum instance_fate *
 	return 0;
 }
 
+int
+instances_add_all(struct db *d, const struct instance_row *rows, size_t n, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+	enum instance_fate ignored;
+	int r = 0;
+
+	if (s == NULL)
+		return -1;
+	for (size_t i = 0; i < n && r == 0; i++)
+		if ((r = add_one(s, &rows[i], &ignored, e)) != 0)
+			err_note(e, "instance %s", rows[i].sop_uid);
+	return sql_write_end(s, r, e);
+}
+
 /* ---- reading ---- */
+
+#define UIDS "SELECT sop_uid, size FROM instances"
+
+static int
+fill_uid(sqlite3_stmt *q, void *element, struct err *e)
+{
+	struct instance_uid *u = element;
+
+	(void)e; /* bounded copies cannot fail */
+	SQL_COPY(q, 0, u->text);
+	u->size = sqlite3_column_int64(q, 1);
+	return 0;
+}
+
+int
+db_content(const char *path, struct db_content *out, struct err *e)
+{
+	struct sql *s = sql_open(NULL, path, SQLITE_OPEN_READWRITE, e);
+	sqlite3_stmt *q;
+	void *instances = NULL, *jobs = NULL;
+	int r = -1;
+
+	*out = (struct db_content) { 0 };
+	if (s == NULL)
+		return -1;
+	if ((q = sql_query(s, UIDS, SQL_NONE, e)) != NULL && sql_collect(q, fill_uid, sizeof *out->instances, &instances, &out->n_instances, e) == 0 &&
+	    (q = sql_query(s, "SELECT id FROM jobs", SQL_NONE, e)) != NULL)
+		r = sql_collect(q, sql_fill_int, sizeof *out->jobs, &jobs, &out->n_jobs, e);
+	out->instances = instances;
+	out->jobs = jobs;
+	sql_close(s);
+	return r;
+}
+
+int
+instances_uids(struct db *d, struct instance_uid **uids, size_t *n, struct err *e)
+{
+	return sql_list(d, SQL_ASK(fill_uid, **uids, UIDS, SQL_NONE), uids, n, e);
+}
 
 #define INSTANCE_COLUMNS \
 	"SELECT sop_uid, sop_class, study_uid, series_uid, transfer_syntax, modality, digest, content_digest, size, coalesce(association, 0), received_ms, ours" \

@@ -28,6 +28,10 @@ enum instance_fate { INSTANCE_NEW, INSTANCE_SAME, INSTANCE_CONFLICT };
  * that the series now belongs to this association. CONFLICT: other content under a known UID, nothing changed. *row of a SAME or CONFLICT stays as given.
  * Calls from several threads at once share one commit. */
 int instances_add(struct db *d, const struct instance_row *row, enum instance_fate *fate, struct err *e);
+/* All in one transaction, for rows whose files are there already; a UID that is known stays as it is. */
+int instances_add_all(struct db *d, const struct instance_row *rows, size_t n, struct err *e);
+struct instance_uid { char text[DB_UID]; int64_t size; };
+int instances_uids(struct db *d, struct instance_uid **uids, size_t *n, struct err *e);            /* of all, with the size of each file; caller: free */
 int instances_get(struct db *d, const char *sop_uid, struct instance_row *out, struct err *e); /* ERR_NOT_FOUND */
 int instances_of_series(struct db *d, const char *series_uid, struct instance_row **rows, size_t *n, struct err *e); /* by sop_uid; caller: free */
 int instances_count(struct db *d, int64_t *instances, int64_t *studies, struct err *e);

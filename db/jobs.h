@@ -59,6 +59,9 @@ int jobs_end(struct db *d, int64_t id, enum job_state from, enum job_state to /*
 /* A failed job that was not computed: failed -> queued, for one attempt more. ERR_STATE otherwise (computed: deliveries_retry). */
 int jobs_retry(struct db *d, int64_t id, const char *cause, struct err *e);
 int jobs_timing(struct db *d, int64_t id, const char *timings, struct err *e);
+/* A computed job that this database does not know, as it was: done where it had no destination, else failed with deliveries that are given up, because nobody knows
+ * whether they arrived (deliveries_retry sends the same objects again). The reason says both. ERR_STATE: its number or its run is another job's here. */
+int jobs_restore(struct db *d, const struct job *j, const struct job_input *inputs, size_t n_inputs, const char *const *destinations, size_t n_destinations, struct err *e);
 /* At start: running -> queued, or failed when attempt >= max_attempts. */
 int jobs_recover(struct db *d, int64_t max_attempts, struct err *e);
 

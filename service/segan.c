@@ -23,6 +23,9 @@ static const struct command {
 	{ "token", "add NAME --role ROLE, list, revoke NAME: who may ask a node over HTTP", command_token, false },
 	{ "send", "DESTINATION FILE...: store files at a peer", command_send, false },
 	{ "echo", "DESTINATION: does the peer answer?", command_echo, false },
+	{ "spool", "reindex: a broken or lost database again, from the files of a node that is stopped", command_spool, false },
+	{ "backup", "DIR: everything of a node, while it runs", command_backup, false },
+	{ "restore", "DIR: a node as it was when the backup was made", command_restore, false },
 	{ "bench", "how fast the models are on this machine: ms a slice, GFLOPS, memory", command_bench, true },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

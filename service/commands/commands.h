@@ -13,3 +13,6 @@ int command_token(int argc, char **argv);
 int command_send(int argc, char **argv);
 int command_echo(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_spool(int argc, char **argv);
+int command_backup(int argc, char **argv);
+int command_restore(int argc, char **argv);

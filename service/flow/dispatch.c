@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_MS = 30000, REST_MAX_MS = 250 };
+enum { RETRY_MS = 5000, REST_MAX_MS = 250 };
 
 struct seen { char series_uid[DB_UID]; bool is_matched; int64_t not_before_ms; };
 
@@ -61,6 +61,7 @@ look_at_series(struct dispatch *d, const struct series_row *row, struct seen *s,
 	if (result != 0) {
 		log_event(LOG_ERROR, "series_not_settled", "series=%s retry_ms=%d text=\"%s\"", row->series_uid, RETRY_MS, e.text);
 		again_ms = s->not_before_ms = now_ms + RETRY_MS;
+		d->job_seen = 0; /* the series may be settled and only its job not queued: no series calls for that job any more */
 	}
 	if (again_ms == 0)
 		s->is_matched = false; /* settled: when it opens again it is new */

@@ -63,8 +63,8 @@ fill_answer(const struct intake_file *f, const struct instance_header *h, struct
 	snprintf(a->series_uid, sizeof a->series_uid, "%s", h != NULL ? h->series_uid : "");
 }
 
-static int
-fill_row(const struct node *n, const struct intake_file *f, const struct instance_header *h, struct instance_row *row, struct err *e)
+int
+intake_describe(const struct node *n, const struct intake_file *f, const struct instance_header *h, struct instance_row *row, struct err *e)
 {
 	struct stat st;
 
@@ -210,7 +210,7 @@ add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct
 	if (result == 0)
 		result = check_syntax(attributes_header(attributes), a, e);
 	if (result == 0)
-		result = fill_row(n, f, attributes_header(attributes), &row, e);
+		result = intake_describe(n, f, attributes_header(attributes), &row, e);
 	attributes_free(attributes);
 	if (result != 0)
 		return -1;

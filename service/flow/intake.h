@@ -23,6 +23,11 @@ struct intake_answer {
  * stays), ERR_LIMIT (disk), ERR_IO. *a is filled in every case. */
 int intake_add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct err *e);
 
+/* The row of a file, but its received_ms. */
+struct instance_header;
+struct instance_row;
+int intake_describe(const struct node *n, const struct intake_file *f, const struct instance_header *h, struct instance_row *row, struct err *e);
+
 int  intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *association, struct err *e); /* an association begins */
 void intake_close(struct node *n, int64_t association, bool released);      /* ... ends; rings dispatch */
 /* The ends that could not be recorded when they came (a full disk), once more. -1: what may pass; they are kept. On the dispatch thread. */

@@ -4,12 +4,14 @@
 
 #include "config/clock.h"
 #include "config/file.h"
+#include "config/log.h"
 #include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "service/flow/compare.h"
 #include "service/flow/data_dir.h"
 #include "service/flow/intake.h"
+#include "service/flow/reindex.h"
 #include "service/flow/spool.h"
 
 #include <errno.h>
@@ -185,15 +187,49 @@ recover(struct node *n, struct err *e)
 	return deliveries_recover(n->db, n->started_ms, e);
 }
 
+static void
+tell_left_out(void *arg, const char *path, const char *why)
+{
+	(void)arg;
+	log_event(LOG_WARN, "spool_file_left_out", "path=%s text=\"%s\"", path, why);
+}
+
+/* After a kill the database's log is there, with the last commits. Where it is gone (removed, or lost with a disk's cache) what was acknowledged is looked for in
+ * the files: what they hold and the database does not know is added. */
+static int
+make_up_for_log(const struct node *n, struct err *e)
+{
+	struct reindex_report r;
+
+	log_event(LOG_WARN, "database_log_gone", "text=\"segand was killed and the database's log is not there: the spool is searched for what it held\"");
+	if (reindex_fill(n, tell_left_out, NULL, &r, e) != 0)
+		return -1;
+	log_event(LOG_WARN, "spool_searched", "files=%zu instances_added=%zu jobs_added=%zu left_out=%zu", r.files, r.instances, r.jobs, r.left_out);
+	return 0;
+}
+
+static bool
+is_log_gone(const struct node *n)
+{
+	char database[SPOOL_PATH], log[SPOOL_PATH];
+
+	snprintf(database, sizeof database, "%s/segand.db", n->settings->data_dir);
+	snprintf(log, sizeof log, "%s/segand.db-wal", n->settings->data_dir);
+	return file_exists(database) && !file_exists(log);
+}
+
 static int
 open_parts(struct node *n, struct err *e)
 {
-	bool was_closed;
+	bool was_closed, log_is_gone;
 
 	if (file_make_dirs(n->settings->data_dir, 0700, e) != 0)
 		return -1;
 	n->lock_fd = data_dir_lock(n->settings->data_dir, &was_closed, e);
-	if (n->lock_fd < 0 || spool_prepare(n, e) != 0 || open_database(n, e) != 0)
+	if (n->lock_fd < 0)
+		return -1;
+	log_is_gone = !was_closed && is_log_gone(n);
+	if (spool_prepare(n, e) != 0 || open_database(n, e) != 0 || (log_is_gone && make_up_for_log(n, e) != 0))
 		return -1;
 	n->catalog = open_catalog(n->settings, e);
 	return n->catalog != NULL ? recover(n, e) : -1;

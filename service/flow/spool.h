@@ -1,5 +1,5 @@
 /* The folder of received and written files. Names are digests of UIDs, never received text:
- *   DATA/spool/ab/<sha256 of SOP Instance UID>.dcm     DATA/tmp/...     DATA/results/<job id>/{seg.dcm,...,preview.png}
+ *   DATA/spool/ab/<sha256 of SOP Instance UID>.dcm     DATA/tmp/...     DATA/results/<job id>/{seg.dcm,...,preview.png,job.json}
  * What the files of results are called: config/result_kind.h. */
 #pragma once
 #include "config/err.h"

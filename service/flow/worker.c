@@ -13,6 +13,7 @@
 #include "service/flow/landlock.h"
 #include "service/flow/match.h"
 #include "service/flow/node.h"
+#include "service/flow/record.h"
 #include "service/flow/results.h"
 #include "service/flow/spool.h"
 #include "service/flow/worker_order.h"
@@ -323,6 +324,8 @@ record_result(struct node *n, const struct job *j, const struct order *o, const 
 	}
 	do {
 		rc = keep_files(n, o, a, e);
+		if (rc == 0)
+			rc = record_write(n, j, &outcome, destinations, n_destinations, e);
 		if (rc == 0)
 			rc = jobs_computed(n->db, j->id, j->attempt, &outcome, destinations, n_destinations, e);
 	} while (rc != 0 && try_again(n, j, e));

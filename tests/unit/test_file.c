@@ -287,6 +287,37 @@ free_space_is_known(void **state)
 	assert_int_equal(file_free_mb(in_root("absent"), &e), -1);
 }
 
+static void
+copies_have_bytes_and_time_and_replace_nothing(void **state)
+{
+	static char big[300000];
+	struct stat from, to;
+	struct err e;
+	size_t n;
+	char *read;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof big; i++)
+		big[i] = (char)(i * 31 >> 3);
+	assert_int_equal(file_write(in_root("a"), big, sizeof big, &e), 0);
+	assert_int_equal(utimensat(AT_FDCWD, in_root("a"), (const struct timespec[2]) { { 5, 0 }, { 1000, 7 } }, 0), 0);
+	assert_int_equal(file_copy(in_root("a"), in_root("b"), &e), 0);
+	read = file_read(in_root("b"), sizeof big, &n, &e);
+	assert_int_equal(n, sizeof big);
+	assert_memory_equal(read, big, n);
+	free(read);
+	assert_int_equal(stat(in_root("a"), &from), 0);
+	assert_int_equal(stat(in_root("b"), &to), 0);
+	assert_int_equal(to.st_mtim.tv_sec, 1000);
+	assert_int_equal(to.st_mode & 0777, 0600);
+	assert_int_equal(file_copy(in_root("a"), in_root("b"), &e), -1);
+	assert_int_equal(e.code, ERR_IO);
+	assert_int_equal(file_copy(in_root("none"), in_root("c"), &e), -1);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	expect_files(root, "/a /b ");
+	assert_int_equal(file_sync_all(root, &e), 0);
+}
+
 int
 main(void)
 {
@@ -295,7 +326,7 @@ main(void)
 		TEST(written_files_are_read_back), TEST(a_part_of_a_file_is_read_whole_or_refused),
 		TEST(files_without_a_size_are_read_within_the_bound), TEST(writing_replaces_only_files),
 		TEST(a_full_disk_leaves_no_half_file), TEST(commit_moves_a_file), TEST(folders_are_made), TEST(links_are_not_followed),
-		TEST(walks_are_sorted_and_can_stop), TEST(free_space_is_known),
+		TEST(walks_are_sorted_and_can_stop), TEST(free_space_is_known), TEST(copies_have_bytes_and_time_and_replace_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,217 @@
+/* A database from the files: every instance, every computed job, nothing twice, what is no spool file left where it is. */
+#include "tests/unit/flow_test.h"
+
+#include "db/deliveries.h"
+#include "service/flow/data_dir.h"
+#include "service/flow/record.h"
+#include "service/flow/reindex.h"
+
+static struct node node;
+static size_t n_told;
+static char told[2048];
+
+static void
+tell(void *arg, const char *path, const char *why)
+{
+	(void)arg;
+	n_told++;
+	snprintf(told, sizeof told, "%s: %s", path, why);
+}
+
+static const char *
+data_file(const struct settings *s, const char *name)
+{
+	static char all[4][SPOOL_PATH];
+	static unsigned next;
+	char *path = all[next++ % 4];
+
+	snprintf(path, SPOOL_PATH, "%s/%s", s->data_dir, name);
+	return path;
+}
+
+/* The database is removed, a new one of the same node is made and filled. */
+static void
+rebuild(const struct settings *s, struct reindex_report *report)
+{
+	char id[DATA_DIR_ID];
+	struct err e = { 0 };
+
+	n_told = 0;
+	assert_int_equal(data_dir_node_id(s->data_dir, id, &e), 0);
+	assert_int_equal(unlink(data_file(s, "segand.db")), 0);
+	assert_int_equal(db_create(data_file(s, "segand.db"), id, &e), 0);
+	assert_int_equal(node_open(&node, s, &e), 0);
+	if (reindex_fill(&node, tell, NULL, report, &e) != 0)
+		fail_msg("%s", e.text);
+}
+
+static void
+instances_come_back(void **state)
+{
+	struct settings *s = make_settings("");
+	struct reindex_report report;
+	struct instance_row before, after;
+	struct series_row series;
+	char path[SPOOL_PATH];
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	take_series(&node, "flair", 1);
+	assert_int_equal(instances_get(node.db, "2.25.1000", &before, &e), 0);
+	spool_path(&node, "2.25.9", path);
+	assert_int_equal(file_write(path, "no DICOM", 8, &e), 0);
+	spool_path(&node, "2.25.1000", path);
+	copy_file(path, data_file(s, "spool/00/another-name.dcm"));
+	node_close(&node);
+	rebuild(s, &report);
+	assert_int_equal(report.files, 6);
+	assert_int_equal(report.instances, 4);
+	assert_int_equal(report.left_out, 2);
+	assert_int_equal(n_told, 2);
+	assert_int_equal(instances_get(node.db, "2.25.1000", &after, &e), 0);
+	before.association = after.association;
+	before.received_ms = after.received_ms;
+	assert_memory_equal(&before, &after, sizeof before);
+	assert_int_equal(series_get(node.db, after.series_uid, &series, &e), 0);
+	assert_int_equal(series.n_instances, 4);
+	assert_int_equal(series.association_state, ASSOCIATION_ABORTED); /* who knows whether that was all */
+	if (reindex_fill(&node, tell, NULL, &report, &e) != 0) /* once more adds nothing */
+		fail_msg("%s", e.text);
+	assert_int_equal(report.instances, 0);
+	node_close(&node);
+	settings_free(s);
+}
+
+/* A job as the worker leaves it: its record, then its row. */
+static int64_t
+compute(const char *study_uid, const char *const *destinations, size_t n_destinations)
+{
+	static const struct job_input inputs[] = { { "flair", "2.25.1000" }, { "flair", "2.25.1001" } };
+	static const struct job_outcome outcome = { .finding = "present", .flags = "{}", .segments = "[]", .results = "[{\"kind\":\"seg\"}]", .timings = "{}" };
+	struct job j = { .state = JOB_RECEIVING, .model_name = "m", .model_version = "1", .model_digest = "d", .case_version = 1, .created_ms = 1234 };
+	struct err e = { 0 };
+	int64_t id;
+
+	snprintf(j.study_uid, sizeof j.study_uid, "%s", study_uid);
+	assert_int_equal(jobs_create(node.db, &j, &id, &e), 0);
+	assert_int_equal(jobs_queue(node.db, id, "{\"flair\":\"2.25.10\"}", "print", inputs, 2, "whole", &e), 0);
+	assert_int_equal(jobs_claim(node.db, &j, &e), 0);
+	if (record_write(&node, &j, &outcome, destinations, n_destinations, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(jobs_computed(node.db, id, j.attempt, &outcome, destinations, n_destinations, &e), 0);
+	job_release(&j);
+	return id;
+}
+
+static void
+assert_same_job(const struct job *a, const struct job *b)
+{
+	assert_string_equal(a->study_uid, b->study_uid);
+	assert_string_equal(a->model_digest, b->model_digest);
+	assert_string_equal(a->channels, b->channels);
+	assert_string_equal(a->fingerprint, b->fingerprint);
+	assert_string_equal(a->results, b->results);
+	assert_string_equal(a->finding, "present");
+	assert_string_equal(a->epoch, b->epoch);
+	assert_int_equal(a->created_ms, b->created_ms);
+	assert_int_equal(a->run, b->run);
+	assert_int_equal(a->case_version, b->case_version);
+	assert_int_equal(a->attempt, b->attempt);
+}
+
+static void
+computed_jobs_come_back(void **state)
+{
+	static const char *const destinations[] = { "pacs" };
+	struct settings *s = make_settings("");
+	struct reindex_report report;
+	struct delivery *deliveries = NULL;
+	struct job_input *inputs = NULL;
+	struct job kept, sent, now;
+	struct err e = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	assert_int_equal(compute("1.2.1", NULL, 0), 1);
+	assert_int_equal(compute("1.2.2", destinations, 1), 2);
+	assert_int_equal(jobs_get(node.db, 1, &kept, &e), 0);
+	assert_int_equal(jobs_get(node.db, 2, &sent, &e), 0);
+	node_close(&node);
+	assert_int_equal(file_make_dirs(data_file(s, "results/7"), 0700, &e), 0);
+	assert_int_equal(file_write(data_file(s, "results/7/job.json"), "{}", 2, &e), 0);
+	rebuild(s, &report);
+	assert_int_equal(report.jobs, 2);
+	assert_int_equal(report.to_resend, 1);
+	assert_int_equal(report.left_out, 1);
+	assert_non_null(strstr(told, "results/7/job.json"));
+	assert_int_equal(jobs_get(node.db, 1, &now, &e), 0);
+	assert_int_equal(now.state, JOB_DONE);
+	assert_same_job(&now, &kept);
+	job_release(&now);
+	assert_int_equal(jobs_get(node.db, 2, &now, &e), 0);
+	assert_int_equal(now.state, JOB_FAILED);
+	assert_same_job(&now, &sent);
+	job_release(&now);
+	assert_int_equal(jobs_inputs(node.db, 2, &inputs, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(inputs[1].sop_uid, "2.25.1001");
+	free(inputs);
+	assert_int_equal(deliveries_of_job(node.db, 2, &deliveries, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(deliveries[0].state, DELIVERY_GIVEN_UP);
+	free(deliveries);
+	assert_int_equal(deliveries_retry(node.db, 2, &e), 0); /* the same objects again */
+	assert_int_equal(compute("1.2.3", NULL, 0), 3);        /* numbers go on */
+	assert_int_equal(jobs_get(node.db, 3, &now, &e), 0);
+	assert_string_not_equal(now.epoch, kept.epoch);        /* and identities do not come again */
+	job_release(&now);
+	job_release(&kept);
+	job_release(&sent);
+	node_close(&node);
+	settings_free(s);
+}
+
+/* Killed, and the log of the database gone with the last rows. */
+static void
+a_start_makes_up_for_a_lost_log(void **state)
+{
+	struct settings *s = make_settings("");
+	struct instance_row row;
+	struct err e = { 0 };
+	bool was_closed;
+	int lock;
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	node_close(&node);
+	copy_file(data_file(s, "segand.db"), data_file(s, "empty.db"));
+	assert_int_equal(node_open(&node, s, &e), 0);
+	take_series(&node, "flair", 1);
+	node_close(&node);
+	assert_int_equal(rename(data_file(s, "empty.db"), data_file(s, "segand.db")), 0);
+	assert_int_equal(node_open(&node, s, &e), 0);
+	assert_int_equal(instances_get(node.db, "2.25.1000", &row, &e), -1); /* it ended in good order: nobody looks */
+	node_close(&node);
+	lock = data_dir_lock(s->data_dir, &was_closed, &e);
+	assert_true(lock >= 0);
+	data_dir_unlock(lock, false);
+	assert_int_equal(node_open(&node, s, &e), 0);
+	assert_int_equal(instances_get(node.db, "2.25.1000", &row, &e), 0);
+	node_close(&node);
+	settings_free(s);
+}
+
+int
+main(void)
+{
+	static const char *const studies[] = { "flair:", NULL };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(instances_come_back),
+		cmocka_unit_test(computed_jobs_come_back),
+		cmocka_unit_test(a_start_makes_up_for_a_lost_log),
+	};
+
+	return RUN_WITH_STUDIES(studies, tests);
+}
