@@ -27,6 +27,8 @@ ROOM_C  := $(wildcard config/*.c model/*.c model/nn/*.c dicom/*.c db/*.c service
 ROOM_CC := $(wildcard dicom/*.cc)
 OBJS    := $(ROOM_C:%.c=$(B)/obj/%.o) $(ROOM_CC:%.cc=$(B)/obj/%.o)
 LIB     := $(B)/libsegan.a
+# Under ThreadSanitizer the programs take the network's kernels without it (a hundred times as fast); the unit tests run them with it.
+KERNELS := $(if $(findstring thread,$(SANITIZE)),$(patsubst %.c,$(B)/plain/%.o,$(filter-out model/nn/team.c,$(wildcard model/nn/*.c))))
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 
 # As many jobs as cores where the caller said nothing.
@@ -34,7 +36,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(s
 
 all: $(B)/segand $(B)/segan
 
-$(B)/segand $(B)/segan: $(B)/%: $(B)/obj/service/%.o $(LIB)
+$(B)/segand $(B)/segan: $(B)/%: $(B)/obj/service/%.o $(KERNELS) $(LIB)
 	$(Q)$(CXX) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIB): $(OBJS)
@@ -45,16 +47,20 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
+$(B)/plain/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(SANITIZE),$(CFLAGS_ALL)) -c -o $@ $<
+
 $(B)/obj/%.o: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
 
 # The network's inner loops; no -ffast-math: isfinite(loss) is the trainer's smoke alarm. The other three change no value.
-$(B)/obj/model/nn/%.o $(B)/obj/model/critic.o: OPT += -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
+$(B)/obj/model/nn/%.o $(B)/plain/model/nn/%.o $(B)/obj/model/critic.o: OPT += -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
 # Called on CPUs that have them only (f43_plan).
-$(B)/obj/model/nn/f43.o $(B)/obj/model/nn/f43_tiles.o $(B)/obj/model/nn/f43_product.o: CPU = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -ffp-contract=fast
+$(foreach o,obj plain,$(B)/$(o)/model/nn/f43.o $(B)/$(o)/model/nn/f43_tiles.o $(B)/$(o)/model/nn/f43_product.o): CPU = -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -ffp-contract=fast
 # Sums and products may be joined where the CPU can: tolerances, not bits, are what the serving network is held to.
-$(B)/obj/model/nn/winograd.o: CPU = -ffp-contract=fast
+$(B)/obj/model/nn/winograd.o $(B)/plain/model/nn/winograd.o: CPU = -ffp-contract=fast
 # Debian's libnifti includes its own headers without their folder and has no pkg-config file.
 $(B)/obj/service/commands/dataset_nifti.o: DEFS += -isystem /usr/include/nifti
 # The defaults are compiled in from the file that documents them.

@@ -71,7 +71,7 @@ sys.exit(bool(bad))
 P
 
 # ---- the README's commands, in its order, one by one
-echo '{"version": "2.0.0", "width": 4, "batch": 2, "crop": 96, "neighbours": 0}' > "$work/small.json"
+echo '{"version": "2.0.0", "width": 4, "batch": 2, "crop": 96}' > "$work/small.json"
 write_config "$work/segand.json" '.series_complete_trigger = 1 '"$(limits)"
 start_node "$work/segand.json"
 B_absolute=$PWD/$B root=$PWD
