@@ -339,7 +339,7 @@ jobs_count(struct db *d, int64_t by_state[JOB_N_STATES], struct err *e)
 	struct count *counts;
 	enum job_state state;
 	size_t n;
-	int r = sql_list(d, SQL_ASK(fill_count, *counts, "SELECT state, count(*) FROM jobs GROUP BY state", SQL_NONE), &counts, &n, e);
+	int r = sql_list(d, SQL_ASK(fill_count, *counts, "SELECT substr(name, 6), n FROM tallies WHERE name GLOB 'jobs.*'", SQL_NONE), &counts, &n, e);
 
 	memset(by_state, 0, JOB_N_STATES * sizeof by_state[0]);
 	for (size_t i = 0; i < n; i++)

@@ -101,6 +101,28 @@ const char *const schema_versions[] = {
 	"CREATE TABLE commitment_transactions("
 	"  uid TEXT PRIMARY KEY, delivery INTEGER NOT NULL REFERENCES commitments(delivery) ON DELETE CASCADE, asked_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX commitment_transactions_delivery ON commitment_transactions(delivery);",
+
+	/* 7: what /metrics asks for every few seconds, counted as it changes: a count over all rows takes longer with every year */
+	"CREATE TABLE tallies(name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"WITH states(name) AS (VALUES('receiving'), ('queued'), ('running'), ('delivering'), ('done'), ('failed'), ('rejected'), ('cancelled'))"
+	" INSERT INTO tallies SELECT 'jobs.' || name, (SELECT count(*) FROM jobs WHERE state = name) FROM states;"
+	"INSERT INTO tallies SELECT 'instances', coalesce(sum(n_instances), 0) FROM series;"
+	"INSERT INTO tallies SELECT 'studies', count(DISTINCT study_uid) FROM series;"
+	"CREATE INDEX jobs_replaces ON jobs(replaces) WHERE replaces IS NOT NULL;" /* an insert that fires a trigger looks for children of the new row */
+	"CREATE TRIGGER jobs_come AFTER INSERT ON jobs BEGIN UPDATE tallies SET n = n + 1 WHERE name = 'jobs.' || NEW.state; END;"
+	"CREATE TRIGGER jobs_move AFTER UPDATE OF state ON jobs WHEN OLD.state != NEW.state BEGIN"
+	" UPDATE tallies SET n = n - 1 WHERE name = 'jobs.' || OLD.state;"
+	" UPDATE tallies SET n = n + 1 WHERE name = 'jobs.' || NEW.state; END;"
+	"CREATE TRIGGER jobs_go AFTER DELETE ON jobs BEGIN UPDATE tallies SET n = n - 1 WHERE name = 'jobs.' || OLD.state; END;"
+	"CREATE TRIGGER series_come AFTER INSERT ON series BEGIN"
+	" UPDATE tallies SET n = n + NEW.n_instances WHERE name = 'instances';"
+	" UPDATE tallies SET n = n + 1 WHERE name = 'studies'"
+	"  AND NOT EXISTS(SELECT 1 FROM series WHERE study_uid = NEW.study_uid AND series_uid != NEW.series_uid); END;"
+	"CREATE TRIGGER series_grow AFTER UPDATE OF n_instances ON series BEGIN"
+	" UPDATE tallies SET n = n + NEW.n_instances - OLD.n_instances WHERE name = 'instances'; END;"
+	"CREATE TRIGGER series_go AFTER DELETE ON series BEGIN"
+	" UPDATE tallies SET n = n - OLD.n_instances WHERE name = 'instances';"
+	" UPDATE tallies SET n = n - 1 WHERE name = 'studies' AND NOT EXISTS(SELECT 1 FROM series WHERE study_uid = OLD.study_uid); END;",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

@@ -537,7 +537,7 @@ assert_no_scan(struct sql *s)
 		n++;
 		p = plan_of(text);
 		/* counting by state reads a whole index, and two hold only the rows that are asked for; nothing else reads more than it answers */
-		if (strstr(p, "SCAN") && !strstr(p, "SCAN jobs USING COVERING INDEX jobs_state") && !strstr(p, "INDEX jobs_queue") &&
+		if (strstr(p, "SCAN") && !strstr(p, "INDEX jobs_queue") &&
 		    !strstr(p, "INDEX deliveries_sending") && !strstr(p, "CONSTANT ROW"))
 			fail_msg("%s\n%s", text, p);
 		/* sorting is for the few jobs of a study and the few deliveries of a job */
