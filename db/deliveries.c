@@ -254,7 +254,7 @@ retry(struct sql *s, int64_t job, struct err *e)
 	if (sql_run(s, "UPDATE delivery_objects SET state = 'waiting', words = '' WHERE state = 'refused' AND delivery IN"
 	               " (SELECT id FROM deliveries WHERE job = ?1 AND state IN ('refused', 'given_up'))", SQL_ARGS(sql_int(job)), e) < 0)
 		return -1;
-	if (sql_run(s, "UPDATE deliveries SET state = 'waiting', created_ms = ?2, next_attempt_ms = 0 WHERE job = ?1 AND state IN ('refused', 'given_up')",
+	if (sql_run(s, "UPDATE deliveries SET state = 'waiting', created_ms = ?2, next_attempt_ms = 0, unheard = 0 WHERE job = ?1 AND state IN ('refused', 'given_up')",
 	            SQL_ARGS(sql_int(job), sql_int(clock_ms())), e) < 0)
 		return -1;
 	return sql_changes(s) > 0 ? 0 : err_set(e, ERR_STATE, "job %lld has no result to deliver: it failed before", (long long)job);

@@ -130,8 +130,8 @@ jobs_channels(struct db *d, int64_t id, const char *channels, struct err *e)
 static int
 claim(struct sql *s, struct job *out, struct err *e)
 {
-	sqlite3_stmt *q = sql_query(s, "SELECT id, attempt FROM jobs INDEXED BY jobs_queue WHERE state = 'queued'"
-	                               " ORDER BY CASE priority WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END, id LIMIT 1", SQL_NONE, e);
+	sqlite3_stmt *q = sql_query(s, "SELECT id, attempt FROM jobs INDEXED BY jobs_queue WHERE state = 'queued' AND not_before_ms <= ?1"
+	                               " ORDER BY CASE priority WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END, id LIMIT 1", SQL_ARGS(sql_int(clock_ms())), e);
 	struct job_move m = { .from = JOB_QUEUED, .to = JOB_RUNNING };
 	int r = q ? sql_step(q, e) : -1;
 	char cause[64];
@@ -165,6 +165,38 @@ jobs_claim(struct db *d, struct job *out, struct err *e)
 	if (r < 0)
 		job_release(out);
 	return r;
+}
+
+int
+jobs_rest(struct db *d, int64_t id, int64_t attempt, int64_t until_ms, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	if (s == NULL)
+		return -1;
+	return end_change(s, sql_run(s, "UPDATE jobs SET not_before_ms = ?3 WHERE id = ?1 AND state = 'running' AND attempt = ?2",
+	                             SQL_ARGS(sql_int(id), sql_int(attempt), sql_int(until_ms)), e), id, "running this attempt", e);
+}
+
+int
+jobs_next_ms(struct db *d, int64_t *next_ms, struct err *e)
+{
+	return sql_one(d, SQL_ASK(sql_fill_int, *next_ms, "SELECT coalesce(min(not_before_ms), 9223372036854775807) FROM jobs WHERE state = 'queued'", SQL_NONE), next_ms, e) < 0 ? -1 : 0;
+}
+
+int
+jobs_interrupted(struct db *d, int64_t id, int64_t attempt, struct err *e)
+{
+	struct job_move m = { .id = id, .attempt = attempt, .from = JOB_RUNNING, .to = JOB_QUEUED, .cause = "the node was stopped" };
+	struct sql *s = sql_write(d, e);
+	int r;
+
+	if (s == NULL)
+		return -1;
+	r = job_move(s, &m, e);
+	if (r == 0)
+		r = sql_run(s, "UPDATE jobs SET attempt = attempt - 1 WHERE id = ?1", SQL_ARGS(sql_int(id)), e);
+	return sql_write_end(s, r, e);
 }
 
 static int
@@ -287,6 +319,8 @@ jobs_retry(struct db *d, int64_t id, const char *cause, struct err *e)
 		r = err_set(e, ERR_STATE, "job %lld was computed: its deliveries can be tried again, not its computation", (long long)id);
 	if (r == 0)
 		r = job_move(s, &m, e);
+	if (r == 0)
+		r = sql_run(s, "UPDATE jobs SET not_before_ms = 0 WHERE id = ?1", SQL_ARGS(sql_int(id)), e);
 	return sql_write_end(s, r, e);
 }
 

@@ -10,10 +10,11 @@
 
 static const char usage[] =
     "usage: segan jobs list [--state STATE] [--study UID] [--model NAME] [--limit N]\n"
-    "       segan jobs show ID | retry ID | cancel ID\n"
+    "       segan jobs show ID | retry ID | cancel ID | give-up ID DESTINATION\n"
     NODE_USAGE
     "  --json         the answer as JSON\n"
-    "retry: a failed delivery is sent again, a failed computation is tried again, any other finished job runs again as a new job.\n";
+    "retry: a failed delivery is sent again, a failed computation is tried again, any other finished job runs again as a new job.\n"
+    "give-up: a delivery that waits for its destination is tried no more; the job fails when no other is on its way, and retry takes it up again.\n";
 
 struct options { struct node_options node; const char *state, *study, *model, *limit; bool json; };
 
@@ -112,10 +113,10 @@ list(const struct options *o, const struct node_address *node)
 	return EXIT_GOOD;
 }
 
+/* what: behind the job's address; "" shows it. */
 static int
-one(const char *verb, const char *id, const struct node_address *node)
+one(const char *id, const char *what, const struct node_address *node)
 {
-	bool show = strcmp(verb, "show") == 0;
 	char url[2048];
 	struct err e;
 	struct json_doc *d;
@@ -123,17 +124,29 @@ one(const char *verb, const char *id, const struct node_address *node)
 
 	if (id[0] == '\0' || id[strspn(id, "0123456789")] != '\0' || strlen(id) > 18)
 		return command_usage(usage, "\"%s\" is not a job's number", id);
-	snprintf(url, sizeof url, "%.1000s/api/v1/jobs/%.20s%s%s", node->url, id, show ? "" : "/", show ? "" : verb);
-	if ((d = client_request(show ? "GET" : "POST", url, &node->access, &e)) == NULL)
+	snprintf(url, sizeof url, "%.1000s/api/v1/jobs/%.20s%s", node->url, id, what);
+	if ((d = client_request(what[0] == '\0' ? "GET" : "POST", url, &node->access, &e)) == NULL)
 		return command_fail(&e);
 	rc = print_job(json_root(d));
 	json_doc_free(d);
 	return rc;
 }
 
+static int
+give_up(const char *id, const char *destination, const struct node_address *node)
+{
+	char what[160];
+
+	if (destination[0] == '\0' || strlen(destination) > 64 || destination[strspn(destination, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] != '\0')
+		return command_usage(usage, "\"%s\" is not a destination's name", destination);
+	snprintf(what, sizeof what, "/deliveries/%s/give-up", destination);
+	return one(id, what, node);
+}
+
 int
 command_jobs(int argc, char **argv)
 {
+	static const struct { const char *word, *what; } verbs[] = { { "show", "" }, { "retry", "/retry" }, { "cancel", "/cancel" } };
 	struct options o = { 0 };
 	struct node_address node;
 	const char *verb;
@@ -143,13 +156,16 @@ command_jobs(int argc, char **argv)
 	if (rc != 0)
 		return rc < 0 ? EXIT_GOOD : rc;
 	if (optind >= argc)
-		return command_usage(usage, "what about the jobs? list, show, retry or cancel");
+		return command_usage(usage, "what about the jobs? list, show, retry, cancel or give-up");
 	verb = argv[optind];
 	if (node_find(&o.node, &node, &e) != 0)
 		return command_config(&e);
 	if (strcmp(verb, "list") == 0 && optind + 1 == argc)
 		return list(&o, &node);
-	if ((strcmp(verb, "show") == 0 || strcmp(verb, "retry") == 0 || strcmp(verb, "cancel") == 0) && optind + 2 == argc)
-		return one(verb, argv[optind + 1], &node);
+	if (strcmp(verb, "give-up") == 0 && optind + 3 == argc)
+		return give_up(argv[optind + 1], argv[optind + 2], &node);
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (strcmp(verb, verbs[i].word) == 0 && optind + 2 == argc)
+			return one(argv[optind + 1], verbs[i].what, &node);
 	return command_usage(usage, "jobs %s: not understood", verb);
 }

@@ -100,3 +100,13 @@ control_cancel(struct node *n, struct workers *w, int64_t id, struct err *e)
 	}
 	return err_note(e, "cancelling job %lld", (long long)id);
 }
+
+int
+control_give_up(struct node *n, int64_t id, const char *destination, struct err *e)
+{
+	if (deliveries_give_up(n->db, id, destination, "given up by request", e) < 0)
+		return -1;
+	log_event(LOG_WARN, "delivery_given_up", "job=%lld destination=%s text=\"given up by request\"", (long long)id, destination);
+	deliver_log_job_end(n->db, id);
+	return 0;
+}

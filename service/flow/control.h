@@ -12,3 +12,5 @@ struct workers;
 int control_retry(struct node *n, int64_t id, int64_t *job, struct err *e);
 /* Ends a job that is not final. w NULL: no worker of this process runs it. ERR_NOT_FOUND; ERR_STATE: final already. */
 int control_cancel(struct node *n, struct workers *w, int64_t id, struct err *e);
+/* A delivery that waits is tried no more; when it was the last of its job the job has failed. ERR_NOT_FOUND; ERR_STATE: on its way, or ended. */
+int control_give_up(struct node *n, int64_t id, const char *destination, struct err *e);

@@ -28,7 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROGRESS_EVERY_MS = 500, RETRY_MS = 5000 };
+enum { PROGRESS_EVERY_MS = 500, RETRY_MS = 5000, REST_MS = 5000 /* after a first attempt that disk or memory failed, doubled an attempt */, REST_MAX_MS = 300000 };
 
 struct feeder {
 	struct workers *all;
@@ -350,6 +350,19 @@ log_failure(const struct node *n, const struct job *j, const struct err *why)
 	    j->attempt, why->text);
 }
 
+/* Disk and memory seldom come back at once: the next attempt waits, and other jobs go by. */
+static int
+let_rest(struct node *n, const struct job *j, const struct err *why, struct err *e)
+{
+	int64_t ms = REST_MS;
+
+	if (why->code != ERR_IO && why->code != ERR_LIMIT)
+		return 0;
+	for (int64_t i = 1; i < j->attempt && ms < REST_MAX_MS; i++)
+		ms *= 2;
+	return jobs_rest(n->db, j->id, j->attempt, clock_ms() + (ms < REST_MAX_MS ? ms : REST_MAX_MS), e);
+}
+
 /* The input itself can never work: rejected. Anything else: another attempt, while there are any. */
 static void
 record_failure(struct node *n, const struct job *j, const struct err *why, const char *flags)
@@ -362,7 +375,7 @@ record_failure(struct node *n, const struct job *j, const struct err *why, const
 			rc = -1;
 		else if (why->code == ERR_INPUT)
 			rc = jobs_end(n->db, j->id, JOB_RUNNING, JOB_REJECTED, why->text, &e);
-		else
+		else if ((rc = let_rest(n, j, why, &e)) == 0)
 			rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
 	} while (rc != 0 && try_again(n, j, &e));
 	if (rc == 0) {
@@ -371,6 +384,18 @@ record_failure(struct node *n, const struct job *j, const struct err *why, const
 	} else if (e.code != ERR_STATE) { /* ERR_STATE: cancelled meanwhile */
 		log_event(LOG_ERROR, "job_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);
 	}
+}
+
+/* The node stops: the attempt does not count. Where this cannot be written the next start queues the job again, and counts it. */
+static void
+give_back(struct node *n, const struct job *j)
+{
+	struct err e;
+
+	if (jobs_interrupted(n->db, j->id, j->attempt, &e) == 0)
+		log_event(LOG_INFO, "job_interrupted", "job=%" PRId64 " study=%s attempt=%" PRId64, j->id, j->study_uid, j->attempt);
+	else if (e.code != ERR_STATE) /* cancelled meanwhile */
+		log_event(LOG_WARN, "job_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);
 }
 
 static void
@@ -392,8 +417,9 @@ run_job(struct feeder *f, const struct job *j)
 	pthread_mutex_lock(&f->all->lock);
 	stopping = f->all->stopping;
 	pthread_mutex_unlock(&f->all->lock);
-	/* A node that stops leaves the job running in the database: the next start queues it again. */
-	if (e.code != ERR_NONE && !stopping)
+	if (e.code != ERR_NONE && stopping)
+		give_back(n, j);
+	else if (e.code != ERR_NONE)
 		record_failure(n, j, &e, a.kind == ANSWER_ERROR ? a.flags : NULL);
 	if (o.out_dir[0] != '\0')
 		file_remove_tree(o.out_dir, &ignored); /* what is left there is swept at the next start too */
@@ -413,6 +439,18 @@ take(struct feeder *f, int64_t job)
 	return go;
 }
 
+/* How long there is nothing to claim: until the bell (-1), or until a job that rests may be tried. */
+static int64_t
+idle_ms(const struct node *n, const struct err *claim)
+{
+	int64_t next = INT64_MAX, now = clock_ms();
+	struct err e;
+
+	if (claim->code != ERR_NOT_FOUND || jobs_next_ms(n->db, &next, &e) != 0)
+		return RETRY_MS;
+	return next == INT64_MAX ? -1 : next <= now ? 0 : next - now < REST_MAX_MS ? next - now : REST_MAX_MS;
+}
+
 static void *
 feed(void *arg)
 {
@@ -428,13 +466,15 @@ feed(void *arg)
 		if (jobs_claim(n->db, &j, &e) == 0) {
 			if (take(f, j.id))
 				run_job(f, &j);
+			else
+				give_back(n, &j);
 			job_release(&j);
 			wait_ms = 0;
 			continue;
 		}
-		wait_ms = e.code == ERR_NOT_FOUND ? -1 : RETRY_MS;
 		if (e.code != ERR_NOT_FOUND)
 			log_event(LOG_ERROR, "job_claim_failed", "text=\"%s\"", e.text);
+		wait_ms = idle_ms(n, &e);
 	}
 	end_process(f, NULL, 0);
 	return NULL;

@@ -9,6 +9,7 @@ void job_report_answer(struct request *q, struct reply *r);
 void job_preview_answer(struct request *q, struct reply *r);
 void job_retry_answer(struct request *q, struct reply *r);
 void job_cancel_answer(struct request *q, struct reply *r);
+void job_give_up_answer(struct request *q, struct reply *r);
 void series_decision_answer(struct request *q, struct reply *r);            /* series.c */
 void session_answer(struct request *q, struct reply *r);                    /* sessions.c */
 void session_open_answer(struct request *q, struct reply *r);

@@ -1,4 +1,4 @@
-/* /api/v1/jobs: the list, one job, its files, retry and cancel. What a job looks like is service/flow/job_json, what may be done to it service/flow/control. */
+/* /api/v1/jobs: the list, one job, its files, retry, cancel and giving a delivery up. What a job looks like is service/flow/job_json, what may be done to it service/flow/control. */
 #include "config/clock.h"
 #include "dicom/dicom.h"
 #include "service/flow/control.h"
@@ -191,6 +191,20 @@ job_cancel_answer(struct request *q, struct reply *r)
 	if (!job_id(q, &id, r))
 		return;
 	if (control_cancel(q->node, q->workers, id, &e) < 0)
+		problem_error(r, &e);
+	else
+		answer_job(q, r, 200, id);
+}
+
+void
+job_give_up_answer(struct request *q, struct reply *r)
+{
+	struct err e;
+	int64_t id;
+
+	if (!job_id(q, &id, r))
+		return;
+	if (control_give_up(q->node, id, q->params[1], &e) < 0)
 		problem_error(r, &e);
 	else
 		answer_job(q, r, 200, id);

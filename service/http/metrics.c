@@ -1,6 +1,7 @@
 /* /metrics: Prometheus text format 0.0.4. Numbers only: no UID, no text from outside. */
 #include "config/clock.h"
 #include "config/file.h"
+#include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "service/flow/node.h"
@@ -11,13 +12,13 @@
 #include <stdlib.h>
 
 struct figures {
-	int64_t jobs[JOB_N_STATES], instances, studies, free_mb;
+	int64_t jobs[JOB_N_STATES], deliveries[DELIVERY_N_STATES], oldest_delivery_ms /* 0: none is on its way */, instances, studies, free_mb;
 };
 
 static int
 collect(struct node *n, struct figures *f, struct err *e)
 {
-	if (jobs_count(n->db, f->jobs, e) < 0 || instances_count(n->db, &f->instances, &f->studies, e) < 0)
+	if (jobs_count(n->db, f->jobs, e) < 0 || deliveries_count(n->db, f->deliveries, &f->oldest_delivery_ms, e) < 0 || instances_count(n->db, &f->instances, &f->studies, e) < 0)
 		return -1;
 	f->free_mb = file_free_mb(n->settings->data_dir, e);
 	return f->free_mb < 0 ? -1 : 0;
@@ -40,6 +41,11 @@ print(FILE *out, const struct request *q, const struct figures *f)
 	fprintf(out, "# HELP segand_jobs Jobs in each state.\n# TYPE segand_jobs gauge\n");
 	for (int i = 0; i < JOB_N_STATES; i++)
 		fprintf(out, "segand_jobs{state=\"%s\"} %lld\n", job_state_name((enum job_state)i), (long long)f->jobs[i]);
+	fprintf(out, "# HELP segand_deliveries Deliveries in each state.\n# TYPE segand_deliveries gauge\n");
+	for (int i = 0; i < DELIVERY_N_STATES; i++)
+		fprintf(out, "segand_deliveries{state=\"%s\"} %lld\n", delivery_state_name((enum delivery_state)i), (long long)f->deliveries[i]);
+	metric(out, "delivery_oldest_seconds", "gauge", "How long the oldest delivery that has not ended is being tried; 0 when none is.",
+		f->oldest_delivery_ms == 0 ? 0 : (double)(clock_ms() - f->oldest_delivery_ms) / 1000.0);
 	metric(out, "instances_received_total", "counter", "Instances taken in since the start, by any door.", (double)atomic_load(&n->n_received));
 	metric(out, "instances_refused_total", "counter", "Instances refused since the start.", (double)atomic_load(&n->n_refused));
 	metric(out, "instances_duplicate_total", "counter", "Instances received since the start that were here before.", (double)atomic_load(&n->n_duplicates));

@@ -17,6 +17,7 @@ const struct route routes[] = {
 	{ "GET", "/api/v1/jobs/{id}/preview.png", job_preview_answer, VIEWER, .produces = { "image/png" } },
 	{ "POST", "/api/v1/jobs/{id}/retry", job_retry_answer, OPERATOR, .produces = JSON },
 	{ "POST", "/api/v1/jobs/{id}/cancel", job_cancel_answer, OPERATOR, .produces = JSON },
+	{ "POST", "/api/v1/jobs/{id}/deliveries/{destination}/give-up", job_give_up_answer, OPERATOR, .produces = JSON },
 	{ "GET", "/api/v1/series/{uid}/decision", series_decision_answer, VIEWER, .produces = JSON },
 	{ "POST", "/api/v1/rules/test", rules_test_answer, VIEWER, .produces = JSON, .upload = &rules_test_upload },
 	{ "GET", "/api/v1/models", models_answer, VIEWER, .produces = JSON },

@@ -272,6 +272,84 @@ test_recover(void **state)
 	assert_int_equal(state_of(job, reason), JOB_DELIVERING);
 }
 
+/* What was sent without an answer stays so through everything; what was refused waits again by a person's wish. */
+static void
+test_objects(void **state)
+{
+	struct delivery_object put[3] = { { .position = 0, .state = OBJECT_SENT }, { .position = 2, .state = OBJECT_STORED, .asked = ASKED_ABSENT, .is_revised = true, .words = "B000" },
+		{ .position = 1, .state = OBJECT_REFUSED, .asked = ASKED_IN_VAIN, .words = "A900" } }, *got;
+	int64_t job = delivering(both, 1);
+	struct delivery v;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(deliveries_mark(d, only(job).id, 0, put, 1, &e), -1); /* not on its way */
+	assert_int_equal(e.code, ERR_STATE);
+	v = claim("pacs", 1);
+	assert_int_equal(deliveries_objects(d, v.id, &got, &n, &e), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(deliveries_mark(d, v.id, 3, put, 3, &e), 0);
+	db_close(d);
+	d = db_open(path, &e);
+	assert_non_null(d);
+	assert_int_equal(deliveries_recover(d, 5, &e), 0);
+	v = claim("pacs", 5);
+	assert_int_equal(v.unheard, 3);
+	assert_int_equal(deliveries_objects(d, v.id, &got, &n, &e), 0);
+	assert_int_equal(n, 3);
+	assert_true(got[0].position == 0 && got[0].state == OBJECT_SENT && got[0].asked == ASKED_NEVER && !got[0].is_revised && got[0].words[0] == 0);
+	assert_true(got[1].position == 1 && got[1].state == OBJECT_REFUSED && got[1].asked == ASKED_IN_VAIN && strcmp(got[1].words, "A900") == 0);
+	assert_true(got[2].position == 2 && got[2].state == OBJECT_STORED && got[2].asked == ASKED_ABSENT && got[2].is_revised && strcmp(got[2].words, "B000") == 0);
+	free(got);
+	put[0].state = OBJECT_FOUND;
+	put[0].asked = ASKED_FOUND;
+	assert_int_equal(deliveries_mark(d, v.id, 0, put, 1, &e), 0);
+	assert_int_equal(deliveries_settle(d, v.id, DELIVERY_REFUSED, 0, "A900", &e), 0);
+	assert_int_equal(deliveries_retry(d, job, &e), 0);
+	assert_int_equal(only(job).unheard, 0);
+	assert_int_equal(deliveries_objects(d, v.id, &got, &n, &e), 0);
+	assert_true(got[0].state == OBJECT_FOUND && got[0].asked == ASKED_FOUND && got[1].state == OBJECT_WAITING && got[2].state == OBJECT_STORED);
+	free(got);
+}
+
+static void
+test_given_up_by_a_person(void **state)
+{
+	int64_t job = delivering(both, 2), by_state[DELIVERY_N_STATES], oldest;
+	struct delivery a = claim("pacs", 1);
+	char reason[512];
+
+	(void)state;
+	assert_int_equal(deliveries_count(d, by_state, &oldest, &e), 0);
+	assert_int_equal(by_state[DELIVERY_WAITING], 1);
+	assert_int_equal(by_state[DELIVERY_SENDING], 1);
+	assert_int_equal(oldest, a.created_ms);
+	assert_int_equal(deliveries_give_up(d, job, "pacs", "no more", &e), -1); /* on its way */
+	assert_int_equal(e.code, ERR_STATE);
+	assert_int_equal(deliveries_give_up(d, job, "nobody", "no more", &e), -1);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_int_equal(deliveries_give_up(d, job + 1, "pacs", "no more", &e), -1);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_int_equal(deliveries_settle(d, a.id, DELIVERY_WAITING, 100, "no association", &e), 0);
+	assert_int_equal(deliveries_give_up(d, job, "pacs", "no more", &e), 0);
+	assert_int_equal(only(job).state, DELIVERY_GIVEN_UP);
+	assert_string_equal(only(job).last_error, "no more; last: no association");
+	assert_nothing_due("pacs", INT64_MAX);
+	assert_int_equal(state_of(job, reason), JOB_DELIVERING); /* the cloud's waits still */
+	assert_int_equal(deliveries_give_up(d, job, "pacs", "no more", &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
+	a = claim("cloud", 1);
+	assert_int_equal(deliveries_settle(d, a.id, DELIVERY_DELIVERED, 0, NULL, &e), 0);
+	assert_int_equal(state_of(job, reason), JOB_FAILED);
+	assert_string_equal(reason, "pacs was given up: no more; last: no association");
+	assert_int_equal(deliveries_count(d, by_state, &oldest, &e), 0);
+	assert_int_equal(by_state[DELIVERY_GIVEN_UP], 1);
+	assert_int_equal(by_state[DELIVERY_DELIVERED], 1);
+	assert_int_equal(oldest, 0);
+	assert_int_equal(deliveries_retry(d, job, &e), 0);
+	assert_int_equal(next("pacs"), 0);
+}
+
 static void
 test_long_words(void **state)
 {
@@ -294,7 +372,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_all_delivered_is_done), TEST(test_passing_error_waits), TEST(test_order_of_what_is_due), TEST(test_refusals_fail_the_job), TEST(test_retry),
-		TEST(test_settled_twice), TEST(test_cancelled_meanwhile), TEST(test_recover), TEST(test_long_words),
+		TEST(test_settled_twice), TEST(test_cancelled_meanwhile), TEST(test_recover), TEST(test_objects), TEST(test_given_up_by_a_person), TEST(test_long_words),
 	};
 
 	alarm(120);

@@ -227,6 +227,13 @@ one_job(void **state)
 	expect_text(&a, "\"state\":\"refused\",\"attempts\":1,\"next_attempt\":null,\"last_error\":\"0xA900\"");
 	assert_int_equal(on_job("POST", id, "/retry", &a), 202);          /* the same object to the same place */
 	expect_text(&a, "\"state\":\"delivering\"");
+	assert_int_equal(on_job("POST", id, "/deliveries/cloud/give-up", &a), 404);
+	expect_problem(&a, 404);
+	assert_int_equal(on_job("POST", id, "/deliveries/pacs/give-up", &a), 200);
+	expect_text(&a, "\"state\":\"failed\"");
+	expect_text(&a, "\"state\":\"given_up\",\"attempts\":1,\"next_attempt\":null,\"last_error\":\"given up by request; last: 0xA900\"");
+	assert_int_equal(on_job("POST", id, "/deliveries/pacs/give-up", &a), 409);
+	assert_int_equal(on_job("POST", id, "/retry", &a), 202);
 	assert_int_equal(on_job("POST", id, "/cancel", &a), 200);
 	expect_text(&a, "\"state\":\"cancelled\"");
 	assert_int_equal(deliveries_claim(site.node.db, "pacs", clock_ms() + 1000, &d, &e), -1);
@@ -358,7 +365,7 @@ decision(void **state)
 static void
 watched(void **state)
 {
-	static const char *const lines[] = { "# TYPE segand_jobs gauge\n", "segand_jobs{state=\"cancelled\"} ", "# TYPE segand_instances_received_total counter\nsegand_instances_received_total ",
+	static const char *const lines[] = { "# TYPE segand_jobs gauge\n", "segand_jobs{state=\"cancelled\"} ", "segand_deliveries{state=\"given_up\"} ", "segand_delivery_oldest_seconds ", "# TYPE segand_instances_received_total counter\nsegand_instances_received_total ",
 		"segand_instances_refused_total ", "segand_instances_duplicate_total ", "segand_uptime_seconds ", "segand_disk_free_bytes ", "segand_build_info{version=\"" };
 	struct answer a;
 

@@ -1,5 +1,6 @@
 /* Jobs: every move there is and that no other is possible, the queue's order, two claimers, recovery, lists by index. */
 #include "db/deliveries.h"
+#include "config/clock.h"
 #include "db/jobs.h"
 #include "db/sql.h"
 
@@ -311,6 +312,64 @@ test_attempts(void **state)
 	assert_state(id, JOB_FAILED); /* one attempt more was asked for, not three */
 }
 
+/* Disk or memory failed an attempt: the job rests while others go by; a person's retry does not wait. */
+static void
+test_rest(void **state)
+{
+	int64_t id = create(JOB_QUEUED, "1.2", 1), other, next = -1, until = clock_ms() + 3600000;
+	struct job j;
+
+	(void)state;
+	assert_int_equal(jobs_next_ms(d, &next, &e), 0);
+	assert_int_equal(next, 0);
+	assert_int_equal(jobs_claim(d, &j, &e), 0);
+	job_release(&j);
+	assert_int_equal(jobs_next_ms(d, &next, &e), 0);
+	assert_true(next == INT64_MAX);
+	assert_refused(jobs_rest(d, id, 2, until, &e));
+	assert_int_equal(jobs_rest(d, id, 1, until, &e), 0);
+	assert_int_equal(jobs_attempt_failed(d, id, 1, true, 2, "no space", &e), 0);
+	assert_int_equal(jobs_claim(d, &j, &e), -1);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_int_equal(jobs_next_ms(d, &next, &e), 0);
+	assert_true(next == until);
+	other = create(JOB_QUEUED, "1.3", 1);
+	assert_int_equal(jobs_claim(d, &j, &e), 0);
+	assert_int_equal(j.id, other);
+	job_release(&j);
+	clock_shift(3600001);
+	assert_int_equal(jobs_claim(d, &j, &e), 0);
+	clock_shift(0);
+	assert_int_equal(j.id, id);
+	job_release(&j);
+	assert_int_equal(jobs_rest(d, id, 2, until, &e), 0);
+	assert_int_equal(jobs_attempt_failed(d, id, 2, true, 2, "no space", &e), 0);
+	assert_state(id, JOB_FAILED);
+	assert_int_equal(jobs_retry(d, id, "asked by a person", &e), 0);
+	assert_int_equal(jobs_claim(d, &j, &e), 0);
+	assert_int_equal(j.attempt, 3);
+	job_release(&j);
+}
+
+/* The node's own stop, as often as it likes, costs no attempt. */
+static void
+test_interrupted(void **state)
+{
+	int64_t id = create(JOB_QUEUED, "1.2", 1);
+	struct job j;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(jobs_claim(d, &j, &e), 0);
+		assert_int_equal(j.attempt, 1);
+		job_release(&j);
+		assert_refused(jobs_interrupted(d, id, 2, &e));
+		assert_int_equal(jobs_interrupted(d, id, 1, &e), 0);
+		assert_state(id, JOB_QUEUED);
+		assert_refused(jobs_interrupted(d, id, 0, &e));
+	}
+}
+
 static void
 test_order_of_the_queue(void **state)
 {
@@ -586,7 +645,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names), TEST(test_create_and_get), TEST(test_walk_to_done), TEST(test_legal_and_illegal_moves), TEST(test_moves_of_others),
-		TEST(test_attempts), TEST(test_order_of_the_queue), TEST(test_recovery), TEST(test_rerun_takes_inputs_over), TEST(test_no_job_is_claimed_twice),
+		TEST(test_attempts), TEST(test_rest), TEST(test_interrupted), TEST(test_order_of_the_queue), TEST(test_recovery), TEST(test_rerun_takes_inputs_over), TEST(test_no_job_is_claimed_twice),
 		TEST(test_list), TEST(test_since_with_a_clock_that_went_back), TEST(test_lists_use_indices), TEST(test_moves_use_indices),
 	};
 
