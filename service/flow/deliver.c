@@ -84,7 +84,7 @@ deliver_log_job_end(struct db *db, int64_t job)
 	struct job j;
 	struct err e;
 
-	if (jobs_get(n->db, job, &j, &e) != 0)
+	if (jobs_get(db, job, &j, &e) != 0)
 		return;
 	if (j.state == JOB_DONE || j.state == JOB_FAILED)
 		log_event(j.state == JOB_DONE ? LOG_INFO : LOG_ERROR, j.state == JOB_DONE ? "job_done" : "job_failed", "job=%" PRId64 " study=%s", j.id, j.study_uid);

@@ -1,9 +1,6 @@
 /* Delivery over HTTP to services that answer as planned: backoff, Retry-After, giving up, refusals, broken answers, destinations that are no more.
  * The services are threads of this program, one request a connection; the node waits by its own clock, in seconds as the settings have them. */
-#include "tests/unit/flow_test.h"
-
-#include "db/deliveries.h"
-#include "service/flow/deliver.h"
+#include "tests/unit/deliver_stage.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -124,87 +121,16 @@ close_service(struct service *s)
 	close(s->listener);
 }
 
-/* ---- a node with a computed job ---- */
-
-static struct settings *settings;
-static struct node node;
-
-static void
-open_node(const char *more)
-{
-	struct err e = { 0 };
-
-	settings = make_settings(more);
-	if (node_open(&node, settings, &e) != 0)
-		fail_msg("%s", e.text);
-}
-
-static void
-close_node(void)
-{
-	node_close(&node);
-	settings_free(settings);
-}
-
 static int64_t
 add_job_with(const char *const *destinations, size_t n, const char *results)
 {
-	struct job_outcome outcome = { "present", "[]", "[]", results, "{\"read\":1}" };
-	struct job_input input = { "flair", "1.2.3.4" };
-	struct job j = { .state = JOB_RECEIVING, .study_uid = "1.2.3", .model_name = "m", .model_version = "1", .case_version = 1, .run = 1, .created_ms = clock_ms() }, claimed;
-	char path[SPOOL_PATH], dir[SPOOL_PATH];
-	struct err e = { 0 };
-	int64_t id;
-
-	if (jobs_create(node.db, &j, &id, &e) != 0 || jobs_queue(node.db, id, "{}", "f", &input, 1, "test", &e) != 0 || jobs_claim(node.db, &claimed, &e) != 0)
-		fail_msg("%s", e.text);
-	spool_result(&node, id, "seg.dcm", path);
-	snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-	if (file_make_dirs(dir, 0700, &e) != 0 || file_write(path, "a SEG", 5, &e) != 0 || jobs_computed(node.db, id, claimed.attempt, &outcome, destinations, n, &e) != 0)
-		fail_msg("%s", e.text);
-	job_release(&claimed);
-	return id;
+	return add_computed("1.2.3", destinations, n, results, "a SEG", 5);
 }
 
 static int64_t
 add_job(const char *const *destinations, size_t n)
 {
 	return add_job_with(destinations, n, "[{\"kind\":\"seg\"}]");
-}
-
-static void
-wait_for_end(int64_t id)
-{
-	for (int i = 0; i < 3000; i++) {
-		struct job j;
-		struct err e;
-		bool is_final;
-
-		assert_int_equal(jobs_get(node.db, id, &j, &e), 0);
-		is_final = job_state_is_final(j.state);
-		job_release(&j);
-		if (is_final)
-			return;
-		assert_true(bell_rest(&node.dispatch, 20));
-	}
-	fail_msg("job %lld does not end", (long long)id);
-}
-
-static void
-delivery_is(int64_t job, const char *destination, enum delivery_state state, int64_t attempts, const char *words)
-{
-	struct delivery *list, *d = NULL;
-	struct err e;
-	size_t n;
-
-	assert_int_equal(deliveries_of_job(node.db, job, &list, &n, &e), 0);
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i].destination, destination) == 0)
-			d = &list[i];
-	assert_non_null(d);
-	if (d->state != state || d->attempts != attempts || strstr(d->last_error, words) == NULL)
-		fail_msg("%s is %s after %lld attempts: \"%s\"", destination, delivery_state_name(d->state), (long long)d->attempts, d->last_error);
-	free(list);
 }
 
 /* ---- tests ---- */
