@@ -18,7 +18,8 @@ line_after() { while [ "$(lines "$2")" -le "$1" ]; do kill -0 "$node_pid" || fai
 # ---- the node listens
 write_config "$work/bad.json" "$tls"' | .dicom.tls_key = $t + "/client-key.pem"' --arg t "$t"
 status=0; "$B/segand" --config "$work/bad.json" > "$work/bad.log" 2>&1 || status=$?
-holds "a key that does not fit" "$status $(cat "$work/bad.log")" '^1 .*client-key\.pem'
+same "status with a key that does not fit" "$status" 1
+holds "what is said of it" "$(cat "$work/bad.log")" 'start_failed .*client-key\.pem'
 write_config "$work/segand.json" "$tls" --arg t "$t"
 start_node "$work/segand.json"
 to_node() { local tool=$1; shift; "$tool" -aet MR1 -aec SEGAN "$@" > "$work/peer.log" 2>&1; }
