@@ -22,7 +22,8 @@ struct series {
 	struct series_info info = {};
 	std::vector<struct slice_file> files;
 	slice_frames slices;                      // in grid order
-	float *voxels = NULL;                     // (slices, rows, cols)
+	uint16_t *voxels = NULL;                  // (slices, rows, cols), as stored
+	std::vector<struct voxel_line> lines;     // (slices)
 	~series() { free(voxels); }
 };
 
@@ -238,24 +239,27 @@ series_check(const struct series_input *in, enum series_verdict *verdict, struct
 }
 
 static int
-load_voxels(struct series &s, struct err *e)
+decode(struct series &s, struct err *e)
 {
 	const struct grid &g = s.info.grid;
 	size_t n = grid_voxels(&g), a_slice = g.rows * g.cols;
 	pixel_reader reader;
 
-	s.voxels = (float *)malloc(n * sizeof(float));
+	s.voxels = (uint16_t *)malloc(n * sizeof *s.voxels);
 	if (s.voxels == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for %zu voxels", n);
+	s.lines.resize(g.slices);
 	for (size_t i = 0; i < g.slices; i++) {
-		if (slice_file_voxels(s.files[s.slices[i].file], s.slices[i], reader, s.voxels + i * a_slice, e) != 0)
+		if (slice_file_voxels(s.files[s.slices[i].file], s.slices[i], reader, s.voxels + i * a_slice, &s.lines[i], e) != 0)
 			return err_note(e, "slice %s", s.slices[i].place.name);
 	}
+	for (struct slice_file &f : s.files)
+		f.path = NULL; // the caller's; not needed any more
 	return 0;
 }
 
 extern "C" struct series *
-series_load(const struct series_input *in, struct err *e)
+series_open(const struct series_input *in, struct err *e)
 {
 	return shim_pointer(e, [&]() -> struct series * {
 		std::unique_ptr<struct series> s(new struct series);
@@ -267,12 +271,32 @@ series_load(const struct series_input *in, struct err *e)
 			err_set(e, ERR_INPUT, "%s", reason.text);
 			return nullptr;
 		}
-		if (load_voxels(*s, e) != 0)
-			return nullptr;
-		for (struct slice_file &f : s->files)
-			f.path = NULL; // the caller's; not needed any more
 		return s.release();
 	});
+}
+
+extern "C" int
+series_decode(struct series *s, struct err *e)
+{
+	return shim_int(e, [&] { return decode(*s, e); });
+}
+
+extern "C" struct series *
+series_load(const struct series_input *in, struct err *e)
+{
+	struct series *s = series_open(in, e);
+
+	if (s == NULL || series_decode(s, e) == 0)
+		return s;
+	series_free(s);
+	return NULL;
+}
+
+extern "C" void
+series_forget_voxels(struct series *s)
+{
+	free(s->voxels);
+	s->voxels = NULL;
 }
 
 extern "C" void
@@ -293,10 +317,10 @@ series_grid(const struct series *s)
 	return &s->info.grid;
 }
 
-extern "C" const float *
+extern "C" struct voxels
 series_voxels(const struct series *s)
 {
-	return s->voxels;
+	return { NULL, s->voxels, s->lines.data(), s->info.grid.rows * s->info.grid.cols };
 }
 
 size_t

@@ -2,6 +2,7 @@
  * Which frames are the volume when a series holds more than one: split.cc. */
 #pragma once
 #include "config/grid.h"
+#include "config/voxels.h"
 #include "dicom/dicom.h"
 
 #include <stdint.h>
@@ -36,15 +37,18 @@ struct series_input {
 int series_check(const struct series_input *in, enum series_verdict *verdict, struct series_info *info, struct err *reason, struct err *e);
 
 struct series;
-/* Checks again and decodes; ERR_INPUT for every verdict but WHOLE. caller: series_free. */
-struct series *series_load(const struct series_input *in, struct err *e);
+/* Checks again; ERR_INPUT for every verdict but WHOLE. Its voxels are not there yet, all else is. borrows the paths. caller: series_free. */
+struct series *series_open(const struct series_input *in, struct err *e);
+int series_decode(struct series *s, struct err *e);                           /* its voxels, 2 bytes each; once. The paths are not needed any more */
+void series_forget_voxels(struct series *s);                                  /* gives their memory back */
+struct series *series_load(const struct series_input *in, struct err *e);     /* opens and decodes. caller: series_free */
 void series_free(struct series *s);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow" /* g++: a function named as a struct; two things in C */
 const struct series_info *series_info(const struct series *s);               /* borrowed */
 #pragma GCC diagnostic pop
 const struct grid *series_grid(const struct series *s);                      /* borrowed */
-const float *series_voxels(const struct series *s);                          /* borrowed; (slices, rows, cols); rescaled; MONOCHROME1 inverted */
+struct voxels series_voxels(const struct series *s);                         /* what it holds is borrowed; rescaled; MONOCHROME1 inverted */
 
 #ifdef __cplusplus
 }

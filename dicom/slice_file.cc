@@ -265,13 +265,14 @@ slice_file_stored(const struct slice_file &f, const struct slice_frame &frame, p
 }
 
 int
-slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, float *to, struct err *e)
+slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, uint16_t *to, struct voxel_line *line, struct err *e)
 {
 	std::vector<int32_t> stored(f.layout.rows * f.layout.cols);
 
 	if (slice_file_stored(f, frame, reader, stored.data(), e) != 0)
 		return -1;
+	*line = { frame.slope, frame.intercept, f.layout.is_signed ? INT16_MIN : 0 };
 	for (size_t i = 0; i < stored.size(); i++)
-		to[i] = (float)(frame.slope * stored[i] + frame.intercept);
+		to[i] = (uint16_t)(stored[i] - line->lowest);
 	return 0;
 }

@@ -1,5 +1,6 @@
 // One file of a series as the values that decide whether it can be a slice of a volume. For this room only.
 #pragma once
+#include "config/voxels.h"
 #include "dicom/geometry.h"
 #include "dicom/part10.hh"
 #include "dicom/pixels.hh"
@@ -46,5 +47,5 @@ int slice_file_read(const char *path, bool keep_header, struct slice_file &f, st
 // One frame's stored numbers, (rows, cols): MONOCHROME1 turned over its range; where PixelPaddingValue stands, 0, or the lowest number of the frame when that is
 // below 0: air, for MR as for CT. They fit 16 bits, signed as the layout says. reader is the caller's, for one file after the other.
 int slice_file_stored(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, int32_t *to, struct err *e);
-// The same rescaled, as floats.
-int slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, float *to, struct err *e);
+// The same as they are kept, and the line that makes values of them.
+int slice_file_voxels(const struct slice_file &f, const struct slice_frame &frame, pixel_reader &reader, uint16_t *to, struct voxel_line *line, struct err *e);

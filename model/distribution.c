@@ -8,7 +8,7 @@ void
 distribution_measure(const struct prep *p, const struct volume *channels, size_t n_channels, struct likeness *out)
 {
 	for (size_t i = 0; i < n_channels; i++)
-		likeness_measure(channels[i].grid, channels[i].voxels, prep_scale(p, i), &out[i]);
+		likeness_measure(channels[i].grid, &channels[i].voxels, prep_scale(p, i), &out[i]);
 }
 
 void

@@ -93,7 +93,7 @@ segment(struct evaluator *v, const struct dataset_case *c, struct err *e)
 	int rc;
 
 	for (size_t i = 0; i < v->manifest->n_channels; i++)
-		volumes[i] = (struct volume){ &c->grid, c->channel[v->channel_of[i]] };
+		volumes[i] = (struct volume){ &c->grid, { .real = c->channel[v->channel_of[i]] } };
 	r.prep = prep = prep_new(v->manifest, volumes, v->manifest->n_channels, e);
 	if (!prep)
 		return -1;

@@ -94,6 +94,22 @@ run_all(const struct infer_request *r, size_t batch, const struct buffers *b, pr
 }
 
 int
+infer_need(const struct manifest *m, const struct grid *g, unsigned threads, double *bytes, struct err *e)
+{
+	const double batch = 2.0 * threads, labels = (double)m->network.labels;
+	struct prep_size s;
+	double pixels;
+
+	if (prep_size(m, g, &s, e) != 0)
+		return -1;
+	pixels = (double)s.rows * (double)s.cols;
+	*bytes = threads * segmentor_lane_bytes(&m->network, s.rows, s.cols);
+	*bytes += sizeof(float) * batch * pixels * ((double)m->network.channels + (m->mirror ? labels : 0));
+	*bytes += sizeof(float) * labels * (pixels * (s.is_resampled ? (double)s.slices : batch) + (double)g->rows * (double)g->cols);
+	return 0;
+}
+
+int
 infer_run(const struct infer_request *r, progress_fn progress, void *arg, struct err *e)
 {
 	const size_t batch = 2 * (size_t)segmentor_threads(r->segmentor), held = prep_is_resampled(r->prep) ? prep_slices(r->prep) : batch;

@@ -13,5 +13,7 @@ struct infer_request {
 	float *const *probability;             /* one a label map of the network: the same shape, filled; NULL: not wanted */
 	uint8_t *const *fraction;              /* one a segment: the same shape, filled by fraction_of; NULL: not wanted */
 };
+/* Bytes that infer_run takes at most for a series on that grid, the network's included. ERR_INPUT, as prep_new. */
+int infer_need(const struct manifest *m, const struct grid *g, unsigned threads, double *bytes, struct err *e);
 /* progress (NULL: none) is told after every batch and may stop it: ERR_STATE. ERR_LIMIT: memory. */
 int infer_run(const struct infer_request *r, progress_fn progress, void *arg, struct err *e);

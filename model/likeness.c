@@ -55,33 +55,37 @@ brightness(double v, struct likeness_scale s)
 	return t < -0.5 ? -0.5 : t > 2 ? 2 : t;
 }
 
-/* One row; `apart` columns are 2 mm. */
+/* Row i of all slices' rows; `apart` columns are 2 mm. */
 static void
-add_row(struct moments *m, const float *row, size_t cols, size_t apart, const double at[2], struct likeness_scale s)
+add_row(struct moments *m, const struct grid *g, const struct voxels *v, size_t i, size_t apart, struct likeness_scale s)
 {
+	const size_t slice = i / g->rows, row = i * g->cols;
+	const double at[2] = { (double)slice, (double)(i % g->rows) };
 	double n = 0, sum = 0, square = 0;
 
-	for (size_t c = 0; c < cols; c++) {
+	for (size_t c = 0; c < g->cols; c++) {
+		const float here = voxels_at(v, slice, row + c);
+		float there;
 		double t;
 
-		if (!(row[c] > s.over))
+		if (!(here > s.over))
 			continue;
-		t = brightness(row[c], s);
+		t = brightness(here, s);
 		n++;
 		sum += (double)c;
 		square += (double)c * (double)c;
 		m->quarters[t < 0.25 ? 0 : t < 0.5 ? 1 : t < 0.75 ? 2 : 3]++;
-		if (c + apart < cols && row[c + apart] > s.over) {
+		if (c + apart < g->cols && (there = voxels_at(v, slice, row + c + apart)) > s.over) {
 			m->steps++;
-			m->roughness += fabs(t - brightness(row[c + apart], s));
+			m->roughness += fabs(t - brightness(there, s));
 		}
 	}
 	m->n += n;
-	for (size_t i = 0; i < 2; i++) {
-		m->sum[i] += n * at[i];
-		m->product[i][2] += at[i] * sum;
-		for (size_t k = i; k < 2; k++)
-			m->product[i][k] += n * at[i] * at[k];
+	for (size_t a = 0; a < 2; a++) {
+		m->sum[a] += n * at[a];
+		m->product[a][2] += at[a] * sum;
+		for (size_t k = a; k < 2; k++)
+			m->product[a][k] += n * at[a] * at[k];
 	}
 	m->sum[2] += sum;
 	m->product[2][2] += square;
@@ -89,14 +93,13 @@ add_row(struct moments *m, const float *row, size_t cols, size_t apart, const do
 
 /* Every `step`-th row of the volume. */
 static void
-take_moments(const struct grid *g, const float *voxels, struct likeness_scale s, size_t step, struct moments *m)
+take_moments(const struct grid *g, const struct voxels *voxels, struct likeness_scale s, size_t step, struct moments *m)
 {
 	double apart = g->spacing_mm[2] > 0 ? round(2 / g->spacing_mm[2]) : 1;
 
 	*m = (struct moments){ 0 };
 	for (size_t i = 0; i < g->slices * g->rows; i += step)
-		add_row(m, voxels + i * g->cols, g->cols, apart < 1 ? 1 : apart > (double)g->cols ? g->cols : (size_t)apart,
-			(double[]){ (double)(i / g->rows), (double)(i % g->rows) }, s);
+		add_row(m, g, voxels, i, apart < 1 ? 1 : apart > (double)g->cols ? g->cols : (size_t)apart, s);
 }
 
 /* Full axis, along axis d of the patient, of the ellipse that has the head's spread. */
@@ -116,9 +119,9 @@ spread_mm(const struct grid *g, const struct moments *m, size_t d)
 	return variance > 0 ? 4 * sqrt(variance) : 0;
 }
 
-/* The voxel at a point of the patient; NULL outside. */
-static const float *
-voxel_at(const struct grid *g, const float *voxels, const double mm[3])
+/* The voxel at a point of the patient; false: it lies outside. */
+static bool
+voxel_at(const struct grid *g, const struct voxels *voxels, const double mm[3], float *value)
 {
 	const size_t sides[3] = { g->slices, g->rows, g->cols };
 	double index[3];
@@ -129,25 +132,28 @@ voxel_at(const struct grid *g, const float *voxels, const double mm[3])
 		double k = nearbyint(index[i]);
 
 		if (!(k >= 0 && k < (double)sides[i]))
-			return NULL;
+			return false;
 		at = at * sides[i] + (size_t)k;
 	}
-	return voxels + at;
+	*value = voxels_any(voxels, at);
+	return true;
 }
 
 /* Inwards to the centre: is there something dark between SURFACE_MM and SCALP_MM below the head's surface? 1, 0; -1: the ray ends too soon to say. */
 static int
-ray(const struct grid *g, const float *voxels, const double centre[3], double angle, double over)
+ray(const struct grid *g, const struct voxels *voxels, const double centre[3], double angle, double over)
 {
 	int surface = -1, result = 0;
 
 	for (int r = RAY_MM; r > 0; r--) {
 		const double at[3] = { centre[0] + r * cos(angle), centre[1] + r * sin(angle), centre[2] };
-		const float *v = voxel_at(g, voxels, at);
+		float v;
 
-		if (surface < 0 && v && *v > over)
+		if (!voxel_at(g, voxels, at, &v))
+			continue;
+		if (surface < 0 && v > over)
 			surface = r;
-		if (surface >= 0 && surface - r >= SURFACE_MM && surface - r < SCALP_MM && v && !(*v > over))
+		if (surface >= 0 && surface - r >= SURFACE_MM && surface - r < SCALP_MM && !(v > over))
 			result = 1;
 	}
 	return surface > PROFILE_MM ? result : -1;
@@ -156,7 +162,7 @@ ray(const struct grid *g, const float *voxels, const double centre[3], double an
 /* Axial rays, a little below the head's centre to well above it: there the scalp, the skull and the brain lie as rings. Thick slices hide a skull that they
  * lie along, so where they are thick the rays within them count. */
 static double
-skull_share(const struct grid *g, const float *voxels, const double centre[3], double over)
+skull_share(const struct grid *g, const struct voxels *voxels, const double centre[3], double over)
 {
 	static const double levels_mm[] = { -10, 0, 10, 20, 30 };
 	const double most_across = g->spacing_mm[0] > thick_mm ? 0.5 : 2;
@@ -167,7 +173,9 @@ skull_share(const struct grid *g, const float *voxels, const double centre[3], d
 	for (size_t i = 0; i < sizeof levels_mm / sizeof *levels_mm; i++) {
 		const double at[3] = { centre[0], centre[1], centre[2] + levels_mm[i] };
 
-		for (size_t k = 0; k < RAYS && voxel_at(g, voxels, at); k++) {
+		float middle;
+
+		for (size_t k = 0; k < RAYS && voxel_at(g, voxels, at, &middle); k++) {
 			double angle = 2 * M_PI * (double)k / RAYS;
 			int seen = fabs(cos(angle) * normal[0] + sin(angle) * normal[1]) > most_across ? -1 : ray(g, voxels, at, angle, over);
 
@@ -179,7 +187,7 @@ skull_share(const struct grid *g, const float *voxels, const double centre[3], d
 }
 
 void
-likeness_measure(const struct grid *g, const float *voxels, struct likeness_scale s, struct likeness *out)
+likeness_measure(const struct grid *g, const struct voxels *voxels, struct likeness_scale s, struct likeness *out)
 {
 	const size_t step = grid_voxels(g) / MAX_VOXELS + 1;
 	double *f = out->figure, centre[3];

@@ -2,6 +2,7 @@
  * of those of the training's cases; and which of one lie far outside the other, in words. Only values, no memory. */
 #pragma once
 #include "config/grid.h"
+#include "config/voxels.h"
 
 enum likeness_figure {
 	LIKENESS_HEAD_ML,              /* voxels of the head, with scalp and neck */
@@ -20,7 +21,7 @@ const char *likeness_key(enum likeness_figure f);                            /* 
 struct likeness { double figure[LIKENESS_N_FIGURES]; };                      /* nan: this volume is too small to say */
 /* What an image is measured against: voxels over `over` are head; low and high are the ends of the head's brightness. */
 struct likeness_scale { double over, low, high; };
-void likeness_measure(const struct grid *g, const float *voxels, struct likeness_scale s, struct likeness *out);
+void likeness_measure(const struct grid *g, const struct voxels *voxels, struct likeness_scale s, struct likeness *out);
 
 struct likeness_range {                         /* of the training's cases */
 	double low[LIKENESS_N_FIGURES], high[LIKENESS_N_FIGURES]; /* nan: not known */

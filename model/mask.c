@@ -1,5 +1,5 @@
 /* Probabilities -> one mask: threshold, then removal of small and of faint pieces. While a mask is made a voxel is a byte of two bits, so that no volume of
- * probabilities is needed. Pieces are 26-connected (they touch by a face, an edge or a corner) and found over runs of voxels along the columns, so memory grows with the outline of what was found, not with the volume. */
+ * probabilities is needed. Only bytes that change are written: of a mask from calloc, memory that nothing was found in is never taken. Pieces are 26-connected (they touch by a face, an edge or a corner) and found over runs of voxels along the columns, so memory grows with the outline of what was found, not with the volume. */
 #include "model/prep.h"
 
 #include <stdlib.h>
@@ -153,8 +153,11 @@ remove_weak(struct pieces *p, const struct grid *g, const struct segment_kind *s
 void
 prep_mask_slice(const struct segment_kind *s, const float *probability, size_t n, uint8_t *mask)
 {
-	for (size_t i = 0; i < n; i++)
-		mask[i] = !(probability[i] >= s->threshold) ? 0 : probability[i] >= s->peak ? FOUND | PEAK : FOUND;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t is = !(probability[i] >= s->threshold) ? 0 : probability[i] >= s->peak ? FOUND | PEAK : FOUND;
+		if (mask[i] != is)
+			mask[i] = is;
+	}
 }
 
 /* Bytes of two bits -> 0/1; returns how many are 1. */
@@ -163,8 +166,11 @@ only_found(uint8_t *mask, size_t n)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < n; i++)
-		count += mask[i] = mask[i] & FOUND;
+	for (size_t i = 0; i < n; i++) {
+		count += mask[i] & FOUND;
+		if (mask[i] & PEAK)
+			mask[i] = FOUND;
+	}
 	return count;
 }
 

@@ -35,7 +35,7 @@ struct prep {
 	bool is_resampled;                     /* then only the sizes of rows and cols count, and ... */
 	struct grid source;
 	struct resample there, back;           /* network slices in the source, source in the unpadded network slices */
-	const float *voxels[MODEL_MAX_CHANNELS];
+	struct voxels voxels[MODEL_MAX_CHANNELS];
 	struct intensity intensity[MODEL_MAX_CHANNELS];
 };
 
@@ -139,7 +139,7 @@ clip(double v, const double range[2])
 }
 
 static int
-plan_intensity(const struct normalisation *k, const float *voxels, size_t n, struct intensity *out, struct err *e)
+plan_intensity(const struct normalisation *k, const struct voxels *voxels, size_t n, struct intensity *out, struct err *e)
 {
 	double whole[2], head[2], floor_value, low, high;
 	size_t n_voxels;
@@ -164,24 +164,31 @@ plan_intensity(const struct normalisation *k, const float *voxels, size_t n, str
 }
 
 static int
-plan(struct prep *p, const struct volume *channels, struct err *e)
+plan_grid(struct prep *p, const struct grid *g, struct err *e)
 {
-	const struct grid *g = channels[0].grid;
-	size_t n = grid_voxels(g);
+	const size_t n = grid_voxels(g);
 	double normal[3];
 
 	if (n == 0 || n > SIZE_MAX / sizeof(float))
 		return err_set(e, ERR_INPUT, "%zu x %zu x %zu is no volume", g->slices, g->rows, g->cols);
+	p->slice_size = g->rows * g->cols;
+	grid_normal(g, normal);
+	return fabs(normal[2]) >= M_SQRT1_2 - 1e-6 ? plan_turn(p, g, normal, e) : plan_plane(p, g, e);
+}
+
+static int
+plan(struct prep *p, const struct volume *channels, struct err *e)
+{
+	const struct grid *g = channels[0].grid;
+
 	for (size_t i = 1; i < p->m->n_channels; i++)
 		if (!grid_same(g, channels[i].grid))
 			return err_set(e, ERR_INPUT, "the channels %s and %s are not on one grid", p->m->channels[0], p->m->channels[i]);
-	p->slice_size = g->rows * g->cols;
-	grid_normal(g, normal);
-	if ((fabs(normal[2]) >= M_SQRT1_2 - 1e-6 ? plan_turn(p, g, normal, e) : plan_plane(p, g, e)) != 0)
+	if (plan_grid(p, g, e) != 0)
 		return -1;
 	for (size_t i = 0; i < p->m->n_channels; i++) {
 		p->voxels[i] = channels[i].voxels;
-		if (plan_intensity(&p->m->normalisation, p->voxels[i], n, &p->intensity[i], e) != 0)
+		if (plan_intensity(&p->m->normalisation, &p->voxels[i], grid_voxels(g), &p->intensity[i], e) != 0)
 			return err_note(e, "channel %s", p->m->channels[i]);
 	}
 	return 0;
@@ -225,6 +232,18 @@ prep_free(struct prep *p)
 	free(p);
 }
 
+int
+prep_size(const struct manifest *m, const struct grid *g, struct prep_size *out, struct err *e)
+{
+	struct prep p = { .m = m };
+	int rc = plan_grid(&p, g, e);
+
+	*out = (struct prep_size){ p.n_slices, p.rows.n_padded, p.cols.n_padded, p.is_resampled };
+	axis_close(&p.rows);
+	axis_close(&p.cols);
+	return rc;
+}
+
 bool
 prep_is_resampled(const struct prep *p)
 {
@@ -264,40 +283,48 @@ mix(const float a[2], const float b[2], float down, float right)
 	return (1 - down) * above + down * below;
 }
 
-/* Model row `row` of one channel: slice is the source slice; out (n_padded columns). */
-static void
-input_row(const struct prep *p, const struct intensity *t, const float *slice, const struct tap *row, float *out)
+/* Where a slice of a channel is read: its voxels from `first` on, as the network gets their values. */
+struct tones { const struct voxels *voxels; size_t slice, first; const struct intensity *as; const double *range; };
+
+static inline float
+tone(const struct tones *t, ptrdiff_t at)
 {
-	const double *range = p->m->normalisation.clip;
-	const float *upper = slice + p->first + (ptrdiff_t)row->low * p->rows.step, *lower = slice + p->first + (ptrdiff_t)row->high * p->rows.step;
+	return clip((voxels_at(t->voxels, t->slice, t->first + (size_t)at) - t->as->shift) * t->as->scale, t->range);
+}
+
+/* Model row `row` of one channel: out (n_padded columns). */
+static void
+input_row(const struct prep *p, const struct tones *t, const struct tap *row, float *out)
+{
+	const ptrdiff_t upper = p->first + (ptrdiff_t)row->low * p->rows.step, lower = p->first + (ptrdiff_t)row->high * p->rows.step;
 
 	for (size_t c = 0; c < p->cols.n_model; c++) {
 		const struct tap *col = &p->cols.to_model[c];
 		ptrdiff_t left = (ptrdiff_t)col->low * p->cols.step, right = (ptrdiff_t)col->high * p->cols.step;
-		float a[2] = { clip((upper[left] - t->shift) * t->scale, range), clip((upper[right] - t->shift) * t->scale, range) };
-		float b[2] = { clip((lower[left] - t->shift) * t->scale, range), clip((lower[right] - t->shift) * t->scale, range) };
+		float a[2] = { tone(t, upper + left), tone(t, upper + right) }, b[2] = { tone(t, lower + left), tone(t, lower + right) };
 
 		out[c] = mix(a, b, row->weight, col->weight);
 	}
 	for (size_t c = p->cols.n_model; c < p->cols.n_padded; c++)
-		out[c] = t->air;
+		out[c] = t->as->air;
 }
 
 /* Model row r of slice k of one channel, of a series in another plane; what lies beside it is air. out (n_padded columns) */
 static void
 resampled_row(const struct prep *p, size_t channel, size_t k, size_t r, float *out)
 {
-	const struct intensity *t = &p->intensity[channel];
-	const float *voxels = p->voxels[channel];
+	struct tones t = { .voxels = &p->voxels[channel], .as = &p->intensity[channel], .range = p->m->normalisation.clip };
 	struct resample_taps taps;
 
 	for (size_t c = 0; c < p->cols.n_padded; c++) {
-		out[c] = t->air;
+		out[c] = t.as->air;
 		if (c >= p->cols.n_model || !resample_at(&p->there, k, r, c, &taps))
 			continue;
 		out[c] = 0;
-		for (int i = 0; i < 8; i++)
-			out[c] += taps.weight[i] * clip((voxels[taps.at[i]] - t->shift) * t->scale, p->m->normalisation.clip);
+		for (int i = 0; i < 8; i++) {
+			t.slice = taps.slice[i >> 2];
+			out[c] += taps.weight[i] * tone(&t, (ptrdiff_t)taps.at[i]);
+		}
 	}
 }
 
@@ -305,16 +332,17 @@ resampled_row(const struct prep *p, size_t channel, size_t k, size_t r, float *o
 static void
 input_plane(const struct prep *p, size_t channel, size_t k, float *x)
 {
-	const float *slice = p->is_resampled ? NULL : p->voxels[channel] + prep_source_slice(p, k) * p->slice_size;
+	const size_t slice = p->is_resampled ? 0 : prep_source_slice(p, k);
+	const struct tones t = { &p->voxels[channel], slice, slice * p->slice_size, &p->intensity[channel], p->m->normalisation.clip };
 
 	for (size_t r = 0; r < p->rows.n_padded; r++, x += p->cols.n_padded) {
 		if (r < p->rows.n_model && p->is_resampled)
 			resampled_row(p, channel, k, r, x);
 		else if (r < p->rows.n_model)
-			input_row(p, &p->intensity[channel], slice, &p->rows.to_model[r], x);
+			input_row(p, &t, &p->rows.to_model[r], x);
 		else
 			for (size_t c = 0; c < p->cols.n_padded; c++)
-				x[c] = p->intensity[channel].air;
+				x[c] = t.as->air;
 	}
 }
 

@@ -4,11 +4,12 @@
  * in the model's plane, each cuts all slices of the source, and so probabilities come back when all of them are there (prep_gather). */
 #pragma once
 #include "config/grid.h"
+#include "config/voxels.h"
 #include "model/manifest.h"
 
 #include <stdint.h>
 
-struct volume { const struct grid *grid; const float *voxels; };             /* borrowed; (slices, rows, cols), rescaled values */
+struct volume { const struct grid *grid; struct voxels voxels; };            /* what both hold is borrowed */
 
 struct prep;
 /* channels: one volume a channel of the manifest, in its order, all on one grid. Turns the axes to LPS, takes the statistics, plans the in-plane
@@ -16,6 +17,9 @@ struct prep;
  * caller: prep_free. */
 struct prep *prep_new(const struct manifest *m, const struct volume *channels, size_t n_channels, struct err *e);
 void prep_free(struct prep *p);
+/* The network slices that a series on that grid will have, before anything of it is read: rows and cols of one, padded. ERR_INPUT, as prep_new. */
+struct prep_size { size_t slices, rows, cols; bool is_resampled; };
+int prep_size(const struct manifest *m, const struct grid *g, struct prep_size *out, struct err *e);
 bool   prep_is_resampled(const struct prep *p);                              /* into the model's plane; false: slices as acquired */
 size_t prep_slices(const struct prep *p);                                    /* network slices, bottom to top */
 size_t prep_rows(const struct prep *p);                                      /* of one padded network slice */

@@ -42,6 +42,8 @@ resample_at(const struct resample *m, size_t slice, size_t row, size_t col, stru
 		step[i] = low[i] + 1 < m->size[i] ? m->stride[i] : 0;
 		part[i] = (float)(at - (double)low[i]);
 	}
+	t->slice[0] = low[0];
+	t->slice[1] = low[0] + (step[0] > 0);
 	for (int n = 0; n < 8; n++) {
 		t->at[n] = 0;
 		t->weight[n] = 1;
@@ -55,7 +57,7 @@ resample_at(const struct resample *m, size_t slice, size_t row, size_t col, stru
 }
 
 void
-resample_slice(const struct resample *m, const float *voxels, const struct grid *to, size_t slice, float outside, float *out)
+resample_slice(const struct resample *m, const struct voxels *voxels, const struct grid *to, size_t slice, float outside, float *out)
 {
 	struct resample_taps t;
 
@@ -67,17 +69,17 @@ resample_slice(const struct resample *m, const float *voxels, const struct grid 
 			}
 			*out = 0;
 			for (int n = 0; n < 8; n++)
-				*out += t.weight[n] * voxels[t.at[n]];
+				*out += t.weight[n] * voxels_at(voxels, t.slice[n >> 2], t.at[n]);
 		}
 }
 
 static float
-lowest(const float *v, size_t n)
+lowest(const struct voxels *v, size_t n)
 {
-	float low = v[0];
+	float low = voxels_any(v, 0);
 
 	for (size_t i = 1; i < n; i++)
-		low = v[i] < low ? v[i] : low;
+		low = fminf(low, voxels_any(v, i));
 	return low;
 }
 
@@ -95,7 +97,7 @@ has_any(const struct resample *m, const struct grid *to)
 }
 
 float *
-resample_volume(const struct grid *from, const float *voxels, const struct grid *to, struct err *e)
+resample_volume(const struct grid *from, const struct voxels *voxels, const struct grid *to, struct err *e)
 {
 	const struct resample m = resample_between(from, to);
 	const size_t n = grid_voxels(to);

@@ -57,7 +57,7 @@ prepare(struct dataset *d, size_t i, const struct manifest *m, struct prepared *
 			k++;
 		if (k == dataset_channels(d))
 			return err_set(e, ERR_INPUT, "the data set has no channel %s: it was not among those of segan dataset create --channels", m->channels[c]);
-		volumes[c] = (struct volume){ &out->source->grid, out->source->channel[k] };
+		volumes[c] = (struct volume){ &out->source->grid, { .real = out->source->channel[k] } };
 	}
 	out->prep = prep_new(m, volumes, m->n_channels, e);
 	if (out->prep)

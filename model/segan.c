@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_THREADS = 64 };
+enum { MAX_THREADS = 64, LANE_VALUES = 5, LANE_MAPS = 16 /* values of all layers alive at a time, per pixel and map of the first level, whose maps come in blocks */ };
 
 struct segmentor {
 	struct network network;
@@ -123,6 +123,15 @@ segmentor_free(struct segmentor *s)
 	close_lanes(s);
 	parameters_free(s->parameters);
 	free(s);
+}
+
+/* Measured: 1.0 (segan, width 16) to 3.6 (unet, width 12) values a map. */
+double
+segmentor_lane_bytes(const struct network *n, size_t h, size_t w)
+{
+	const double maps = (double)((n->width + LANE_MAPS - 1) / LANE_MAPS * LANE_MAPS);
+
+	return sizeof(float) * (double)h * (double)w * ((double)n->channels + LANE_VALUES * maps + (double)n->labels);
 }
 
 unsigned

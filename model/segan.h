@@ -10,6 +10,7 @@ struct segmentor *segmentor_load(const struct manifest *m, unsigned threads, str
 void segmentor_free(struct segmentor *s);
 /* x (n, channels, h, w) -> probability (n, labels, h, w), both the caller's; h and w multiples of 16. ERR_LIMIT: memory. Not for two threads at once. */
 int segmentor_run(struct segmentor *s, const float *x, size_t n, size_t h, size_t w, float *probability, struct err *e);
+double segmentor_lane_bytes(const struct network *n, size_t h, size_t w); /* what a thread of it needs at most beside the weights */
 unsigned segmentor_threads(const struct segmentor *s);           /* slices worth giving to one call: a multiple of this */
 
 /* Compute core type: which OpenBLAS kernels (PERFORMANCE.md 1, LEADS.md 6). */

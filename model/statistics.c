@@ -54,16 +54,21 @@ counts(struct filter f, float v)
 
 /* First pass; returns how many values count, SIZE_MAX when one is not finite. */
 static size_t
-count_upper(struct selection *s, const float *v, size_t n, struct filter f)
+count_upper(struct selection *s, const struct voxels *voxels, size_t n, struct filter f)
 {
+	float room[VOXELS_RUN];
+	const float *v;
 	size_t within = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (!isfinite(v[i]))
-			return SIZE_MAX;
-		if (counts(f, v[i])) {
-			s->upper[to_key(v[i]) >> 16]++;
-			within++;
+	for (size_t first = 0, run; first < n; first += run) {
+		run = voxels_run(voxels, n, first, room, &v);
+		for (size_t i = 0; i < run; i++) {
+			if (!isfinite(v[i]))
+				return SIZE_MAX;
+			if (counts(f, v[i])) {
+				s->upper[to_key(v[i]) >> 16]++;
+				within++;
+			}
 		}
 	}
 	return within;
@@ -96,19 +101,25 @@ choose_tables(struct selection *s)
 }
 
 static void
-count_lower(struct selection *s, const float *v, size_t n, struct filter f)
+count_lower(struct selection *s, const struct voxels *voxels, size_t n, struct filter f)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint32_t key = to_key(v[i]);
+	float room[VOXELS_RUN];
+	const float *v;
 
-		for (size_t t = 0; t < s->n_tables; t++)
-			if (key >> 16 == s->table_upper[t] && counts(f, v[i]))
-				s->lower[t * BINS + (key & 0xffff)]++;
+	for (size_t first = 0, run; first < n; first += run) {
+		run = voxels_run(voxels, n, first, room, &v);
+		for (size_t i = 0; i < run; i++) {
+			uint32_t key = to_key(v[i]);
+
+			for (size_t t = 0; t < s->n_tables; t++)
+				if (key >> 16 == s->table_upper[t] && counts(f, v[i]))
+					s->lower[t * BINS + (key & 0xffff)]++;
+		}
 	}
 }
 
 static void
-select_values(struct selection *s, const float *v, size_t n, struct filter f)
+select_values(struct selection *s, const struct voxels *v, size_t n, struct filter f)
 {
 	choose_tables(s);
 	count_lower(s, v, n, f);
@@ -132,7 +143,7 @@ place(double percent, size_t n, size_t *below, size_t *above)
 }
 
 int
-statistics_percentiles(const float *v, size_t n, double base, double over, const double *percent, size_t n_percentiles, double *out,
+statistics_percentiles(const struct voxels *v, size_t n, double base, double over, const double *percent, size_t n_percentiles, double *out,
 	size_t *n_within, struct err *e)
 {
 	const struct filter f = { base, over };

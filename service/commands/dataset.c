@@ -80,7 +80,7 @@ making_add(struct making *m, const struct dataset_case *c, struct err *e)
 	if (dataset_check(m->writer, c, e) != 0)
 		return -1;
 	for (size_t i = 0; i < m->n_channels; i++)
-		volumes[i] = (struct volume){ &c->grid, c->channel[i] };
+		volumes[i] = (struct volume){ &c->grid, { .real = c->channel[i] } };
 	if ((prep = prep_new(m->input, volumes, m->n_channels, e)) == NULL)
 		return err_note(e, "no model can be trained on it");
 	is_resampled = prep_is_resampled(prep);

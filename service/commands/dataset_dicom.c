@@ -27,7 +27,7 @@ struct study {
 	const char *uid;
 	const struct scan_series *filler[MODEL_MAX_CHANNELS];
 	struct series *series[MODEL_MAX_CHANNELS];
-	float *resampled[MODEL_MAX_CHANNELS]; /* the channel on the grid of the first, as in service/flow/segment.c; NULL: it lies there as it is */
+	float *voxels[MODEL_MAX_CHANNELS]; /* the channel on the grid of the first, as in service/flow/segment.c */
 	struct offered *candidates;
 	size_t n_candidates, n_segs;   /* n_segs: with those that were refused */
 };
@@ -37,7 +37,7 @@ study_release(struct study *t)
 {
 	for (size_t i = 0; i < t->making->n_channels; i++) {
 		series_free(t->series[i]);
-		free(t->resampled[i]);
+		free(t->voxels[i]);
 	}
 	for (size_t i = 0; i < t->n_candidates; i++) {
 		seg_read_free(t->candidates[i].seg);
@@ -73,6 +73,17 @@ fill_channels(struct study *t, struct err *e)
 }
 
 static int
+take_voxels(struct study *t, size_t channel, struct err *e)
+{
+	const struct grid *own = series_grid(t->series[channel]), *first = series_grid(t->series[0]);
+	const struct voxels stored = series_voxels(t->series[channel]);
+
+	t->voxels[channel] = grid_same(own, first) ? voxels_floats(&stored, grid_voxels(own), e) : resample_volume(own, &stored, first, e);
+	series_forget_voxels(t->series[channel]);
+	return t->voxels[channel] != NULL ? 0 : err_note(e, "channels %s and %s", t->making->channels[0], t->making->channels[channel]);
+}
+
+static int
 load_channels(struct study *t, struct err *e)
 {
 	for (size_t i = 0; i < t->making->n_channels; i++) {
@@ -81,10 +92,8 @@ load_channels(struct study *t, struct err *e)
 			return err_note(e, "channel %s, series %s", t->making->channels[i], x->info.series_uid);
 		if (strcmp(series_info(t->series[i])->frame_of_reference, series_info(t->series[0])->frame_of_reference) != 0 && !x->is_registered)
 			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052)", t->making->channels[0], t->making->channels[i]);
-		if (grid_same(series_grid(t->series[i]), series_grid(t->series[0])))
-			continue;
-		if ((t->resampled[i] = resample_volume(series_grid(t->series[i]), series_voxels(t->series[i]), series_grid(t->series[0]), e)) == NULL)
-			return err_note(e, "channels %s and %s", t->making->channels[0], t->making->channels[i]);
+		if (take_voxels(t, i, e) != 0)
+			return -1;
 	}
 	return 0;
 }
@@ -162,7 +171,7 @@ read_masks(const struct study *t, struct offered *c, struct err *e)
 
 	if (c->masks != NULL)
 		return 0;
-	if (t->resampled[c->channel] != NULL)
+	if (!grid_same(series_grid(t->series[c->channel]), series_grid(t->series[0])))
 		return err_set(e, ERR_INPUT, "the label lies on the grid of channel %s, the data on that of %s", t->making->channels[c->channel], t->making->channels[0]);
 	if ((c->masks = calloc(n, voxels)) == NULL)
 		return err_set(e, ERR_LIMIT, "no memory for the masks");
@@ -283,7 +292,7 @@ add_case(struct study *t, const struct offered *label, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		memcpy(truth + t->model->segments[i].map * voxels, label->masks + i * voxels, voxels);
 	for (size_t i = 0; i < t->making->n_channels; i++)
-		c.channel[i] = t->resampled[i] != NULL ? t->resampled[i] : series_voxels(t->series[i]);
+		c.channel[i] = t->voxels[i];
 	c.truth = truth;
 	rc = making_add(t->making, &c, e);
 	free(truth);

@@ -239,7 +239,7 @@ put_picture(FILE *to, const struct evaluation *v, const struct evaluation_row *r
 
 	if (dataset_map(v->data, r->index, e) != 0 || evaluator_run(v->evaluators[0], r->of, &again, e) != 0)
 		return -1;
-	request.voxels = shown_channel(v, r->of);
+	request.voxels.real = shown_channel(v, r->of);
 	request.segments[0].mask = r->of->truth + segment * grid_voxels(&r->of->grid);
 	request.segments[1].mask = evaluator_mask(v->evaluators[0], segment);
 	request.segments[1].is_dashed = true;

@@ -105,7 +105,7 @@ burn_slice(const struct burn_request *r, size_t slice, unsigned char *rgb)
 	struct canvas v = { rgb, g->rows, g->cols, shorter < 2 * FULL_SIZE ? 1 : shorter / FULL_SIZE };
 
 	for (size_t i = 0; i < n; i++)
-		memset(rgb + i * 3, preview_grey(r->picture->voxels[slice * n + i], r->range), 3);
+		memset(rgb + i * 3, preview_grey(voxels_at(&r->picture->voxels, slice, slice * n + i), r->range), 3);
 	for (size_t s = 0; s < r->picture->n_segments; s++)
 		for (size_t i = 0; i < n; i++)
 			if (is_outline(r->picture->segments[s].mask + slice * n, g, i / g->cols, i % g->cols))

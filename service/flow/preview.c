@@ -106,7 +106,7 @@ compare_floats(const void *a, const void *b)
 }
 
 int
-preview_window(const float *voxels, size_t n, float range[2], struct err *e)
+preview_window(const struct voxels *voxels, size_t first, size_t n, float range[2], struct err *e)
 {
 	size_t every = 1 + n / SAMPLE, m = (n + every - 1) / every;
 	float *sorted = malloc(m * sizeof *sorted);
@@ -114,7 +114,7 @@ preview_window(const float *voxels, size_t n, float range[2], struct err *e)
 	if (sorted == NULL)
 		return err_set(e, ERR_LIMIT, "preview: no memory");
 	for (size_t i = 0; i < m; i++)
-		sorted[i] = voxels[i * every];
+		sorted[i] = voxels_any(voxels, first + i * every);
 	qsort(sorted, m, sizeof *sorted, compare_floats);
 	range[0] = sorted[m / 100];
 	range[1] = sorted[m - 1 - m / 200];
@@ -129,13 +129,19 @@ preview_grey(double value, const float range[2])
 	return value < 0 ? 0 : value > 255 ? 255 : (unsigned char)value;
 }
 
+static double
+stored_value(const struct preview_request *r, const struct view *v, double x, double y)
+{
+	return (double)voxels_at(&r->voxels, v->slice, v->slice * r->grid->rows * r->grid->cols + stored_index(r, v, x, y));
+}
+
 static unsigned char
-grey(const struct preview_request *r, const struct view *v, const float *plane, double x, double y, const float range[2])
+grey(const struct preview_request *r, const struct view *v, double x, double y, const float range[2])
 {
 	double fx = floor(x), fy = floor(y), ax = x - fx, ay = y - fy, value;
 
-	value = (1 - ay) * ((1 - ax) * (double)plane[stored_index(r, v, fx, fy)] + ax * (double)plane[stored_index(r, v, fx + 1, fy)]) +
-	    ay * ((1 - ax) * (double)plane[stored_index(r, v, fx, fy + 1)] + ax * (double)plane[stored_index(r, v, fx + 1, fy + 1)]);
+	value = (1 - ay) * ((1 - ax) * stored_value(r, v, fx, fy) + ax * stored_value(r, v, fx + 1, fy)) +
+	    ay * ((1 - ax) * stored_value(r, v, fx, fy + 1) + ax * stored_value(r, v, fx + 1, fy + 1));
 	return preview_grey(value, range);
 }
 
@@ -166,15 +172,15 @@ on_outline(const struct preview_request *r, const struct view *v, size_t segment
 static int
 paint(const struct preview_request *r, const struct view *v, unsigned char *rgb /* (height, width, 3) */, struct err *e)
 {
-	const float *plane = r->voxels + v->slice * r->grid->rows * r->grid->cols;
+	const size_t n = r->grid->rows * r->grid->cols;
 	float range[2] = { 0, 0 };
 
-	if (preview_window(plane, r->grid->rows * r->grid->cols, range, e) != 0)
+	if (preview_window(&r->voxels, v->slice * n, n, range, e) != 0)
 		return -1;
 	for (size_t y = 0; y < v->height; y++)
 		for (size_t x = 0; x < v->width; x++) {
 			unsigned char *p = rgb + (y * v->width + x) * 3;
-			memset(p, grey(r, v, plane, ((double)x + 0.5) * v->step_x - 0.5, ((double)y + 0.5) * v->step_y - 0.5, range), 3);
+			memset(p, grey(r, v, ((double)x + 0.5) * v->step_x - 0.5, ((double)y + 0.5) * v->step_y - 0.5, range), 3);
 			for (size_t s = 0; s < r->n_segments; s++)
 				if (on_outline(r, v, s, x, y) && !(r->segments[s].is_dashed && (x + y) / DASH % 2))
 					memcpy(p, r->segments[s].rgb, 3);

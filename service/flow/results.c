@@ -191,7 +191,7 @@ write_preview_series(struct seg_request *run, const char *dir, const struct seg_
 		picture.segments[i].mask = run->segments[i].mask;
 		memcpy(picture.segments[i].rgb, run->segments[i].rgb, 3);
 	}
-	if (preview_window(picture.voxels, grid_voxels(picture.grid), burn.range, e) != 0)
+	if (preview_window(&picture.voxels, 0, grid_voxels(picture.grid), burn.range, e) != 0)
 		return -1;
 	return write_previews(&burn, &capture, dir, o, e);
 }

@@ -9,6 +9,7 @@
 #include "model/infer.h"
 #include "model/prep.h"
 #include "model/resample.h"
+#include "service/flow/need.h"
 #include "service/flow/results.h"
 
 #include <stdio.h>
@@ -42,8 +43,9 @@ work_release(struct work *w)
 	}
 }
 
+/* Headers only: what is wrong with them, and what does not fit into memory, costs no pixel. */
 static int
-read_channels(struct work *w, struct err *e)
+open_channels(struct work *w, struct err *e)
 {
 	const struct segment_request *r = w->r;
 
@@ -55,19 +57,38 @@ read_channels(struct work *w, struct err *e)
 
 		if (strcmp(c->channel, r->manifest->channels[i]) != 0)
 			return err_set(e, ERR_BUG, "channel %zu of model %s is %s, %s was given", i + 1, r->manifest->name, r->manifest->channels[i], c->channel);
-		if ((w->series[i] = series_load(&(struct series_input) { c->paths, c->n_paths, c->frames }, e)) == NULL)
+		if ((w->series[i] = series_open(&(struct series_input) { c->paths, c->n_paths, c->frames }, e)) == NULL)
 			return err_note(e, "channel %s", c->channel);
 		first = series_info(w->series[0]);
 		info = series_info(w->series[i]);
 		if (strcmp(first->frame_of_reference, info->frame_of_reference) != 0 && !c->is_registered)
 			return err_set(e, ERR_INPUT, "channels %s and %s have different frames of reference (0020,0052), %s and %s (series %s and %s); \"registered\": true in the rule of %s would lay them over each other",
 			    r->channels[0].channel, c->channel, first->frame_of_reference, info->frame_of_reference, first->series_uid, info->series_uid, c->channel);
-		if (grid_same(series_grid(w->series[0]), series_grid(w->series[i])))
-			continue;
-		if ((w->resampled[i] = resample_volume(series_grid(w->series[i]), series_voxels(w->series[i]), series_grid(w->series[0]), e)) == NULL)
-			return err_note(e, "channels %s and %s (series %s and %s)", r->channels[0].channel, c->channel, first->series_uid, info->series_uid);
 	}
 	w->grid = series_grid(w->series[0]);
+	return need_check(r, w->series, e);
+}
+
+/* Voxels, one channel after the other; of one on another grid only what it has on the first one's stays. */
+static int
+read_channels(struct work *w, struct err *e)
+{
+	const struct segment_channel *channels = w->r->channels;
+
+	for (size_t i = 0; i < w->r->n_channels; i++) {
+		struct series *s = w->series[i];
+		struct voxels stored;
+
+		if (series_decode(s, e) != 0)
+			return err_note(e, "channel %s", channels[i].channel);
+		if (grid_same(w->grid, series_grid(s)))
+			continue;
+		stored = series_voxels(s);
+		if ((w->resampled[i] = resample_volume(series_grid(s), &stored, w->grid, e)) == NULL)
+			return err_note(e, "channels %s and %s (series %s and %s)", channels[0].channel, channels[i].channel, series_info(w->series[0])->series_uid,
+			    series_info(s)->series_uid);
+		series_forget_voxels(s);
+	}
 	return 0;
 }
 
@@ -97,14 +118,14 @@ prepare(struct work *w, struct err *e)
 	struct volume volumes[MODEL_MAX_CHANNELS];
 
 	for (size_t i = 0; i < w->r->n_channels; i++)
-		volumes[i] = (struct volume) { w->grid, w->resampled[i] != NULL ? w->resampled[i] : series_voxels(w->series[i]) };
+		volumes[i] = (struct volume) { w->grid, w->resampled[i] != NULL ? (struct voxels) { .real = w->resampled[i] } : series_voxels(w->series[i]) };
 	w->prep = prep_new(w->r->manifest, volumes, w->r->n_channels, e);
 	if (w->prep == NULL)
 		return err_note(e, "preparing series %s for model %s", series_info(w->series[0])->series_uid, w->r->manifest->name);
 	if (judge(w, volumes, e) != 0)
 		return -1;
 	for (size_t i = 0; i < w->r->manifest->n_segments; i++)
-		if ((w->mask[i] = malloc(grid_voxels(w->grid))) == NULL)
+		if ((w->mask[i] = calloc(grid_voxels(w->grid), 1)) == NULL)
 			return err_set(e, ERR_LIMIT, "no memory for the masks of %zu x %zu x %zu voxels", w->grid->slices, w->grid->rows, w->grid->cols);
 	for (size_t i = 0; w->r->probability_path != NULL && i < w->r->manifest->network.labels; i++)
 		if ((w->probability[i] = calloc(grid_voxels(w->grid), sizeof(float))) == NULL)
@@ -161,7 +182,7 @@ segment_case(const struct segment_request *r, struct segment_result *out, progre
 	int rc = -1;
 
 	*out = (struct segment_result) { 0 };
-	if (read_channels(&w, e) != 0)
+	if (open_channels(&w, e) != 0 || read_channels(&w, e) != 0)
 		goto out;
 	t[1] = clock_monotonic_ms();
 	if (prepare(&w, e) != 0)

@@ -24,6 +24,7 @@ struct segment_request {
 	int64_t created_ms;
 	const char *paths[RESULT_N_KINDS];           /* NULL = not made; a kind with several instances: the folder where they go. A report needs a SEG */
 	enum seg_syntax syntax;                      /* of the SEGs */
+	int64_t memory_mb;                           /* worker_memory_mb, see need.h; 0 = no bound */
 	bool empty_report;                           /* the report also where nothing was found */
 	bool rejects_strangers;                      /* an input out of distribution is ERR_INPUT, and nothing is made */
 	const char *preview_path;                    /* NULL = no PNG */

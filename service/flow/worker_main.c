@@ -14,7 +14,7 @@ struct loaded {
 	FILE *answers;             /* what was stdout */
 	struct manifest manifest;  /* of the last order */
 	struct segmentor *segmentor;
-	int64_t threads, cpu_seconds;
+	int64_t threads, cpu_seconds, memory_mb; /* memory_mb: what this process may have */
 };
 
 /* Who comes on may go on: the limit holds from one sign of life to the next, as job_timeout does. */
@@ -52,7 +52,7 @@ work(struct loaded *l, const struct order *o, struct segment_result *result, str
 	char paths[RESULT_N_KINDS][sizeof o->out_dir + RESULT_FILE], preview[sizeof o->out_dir + RESULT_FILE], name[RESULT_FILE];
 	struct segment_request r = { .channels = o->channels, .n_channels = o->n_channels, .identity = o->identity, .node_id = o->node_id,
 		.created_ms = o->created_ms, .preview_path = preview, .empty_report = o->empty_report,
-		.rejects_strangers = o->rejects_strangers };
+		.rejects_strangers = o->rejects_strangers, .memory_mb = l->memory_mb };
 
 	l->cpu_seconds = o->cpu_seconds;
 	for (size_t i = 0; i < RESULT_N_KINDS; i++) {
@@ -142,6 +142,7 @@ worker_main(int argc, char **argv)
 
 	if (status != 0)
 		return status;
+	loaded.memory_mb = strtoll(argv[3], NULL, 10);
 	while ((n = getline(&line, &room, stdin)) > 0)
 		if (obey(&loaded, line, (size_t)n) != 0)
 			break;

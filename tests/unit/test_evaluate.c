@@ -86,7 +86,7 @@ mask_by_hand(uint8_t *mask)
 {
 	static float probability[N];
 	struct err e;
-	struct prep *p = prep_new(&manifest, &(struct volume){ &grid, flair }, 1, &e);
+	struct prep *p = prep_new(&manifest, &(struct volume){ &grid, { .real = flair } }, 1, &e);
 	struct segmentor *s = segmentor_load(&manifest, 1, &e);
 	float *x, *y;
 	size_t n;

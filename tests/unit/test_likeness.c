@@ -32,7 +32,7 @@ read_head(size_t i)
 static struct likeness
 measure(const struct manifest *m, const struct grid *g, const float *voxels)
 {
-	const struct volume v = { g, voxels };
+	const struct volume v = { g, { .real = voxels } };
 	struct err e = { 0 };
 	struct prep *p = prep_new(m, &v, 1, &e);
 	struct likeness l;
@@ -399,7 +399,7 @@ static struct likeness_scale
 scale_of(const struct nifti_volume *v)
 {
 	struct err e = { 0 };
-	struct prep *p = prep_new(&shipped, &(struct volume){ &v->grid, v->voxels }, 1, &e);
+	struct prep *p = prep_new(&shipped, &(struct volume){ &v->grid, { .real = v->voxels } }, 1, &e);
 	struct likeness_scale s;
 
 	assert_non_null(p);
@@ -436,7 +436,7 @@ thick_slices_of_other_planes(void **state)
 						size_t across = (is_sagittal ? t.slices - 1 - k : k) * THICK + i, slice = g->slices - 1 - r;
 						out[(k * t.rows + r) * t.cols + c] += v.voxels[(slice * g->rows + (is_sagittal ? c : across)) * g->cols + (is_sagittal ? across : c)] / THICK;
 					}
-		likeness_measure(&t, out, scale_of(&v), &l);
+		likeness_measure(&t, &(struct voxels){ .real = out }, scale_of(&v), &l);
 		likeness_judge(&shipped.statistics[0], &l, text, sizeof text);
 		expect(is_sagittal ? "sagittal" : "coronal", text, "");
 		free(out);

@@ -40,7 +40,7 @@ segment(const struct grid *g, const float *voxels)
 {
 	uint8_t *mask = room(grid_voxels(g), 1);
 	struct err e = { 0 };
-	struct prep *p = prep_new(&model, &(struct volume){ g, voxels }, 1, &e);
+	struct prep *p = prep_new(&model, &(struct volume){ g, { .real = voxels } }, 1, &e);
 	const struct infer_request r = { .manifest = &model, .segmentor = segmentor, .prep = p, .grid = g, .mask = &mask };
 	size_t n;
 
@@ -196,7 +196,7 @@ cut_through(const struct grid *g, const float *voxels)
 	float *out = room(grid_voxels(g), sizeof *out);
 
 	for (size_t s = 0; s < g->slices; s++)
-		resample_slice(&m, voxels, g, s, 0, out + s * g->rows * g->cols);
+		resample_slice(&m, &(struct voxels){ .real = voxels }, g, s, 0, out + s * g->rows * g->cols);
 	return out;
 }
 
@@ -236,7 +236,7 @@ try_round_trip(const struct grid *g)
 	size_t plane;
 
 	alone.neighbours = 0;
-	if ((p = prep_new(&alone, &(struct volume){ g, voxels }, 1, &e)) == NULL)
+	if ((p = prep_new(&alone, &(struct volume){ g, { .real = voxels } }, 1, &e)) == NULL)
 		fail_msg("%s", e.text);
 	assert_true(prep_is_resampled(p));
 	scale = prep_scale(p, 0);

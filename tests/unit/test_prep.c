@@ -42,7 +42,7 @@ static struct prep *
 prepare(const struct manifest *m, const struct grid *g, const float *v)
 {
 	struct err e = { 0 };
-	struct prep *p = prep_new(m, &(struct volume){ g, v }, 1, &e);
+	struct prep *p = prep_new(m, &(struct volume){ g, { .real = v } }, 1, &e);
 
 	if (!p)
 		fail_msg("%s", e.text);
@@ -67,27 +67,28 @@ network_input(const struct prep *p, size_t *n)
 static void
 percentiles_are_numpys(void **state)
 {
-	const float v[] = { 3, -1, 0, 10, 7.5f, -20, 3, 1e-30f };    /* numpy.percentile(v, q) */
+	const struct voxels v = { .real = (const float[]){ 3, -1, 0, 10, 7.5f, -20, 3, 1e-30f } };    /* numpy.percentile(v, q) */
+	const struct voxels odd = { .real = (const float[]){ 1, NAN } };
 	const double q[] = { 0, 25, 99, 100 };
 	double out[4];
 	size_t n;
 	struct err e;
 
 	(void)state;
-	assert_int_equal(statistics_percentiles(v, 8, 0, -INFINITY, q, 4, out, &n, &e), 0);
+	assert_int_equal(statistics_percentiles(&v, 8, 0, -INFINITY, q, 4, out, &n, &e), 0);
 	assert_int_equal(n, 8);
 	assert_float_equal(out[0], -20, 0);
 	assert_float_equal(out[1], -0.25, 1e-12);
 	assert_float_equal(out[2], 9.825, 1e-12);
 	assert_float_equal(out[3], 10, 0);
-	assert_int_equal(statistics_percentiles(v, 8, 1, 1, (double[]){ 50 }, 1, out, &n, &e), 0);   /* 3, 10, 7.5, 3 of v - 1 > 1: 2, 9, 6.5, 2 */
+	assert_int_equal(statistics_percentiles(&v, 8, 1, 1, (double[]){ 50 }, 1, out, &n, &e), 0);   /* 3, 10, 7.5, 3 of v - 1 > 1: 2, 9, 6.5, 2 */
 	assert_int_equal(n, 4);
 	assert_float_equal(out[0], 4.25, 1e-12);
-	assert_int_equal(statistics_percentiles(v, 8, 0, 10, q, 1, out, &n, &e), 0);
+	assert_int_equal(statistics_percentiles(&v, 8, 0, 10, q, 1, out, &n, &e), 0);
 	assert_int_equal(n, 0);
-	assert_int_equal(statistics_percentiles(v, 1, 0, -INFINITY, q, 4, out, &n, &e), 0);
+	assert_int_equal(statistics_percentiles(&v, 1, 0, -INFINITY, q, 4, out, &n, &e), 0);
 	assert_true(out[0] == 3 && out[3] == 3);
-	assert_int_equal(statistics_percentiles((float[]){ 1, NAN }, 2, 0, -INFINITY, q, 1, out, &n, &e), -1);
+	assert_int_equal(statistics_percentiles(&odd, 2, 0, -INFINITY, q, 1, out, &n, &e), -1);
 	assert_int_equal(e.code, ERR_INPUT);
 }
 
@@ -272,7 +273,7 @@ static void
 neighbours_are_the_slices_beside(void **state)
 {
 	float v[N], turned[N], other[N];
-	struct volume volumes[2] = { { NULL, turned }, { NULL, other } };
+	struct volume volumes[2] = { { NULL, { .real = turned } }, { NULL, { .real = other } } };
 
 	(void)state;
 	paint(v);
@@ -436,7 +437,7 @@ channels_are_scaled_each_by_itself(void **state)
 {
 	struct manifest m = model(0.9);
 	float v[N], other[N], x[2 * 32 * 48];
-	struct volume volumes[2] = { { &lps, v }, { &lps, other } };
+	struct volume volumes[2] = { { &lps, { .real = v } }, { &lps, { .real = other } } };
 	struct grid elsewhere = lps;
 	struct err e;
 	struct prep *p;
@@ -464,7 +465,7 @@ static void
 expect_refusal(const struct manifest *m, const struct grid *g, const float *v, const char *words)
 {
 	struct err e = { 0 };
-	struct prep *p = prep_new(m, &(struct volume){ g, v }, 1, &e);
+	struct prep *p = prep_new(m, &(struct volume){ g, { .real = v } }, 1, &e);
 
 	if (p || e.code != ERR_INPUT || !strstr(e.text, words))
 		fail_msg("\"%s\", wanted \"%s\"", e.text, words);

@@ -75,7 +75,7 @@ is_the_right_way_round(const double row_dir[3], const double col_dir[3], const d
 {
 	struct grid g = { .slices = 1, .rows = 44, .cols = 52, .spacing_mm = { 1, 1, 1 }, .origin_mm = { 5, -7, 11 } };
 	float voxels[44 * 52];
-	struct preview_request r = { .grid = &g, .voxels = voxels };
+	struct preview_request r = { .grid = &g, .voxels = { .real = voxels } };
 	struct picture p;
 	double x, y;
 	size_t n;
@@ -140,7 +140,7 @@ pixels_are_square(void **state)
 	struct grid g = { .slices = 1, .rows = 40, .cols = 60, .spacing_mm = { 5, 2, 1 }, .row_dir = { 1, 0, 0 }, .col_dir = { 0, 1, 0 } };
 	float voxels[40 * 60] = { 0 };
 	uint8_t mask[40 * 60] = { 0 };
-	struct preview_request r = { .grid = &g, .voxels = voxels, .segments = { { .mask = mask, .rgb = { 255, 1, 2 } } }, .n_segments = 1 };
+	struct preview_request r = { .grid = &g, .voxels = { .real = voxels }, .segments = { { .mask = mask, .rgb = { 255, 1, 2 } } }, .n_segments = 1 };
 	struct picture p;
 	size_t left = SIZE_MAX, right = 0, top = SIZE_MAX, bottom = 0;
 
@@ -178,7 +178,7 @@ slices_of_any_shape_have_a_picture(void **state)
 			.col_dir = { 0, 1, 0 } };
 		float *voxels = calloc(g.rows * g.cols, sizeof *voxels);
 		uint8_t *mask = malloc(g.rows * g.cols);
-		struct preview_request r = { .grid = &g, .voxels = voxels, .segments = { { .mask = mask } }, .n_segments = 1 };
+		struct preview_request r = { .grid = &g, .voxels = { .real = voxels }, .segments = { { .mask = mask } }, .n_segments = 1 };
 		struct picture p;
 		memset(mask, 1, g.rows * g.cols);
 		p = draw(&r);
@@ -198,7 +198,7 @@ the_slice_with_the_largest_area(void **state)
 	struct grid g = { .slices = 4, .rows = 20, .cols = 20, .spacing_mm = { 1, 1, 1 }, .row_dir = { 1, 0, 0 }, .col_dir = { 0, 1, 0 } };
 	float voxels[4 * 400] = { 0 };
 	uint8_t first[4 * 400] = { 0 }, second[4 * 400] = { 0 };
-	struct preview_request r = { .grid = &g, .voxels = voxels, .segments = { { .mask = first, .rgb = { 255, 0, 0 } }, { .mask = second, .rgb = { 0, 255, 0 } } }, .n_segments = 2 };
+	struct preview_request r = { .grid = &g, .voxels = { .real = voxels }, .segments = { { .mask = first, .rgb = { 255, 0, 0 } }, { .mask = second, .rgb = { 0, 255, 0 } } }, .n_segments = 2 };
 	struct picture p;
 	double x, y;
 	size_t n;

@@ -13,7 +13,7 @@ static const struct grid grid = { .slices = 2, .rows = R, .cols = C, .spacing_mm
 static void
 picture_is(const struct burn_line *legend, size_t n_legend, const char *wanted)
 {
-	struct preview_request p = { .grid = &grid, .voxels = voxels, .segments = { { .mask = mask, .rgb = { 200, 10, 20 } } }, .n_segments = 1 };
+	struct preview_request p = { .grid = &grid, .voxels = { .real = voxels }, .segments = { { .mask = mask, .rgb = { 200, 10, 20 } } }, .n_segments = 1 };
 	struct burn_request r = { .picture = &p, .range = { 0, 1 }, .legend = legend, .n_legend = n_legend };
 	char got[R * (C + 1) + 1], *to = got;
 

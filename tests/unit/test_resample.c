@@ -42,7 +42,7 @@ a_tilted_channel_keeps_its_places(void **state)
 	fill(&box, v);
 	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
 		low = v[i] < low ? v[i] : low;
-	out = resample_volume(&box, v, &tilted, &e);
+	out = resample_volume(&box, &(struct voxels){ .real = v }, &tilted, &e);
 	assert_non_null(out);
 	for (size_t s = 0, i = 0; s < tilted.slices; s++)
 		for (size_t r = 0; r < tilted.rows; r++)
@@ -75,7 +75,7 @@ the_same_grid_gives_the_same_values(void **state)
 
 	(void)state;
 	fill(&box, v);
-	out = resample_volume(&box, v, &box, &e);
+	out = resample_volume(&box, &(struct voxels){ .real = v }, &box, &e);
 	assert_non_null(out);
 	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
 		assert_float_equal(out[i], v[i], 1e-3);
@@ -97,12 +97,12 @@ one_slice_reaches_half_its_thickness(void **state)
 	for (size_t i = 0; i < 99; i++)
 		v[i] += 1;
 	at.origin_mm[2] = one.origin_mm[2] + 1.99;
-	out = resample_volume(&one, v, &at, &e);
+	out = resample_volume(&one, &(struct voxels){ .real = v }, &at, &e);
 	assert_non_null(out);
 	assert_float_equal(out[0], linear(&at, 0, 0, 0) - 5 * 1.99 + 1, 1e-3);
 	free(out);
 	at.origin_mm[2] = one.origin_mm[2] + 2.1;
-	assert_null(resample_volume(&one, v, &at, &e));
+	assert_null(resample_volume(&one, &(struct voxels){ .real = v }, &at, &e));
 	assert_int_equal(e.code, ERR_INPUT);
 }
 

@@ -64,7 +64,7 @@ set_up(void **state)
 		}
 		sources[i] = (struct dataset_case){ .name = "c", .grid = grid, .channel = { voxels[i] }, .truth = truth_of[i] };
 		cases[i].source = &sources[i];
-		cases[i].prep = prep_new(&recipe.model, &(struct volume){ &grid, voxels[i] }, 1, &e);
+		cases[i].prep = prep_new(&recipe.model, &(struct volume){ &grid, { .real = voxels[i] } }, 1, &e);
 		assert_non_null(cases[i].prep);
 	}
 	return 0;

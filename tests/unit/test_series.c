@@ -145,8 +145,10 @@ test_voxels(void **state)
 		if (s == NULL || expected == NULL)
 			fail_msg("%s: %s", names[i], e.text);
 		assert_int_equal(n, grid_voxels(series_grid(s)) * sizeof(float));
-		if (memcmp(series_voxels(s), expected, n) != 0)
-			fail_msg("%s: voxel 1 is %g instead of %g", names[i], series_voxels(s)[1], ((const float *)expected)[1]);
+		const struct voxels voxels = series_voxels(s);
+		for (size_t k = 0; k < n / sizeof(float); k++)
+			if (voxels_any(&voxels, k) != ((const float *)expected)[k])
+				fail_msg("%s: voxel %zu is %g instead of %g", names[i], k, voxels_any(&voxels, k), ((const float *)expected)[k]);
 		free(expected);
 		series_free(s);
 		drop(&f);
