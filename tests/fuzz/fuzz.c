@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 const struct fuzz_target *const fuzz_targets[] = { &fuzz_codecs, &fuzz_dataset, &fuzz_dicom, &fuzz_http, &fuzz_json, &fuzz_log, &fuzz_manifest, &fuzz_multipart, &fuzz_rules,
-	&fuzz_seg, &fuzz_series, &fuzz_settings, &fuzz_weights, &fuzz_worker, NULL };
+	&fuzz_seg, &fuzz_series, &fuzz_settings, &fuzz_tokens, &fuzz_weights, &fuzz_worker, NULL };
 
 static int slot_fd[FUZZ_FILES]; /* 0: none yet */
 static char folder[64], links[FUZZ_FILES][128];

@@ -11,7 +11,7 @@ struct fuzz_target {
 	void (*one)(const uint8_t *bytes, size_t n);
 };
 extern const struct fuzz_target fuzz_codecs, fuzz_dataset, fuzz_dicom, fuzz_http, fuzz_json, fuzz_log, fuzz_manifest, fuzz_multipart, fuzz_rules, fuzz_seg, fuzz_series,
-    fuzz_settings, fuzz_weights, fuzz_worker;
+    fuzz_settings, fuzz_tokens, fuzz_weights, fuzz_worker;
 
 const struct fuzz_target *fuzz_find(const char *name); /* NULL: none is called so */
 extern const struct fuzz_target *const fuzz_targets[]; /* up to a NULL */

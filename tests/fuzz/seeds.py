@@ -167,6 +167,9 @@ seed('multipart', 'preamble', 'Multipart/Related; boundary="a b"\npreamble\r\n\r
 seed('http', 'job', 'GET\n/api/v1/jobs/42\na%20b+c\napplication/json;q=0.5, */*;q=0.1\nmultipart/related; type="application/dicom"; boundary=x\nlocalhost:8080\nhttp://localhost:8080\n42\n2026-01-31T12:00:00.123Z')
 seed('http', 'study', 'POST\n/dicom-web/studies/1.2.840.10008%2e1\n%F0%9F%98%80\napplication/*\nmultipart/related; boundary="a\\"b"\n[::1]:80\nnull\n1-20,41\n2024-02-29t00:00:00+01:30')
 seed('http', 'dots', 'DELETE\n/api/v1/%2e%2e/%2F..//jobs?x=1\n%00%zz%\n;q=,,\n/\n127.0.0.1.evil.example\nhttps://127.0.0.1\n99999999999999999999\n9999-99-99')
+token = lambda name, role: '{"name": "%s", "role": "%s", "sha256": "%s", "created": "2026-01-31T12:00:00.123Z"}' % (name, role, hashlib.sha256(name.encode()).hexdigest())
+seed('tokens', 'two', '{"tokens": [%s, %s]}' % (token('a', 'admin'), token('b.c-d_1', 'viewer')))
+seed('tokens', 'same', '{"tokens": [%s, %s]}' % (token('a', 'operator'), token('a', 'viewer')))
 seed('log', 'text', 'a\n2026-01-31T12:00:00.000Z info forged x=1" job=2 \\ \x1b[2J\x7f \u009b \u00e4 %n %s')
 seed('log', 'even', 'x y="z"\\')
 seed('worker', 'order', '{"job":42,"attempt":3,"created_ms":1770000000123,"threads":2,"cpu_seconds":1200,"model_dir":"/m","out_dir":"/o","identity":"n|1","node_id":"0123",'
