@@ -13,10 +13,17 @@
 #include <algorithm>
 #include <cstring>
 #include <fcntl.h>
+#include <malloc.h>
 #include <memory>
+#include <mutex>
 #include <unistd.h>
 
+// At the doors one large header at a time is in memory, whoever sends how many at once: a mutex held as long as the attributes are. A thread may hold several.
+enum { AN_ELEMENT = 256 /* bytes that DCMTK takes for one, about */, LARGE_HEADER = 4 << 20 };
+static std::recursive_mutex large_headers;
+
 struct attributes {
+	std::unique_lock<std::recursive_mutex> turn;
 	DcmFileFormat file;
 	struct instance_header header = {};
 	text_reader reader;
@@ -28,6 +35,11 @@ struct digest_closer {
 	void operator()(struct digest *d) const { digest_free(d); }
 };
 typedef std::unique_ptr<struct digest, digest_closer> digest_owner;
+
+struct attributes_closer {
+	void operator()(struct attributes *a) const { attributes_free(a); }
+};
+typedef std::unique_ptr<struct attributes, attributes_closer> attributes_owner;
 
 // The file's bytes, inflated.
 struct file_bytes : bytes {
@@ -160,10 +172,14 @@ load(const char *path, bool wants_digests, struct err *e)
 		return NULL;
 	}
 	struct attributes *result = shim_pointer(e, [&]() -> struct attributes * {
-		std::unique_ptr<struct attributes> a(new struct attributes);
+		attributes_owner a(new struct attributes);
 		struct scan scan;
 		DcmItem &item = *a->file.getDataset();
-		if (part10_load_fd(fd, path, a->file, &scan, e) != 0 || read_names(item, &scan, &a->header, e) != 0 ||
+		if (scan_file(fd, &scan, e) != 0)
+			return nullptr;
+		if (wants_digests && scan.header_bytes + scan.n_elements * AN_ELEMENT > LARGE_HEADER)
+			a->turn = std::unique_lock<std::recursive_mutex>(large_headers);
+		if (part10_load_scanned(path, a->file, &scan, e) != 0 || read_names(item, &scan, &a->header, e) != 0 ||
 		    (wants_digests && read_digests(fd, item, &scan, &a->header, e) != 0))
 			return nullptr;
 		a->reader.select(item);
@@ -188,7 +204,12 @@ attributes_load_values(const char *path, struct err *e)
 extern "C" void
 attributes_free(struct attributes *a)
 {
+	if (a == NULL)
+		return;
+	std::unique_lock<std::recursive_mutex> turn = std::move(a->turn);
 	delete a;
+	if (turn.owns_lock())
+		malloc_trim(0); // what this thread's arena keeps is not used again soon; the next in turn has another thread's
 }
 
 extern "C" const struct instance_header *

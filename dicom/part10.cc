@@ -18,12 +18,10 @@ tag_error(struct err *e, const DcmTagKey &key, const char *what)
 }
 
 int
-part10_load_fd(int fd, const char *path, DcmFileFormat &file, struct scan *scan, struct err *e)
+part10_load_scanned(const char *path, DcmFileFormat &file, const struct scan *scan, struct err *e)
 {
 	static const DcmTagKey pixels[] = { DCM_PixelData, DCM_FloatPixelData, DCM_DoubleFloatPixelData };
 
-	if (scan_file(fd, scan, e) != 0)
-		return -1;
 	if (DcmXfer(scan->transfer_syntax).getXfer() == EXS_Unknown)
 		return err_set(e, ERR_INPUT, "its transfer syntax %s is not known: send it uncompressed, as Explicit VR Little Endian", scan->transfer_syntax);
 	// Compressed pixels would come into memory, since each fragment or inflated value is below or beyond what stays in the file: it stops before them.
@@ -45,7 +43,7 @@ part10_load(const char *path, DcmFileFormat &file, struct scan *scan, struct err
 
 	if (fd < 0)
 		return err_errno(e, "opening the file");
-	result = shim_int(e, [&] { return part10_load_fd(fd, path, file, scan, e); });
+	result = shim_int(e, [&] { return scan_file(fd, scan, e) != 0 ? -1 : part10_load_scanned(path, file, scan, e); });
 	close(fd);
 	return result;
 }

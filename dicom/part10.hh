@@ -16,8 +16,8 @@ struct pixel_layout {
 // Loads the header: values of 64 KiB and more stay in the file, pixel data is taken out of the data set; what stands behind compressed pixel data is left out.
 // ERR_INPUT says which tag.
 int part10_load(const char *path, DcmFileFormat &file, struct scan *scan, struct err *e);
-// The same for a descriptor that the caller owns and closes; path is what it was opened by.
-int part10_load_fd(int fd, const char *path, DcmFileFormat &file, struct scan *scan, struct err *e);
+// The same for a file that scan_file has read: path is what its descriptor was opened by, and stays open.
+int part10_load_scanned(const char *path, DcmFileFormat &file, const struct scan *scan, struct err *e);
 // The layout as the data set says it; ERR_INPUT: absent, nonsense, or PixelData shorter than stated.
 int part10_layout(DcmItem &item, const struct scan *scan, struct pixel_layout *p, struct err *e);
 

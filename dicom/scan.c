@@ -45,7 +45,7 @@ struct reader {
 	unsigned char window[WINDOW];
 	struct level levels[BOUNDS_MOST_DEPTH];
 	size_t depth;
-	uint64_t header_bytes, largest_value;
+	uint64_t value_bytes, largest_value;
 	size_t n_unsorted;
 	struct scan *scan;
 };
@@ -201,10 +201,11 @@ check_length(struct reader *r, const struct element *x, struct err *e)
 static int
 skip_value(struct reader *r, const struct element *x, struct err *e)
 {
-	r->header_bytes += x->length;
+	r->value_bytes += x->length;
 	if (x->length > r->largest_value)
 		r->largest_value = x->length;
-	if (r->header_bytes - r->largest_value > SCAN_MAX_HEADER)
+	r->scan->header_bytes = r->value_bytes - r->largest_value;
+	if (r->scan->header_bytes > SCAN_MAX_HEADER)
 		return fail(e, x, "more than %d bytes of attributes", (int)SCAN_MAX_HEADER);
 	r->at = x->value + x->length;
 	return 0;

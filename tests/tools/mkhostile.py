@@ -65,6 +65,9 @@ def alone(data):
     return replace(replace(data, 0x20, 0xD, uid + b'.1', False), 0x20, 0xE, uid + b'.2', False)
 
 
+# ---- below the bounds, and yet much: what DCMTK makes of it takes 25 MiB
+save('many', file(replace(body, 8, 0x103E, b'FLAIR') + b''.join(short(0x7FE1 + 2 * (k // 50000), 0x1000 + k % 50000, b'LO', b'') for k in range(100000))))
+
 # ---- pixel data longer than stated; garbage of a codec
 save('pixels-long', file(alone(body[:pixels]) + struct.pack('<HH2sHI', 0x7FE0, 0x10, b'OW', 0, 1126) + bytes(1126)))
 noise = bytes((k * 193 + k // 7) % 256 for k in range(900))
