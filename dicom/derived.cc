@@ -2,6 +2,7 @@
 #include "dicom/derived.hh"
 #include "dicom/put.hh"
 #include "config/digest.h"
+#include "config/utf8.h"
 
 #include <cmath>
 #include <cstdio>
@@ -143,11 +144,32 @@ inherit(DcmItem &to, DcmItem &source, const inherited &a)
 		put_raw(to, a.tag, a.vr, text_of(source, a.tag));
 }
 
+// What a source without SpecificCharacterSet means by bytes beyond ASCII: UTF-8 where they are that, else Latin-1. "": it has none of them.
+static const char *
+guess_character_set(DcmItem &source)
+{
+	bool is_ascii = true, is_utf8 = true;
+
+	for (const inherited &a : patient_study) {
+		std::string text = a.vr == EVR_SQ ? "" : text_of(source, a.tag);
+		for (size_t i = 0, n; i < text.size(); i += n > 0 ? n : 1) {
+			is_ascii = is_ascii && (unsigned char)text[i] < 0x80;
+			n = utf8_length(text.data() + i, text.size() - i);
+			is_utf8 = is_utf8 && n > 0;
+		}
+	}
+	return is_ascii ? "" : is_utf8 ? "ISO_IR 192" : "ISO_IR 100";
+}
+
 void
 derived_patient_study(DcmItem &to, DcmItem &source)
 {
+	const char *guess = text_of(source, DCM_SpecificCharacterSet).empty() ? guess_character_set(source) : "";
+
 	for (const inherited &a : patient_study)
 		inherit(to, source, a);
+	if (guess[0] != '\0')
+		put_raw(to, DCM_SpecificCharacterSet, EVR_CS, guess);
 	// PatientIdentityRemoved YES needs one of the methods (type 1C)
 	if (text_of(source, DCM_PatientIdentityRemoved) == "YES" && (to.tagExists(DCM_DeidentificationMethod) || to.tagExists(DCM_DeidentificationMethodCodeSequence)))
 		put_raw(to, DCM_PatientIdentityRemoved, EVR_CS, "YES");

@@ -120,7 +120,7 @@ dicom_uid_is_valid(const char *uid)
 		return false;
 	for (;;) {
 		size_t length = strcspn(component, ".");
-		if (length == 0 || (length > 1 && component[0] == '0'))
+		if (length == 0) // a leading zero is against PS3.5 9.1, but UIDs made of a time of day have it
 			return false;
 		if (component[length] == '\0')
 			return true;

@@ -95,8 +95,8 @@ seg_pixels_read(DcmFileFormat &file, bool is_binary, unsigned most_bits, struct 
 	const struct pixel_layout &p = s.layout;
 	bool is_rle = strcmp(s.scan.transfer_syntax, UID_RLELosslessTransferSyntax) == 0;
 
-	if ((s.scan.is_encapsulated && !is_rle) || s.scan.is_big_endian)
-		return err_set(e, ERR_INPUT, "its transfer syntax %s is not read by this version: store it as Explicit VR Little Endian, deflated or RLE Lossless", s.scan.transfer_syntax);
+	if (s.scan.is_encapsulated && !is_rle)
+		return err_set(e, ERR_INPUT, "its transfer syntax %s is not read by this version: store it uncompressed, deflated or as RLE Lossless", s.scan.transfer_syntax);
 	if (!s.scan.has_integer_pixels)
 		return err_set(e, ERR_INPUT, "PixelData (7FE0,0010) is missing");
 	if (part10_layout(*file.getDataset(), &s.scan, &s.layout, e) != 0)
@@ -127,6 +127,23 @@ decode_bits(const std::vector<unsigned char> &fragment, size_t n_pixels, std::ve
 	return 0;
 }
 
+// Uncompressed. Big endian words stand the other way round, and so do the bytes of OW, two by two (PS3.5 7.3): read in whole words.
+static int
+read_native(const struct seg_pixels &s, struct seg_reader &file, uint64_t first, std::vector<unsigned char> &bytes, struct err *e)
+{
+	bool is_swapped = s.scan.is_big_endian && (s.scan.has_pixel_words || s.layout.bits_allocated == 16);
+	size_t odd = is_swapped ? first % 2 : 0, n = odd + bytes.size();
+
+	if (!is_swapped)
+		return file.read(s.scan.pixels + first, bytes.data(), n, e);
+	std::vector<unsigned char> words(n + n % 2);
+	if (file.read(s.scan.pixels + first - odd, words.data(), words.size(), e) != 0)
+		return -1;
+	for (size_t k = 0; k < bytes.size(); k++)
+		bytes[k] = words[(k + odd) ^ 1];
+	return 0;
+}
+
 int
 seg_pixels_frame(const struct seg_pixels &s, struct seg_reader &file, size_t i, std::vector<unsigned char> &bytes, size_t *first_bit, struct err *e)
 {
@@ -138,7 +155,7 @@ seg_pixels_frame(const struct seg_pixels &s, struct seg_reader &file, size_t i, 
 	if (s.fragments.empty()) {
 		*first_bit = begin % 8;
 		bytes.resize((size_t)(last - first));
-		return file.read(s.scan.pixels + first, bytes.data(), bytes.size(), e);
+		return read_native(s, file, first, bytes, e);
 	}
 	std::vector<unsigned char> fragment((size_t)s.fragments[i].n);
 	size_t planes = p.bits_allocated == 16 ? 2 : 1, plane = n_bytes / planes;

@@ -1,5 +1,5 @@
 /* Segmentations that others (or we) wrote, read back onto the grid of a loaded series (PS3.3 A.51, A.51.5.1, C.8.20): BINARY, FRACTIONAL (half of the
- * maximum and more is inside) and LABELMAP, uncompressed, deflated or RLE Lossless. Frames go to slices by the instance that they refer to and by their plane
+ * maximum and more is inside) and LABELMAP (greyscale or PALETTE COLOR: the numbers count, not the colours), uncompressed (big endian too), deflated or RLE Lossless. Frames go to slices by the instance that they refer to and by their plane
  * position; where both are there they must agree. Nothing is resampled: a SEG on another grid is ERR_INPUT. */
 #pragma once
 #include "dicom/series.h"

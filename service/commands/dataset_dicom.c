@@ -103,7 +103,7 @@ load_channels(struct study *t, struct err *e)
 static bool
 has_instance(const struct scan_series *x, const char *sop_uid)
 {
-	return sop_uid[0] != '\0' && bsearch(sop_uid, x->sop_uids, x->n_paths, sizeof *x->sop_uids, (int (*)(const void *, const void *))strcmp) != NULL;
+	return sop_uid[0] != '\0' && bsearch(sop_uid, x->instances, x->n_paths, sizeof *x->instances, (int (*)(const void *, const void *))strcmp) != NULL;
 }
 
 /* The channel whose series the SEG is about; n_channels: none. */

@@ -3,6 +3,7 @@
 
 #include "config/file.h"
 #include "dicom/attributes.h"
+#include "dicom/same.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,22 +36,23 @@ series_of(struct scan *s, const struct instance_header *h)
 }
 
 static int
-add_instance(struct scan_series *series, const char *path, const char *sop_uid)
+add_instance(struct scan_series *series, const char *path, const struct instance_header *h)
 {
 	size_t n = series->n_paths;
 
 	if ((n & (n - 1)) == 0) { /* full: twice the room */
 		size_t room = n == 0 ? 1 : 2 * n;
 		char **paths = realloc(series->paths, room * sizeof *paths);
-		char (*sop_uids)[DICOM_UID] = realloc(series->sop_uids, room * sizeof *sop_uids);
+		struct scan_instance *instances = realloc(series->instances, room * sizeof *instances);
 		series->paths = paths != NULL ? paths : series->paths;
-		series->sop_uids = sop_uids != NULL ? sop_uids : series->sop_uids;
-		if (paths == NULL || sop_uids == NULL)
+		series->instances = instances != NULL ? instances : series->instances;
+		if (paths == NULL || instances == NULL)
 			return -1;
 	}
 	if ((series->paths[n] = strdup(path)) == NULL)
 		return -1;
-	snprintf(series->sop_uids[n], DICOM_UID, "%s", sop_uid);
+	memcpy(series->instances[n].sop_uid, h->sop_uid, sizeof h->sop_uid);
+	memcpy(series->instances[n].digest, h->content_digest, sizeof h->content_digest);
 	series->n_paths++;
 	return 0;
 }
@@ -71,20 +73,54 @@ add_problem(struct scan *s, const char *text, struct err *e)
 	return 0;
 }
 
+/* The place of an instance that is there already; n_paths: it is not. */
+static size_t
+place_of(const struct scan_series *series, const char *sop_uid)
+{
+	size_t i = 0;
+
+	while (i < series->n_paths && strcmp(series->instances[i].sop_uid, sop_uid) != 0)
+		i++;
+	return i;
+}
+
+/* A copy of what is there already, as exports have it, counts once; other content under its UID is told. */
+static int
+add_copy(struct scan *s, const struct scan_series *series, size_t place, const char *path, const struct instance_header *h, struct err *e)
+{
+	bool same = false;
+	struct err why;
+	char text[1024];
+
+	if (strcmp(series->instances[place].digest, h->content_digest) == 0 || (same_instance(path, series->paths[place], &same, &why, e) == 0 && same))
+		return 0;
+	snprintf(text, sizeof text, "%s: instance %s is there already, with other content: %s is taken", path, h->sop_uid, series->paths[place]);
+	return add_problem(s, text, e);
+}
+
+static int
+add_to_series(struct scan *s, const char *path, const struct instance_header *h, struct err *e)
+{
+	struct scan_series *series = series_of(s, h);
+	size_t place = series == NULL ? 0 : place_of(series, h->sop_uid);
+
+	if (series != NULL && place < series->n_paths)
+		return add_copy(s, series, place, path, h, e);
+	return series == NULL || add_instance(series, path, h) != 0 ? err_set(e, ERR_LIMIT, "no memory for the files") : 0;
+}
+
 static int
 add_file(void *arg, const char *path, struct err *e)
 {
 	struct scan *s = arg;
 	struct attributes *a = attributes_load(path, e);
-	struct scan_series *series;
 	int rc;
 
 	if (a == NULL) {
 		err_note(e, "%s", path);
 		return e->code == ERR_INPUT ? add_problem(s, e->text, e) : -1;
 	}
-	series = series_of(s, attributes_header(a));
-	rc = series == NULL || add_instance(series, path, attributes_header(a)->sop_uid) != 0 ? err_set(e, ERR_LIMIT, "no memory for the files") : 0;
+	rc = add_to_series(s, path, attributes_header(a), e);
 	attributes_free(a);
 	return rc;
 }
@@ -92,7 +128,9 @@ add_file(void *arg, const char *path, struct err *e)
 static int
 compare_uids(const void *a, const void *b)
 {
-	return strcmp(a, b);
+	const struct scan_instance *x = a, *y = b;
+
+	return strcmp(x->sop_uid, y->sop_uid);
 }
 
 static int
@@ -109,7 +147,7 @@ decide(struct scan_series *s, const struct rules *r, struct err *e)
 	memcpy(info.study_uid, s->info.study_uid, sizeof info.study_uid);
 	memcpy(info.series_uid, s->info.series_uid, sizeof info.series_uid);
 	s->info = info;
-	qsort(s->sop_uids, s->n_paths, sizeof *s->sop_uids, compare_uids);
+	qsort(s->instances, s->n_paths, sizeof *s->instances, compare_uids);
 	s->candidate = (struct candidate) { .is_rejected = s->verdict == SERIES_GAP || s->verdict == SERIES_BAD };
 	if (s->decision.channel[0] != '\0' && precedence_read(&s->candidate, s->paths[0], s->n_paths, e) != 0)
 		return -1;
@@ -168,7 +206,7 @@ scan_free(struct scan *s)
 			free(s->series[i].paths[k]);
 		rules_frames_free(s->series[i].frames, s->series[i].n_paths);
 		free(s->series[i].paths);
-		free(s->series[i].sop_uids);
+		free(s->series[i].instances);
 	}
 	for (size_t i = 0; i < s->n_problems; i++)
 		free(s->problems[i]);

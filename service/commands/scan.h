@@ -1,15 +1,17 @@
 /* Folders -> series -> which fills which channel: what `segan inspect` prints and `segan segment` segments. Headers only. */
 #pragma once
+#include "config/digest.h"
 #include "dicom/series.h"
 #include "service/flow/match.h"
 #include "service/flow/precedence.h"
 
+struct scan_instance { char sop_uid[DICOM_UID] /* first: it is what is searched for */, digest[DIGEST_HEX]; };
 struct scan_series {
 	struct series_info info;           /* grid only when verdict is SERIES_WHOLE */
 	enum series_verdict verdict;
 	struct err reason;                 /* for every other verdict */
 	char **paths;
-	char (*sop_uids)[DICOM_UID];       /* sorted, so not parallel to paths; n_paths of them */
+	struct scan_instance *instances;   /* by SOP UID, so not parallel to paths; n_paths of them */
 	size_t n_paths;
 	const char *const *frames;         /* of each path, those that the rule means (struct series_input) */
 	struct decision decision;          /* of the rules */
@@ -18,7 +20,7 @@ struct scan_series {
 };
 
 struct scan;
-/* Walks the folders (or files). What is no DICOM image or cannot be read is told by scan_problem (the first thousand). caller: scan_free. */
+/* Walks the folders (or files). An instance that is there twice counts once. What is no DICOM image or cannot be read is told by scan_problem (the first thousand). caller: scan_free. */
 struct scan *scan_open(char *const *dirs, size_t n, const struct rules *r, struct err *e);
 void scan_free(struct scan *s);
 size_t scan_size(const struct scan *s);

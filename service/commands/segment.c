@@ -147,7 +147,7 @@ make_identity(const struct segment *s, char node_id[33], char *identity, size_t 
 		const struct scan_series *x = s->filler[i];
 		digest_add(d, s->manifest->channels[i], strlen(s->manifest->channels[i]) + 1);
 		for (size_t k = 0; k < x->n_paths; k++)
-			digest_add(d, x->sop_uids[k], strlen(x->sop_uids[k]) + 1);
+			digest_add(d, x->instances[k].sop_uid, strlen(x->instances[k].sop_uid) + 1);
 		for (size_t k = 0; x->frames != NULL && k < x->n_paths; k++)
 			digest_add(d, x->frames[k], strlen(x->frames[k]) + 1);
 	}

@@ -26,6 +26,15 @@ d.save_as(sys.argv[1] + '/broken-ls.dcm')
 T
 dcmcrle -q "$work/other.dcm" "$work/other-rle.dcm"
 
+# ---- on files: a copy counts once, other content under its UID is told
+mkdir "$work/copies"
+cp "$work"/{native,rle,ls}.dcm "$work/copies"
+"$B/segan" inspect "$work/copies" > "$work/words" 2>&1 || fail "segan inspect"
+! grep -q 'other content' "$work/words" || fail "copies are told: $(cat "$work/words")"
+cp "$work/other-rle.dcm" "$work/copies"
+"$B/segan" inspect "$work/copies" > "$work/words" 2>&1 || fail "segan inspect"
+holds "another image" "$(cat "$work/words")" "other-rle.dcm: instance .* is there already, with other content: .*ls.dcm is taken"
+
 write_config "$work/segand.json" ".series_complete_trigger = 600 | .log_level = \"debug\" $(limits)"
 start_node "$work/segand.json"
 uid=$(dcmdump -q +P SOPInstanceUID "$slice" | sed 's/.*\[\(.*\)\].*/\1/')

@@ -7,6 +7,7 @@ Options make it another kind of object, or wrong in one place.
 import argparse
 import glob
 import random
+import subprocess
 
 import numpy as np
 import pydicom
@@ -39,6 +40,8 @@ ap.add_argument('--dcmjs', action='store_true', help='PixelData is OW and the me
 ap.add_argument('--rle', action='store_true', help='RLE Lossless, a fragment a frame')
 ap.add_argument('--wrong-reference', action='store_true', help='the first frame refers to another slice')
 ap.add_argument('--rle-bytes', action='store_true', help='with --rle and BINARY: each pixel a byte of its own')
+ap.add_argument('--words', action='store_true', help='PixelData is OW')
+ap.add_argument('--big-endian', action='store_true', help='Explicit VR Big Endian (DCMTK\'s dcmconv)')
 ap.add_argument('--deflated', action='store_true', help='Deflated Explicit VR Little Endian')
 ap.add_argument('--recompress', help='no SEG is made: this BINARY one, RLE compressed')
 ap.add_argument('--set', action='append', default=[], help='KEYWORD=VALUE at the top; a number is a number')
@@ -166,7 +169,7 @@ elif opt.padded:
 else:
     raw = np.packbits(np.concatenate([(p > 0).ravel() for p in pixels]), bitorder='little').tobytes()
 d.PixelData = raw + b'\0' * (len(raw) % 2)
-d['PixelData'].VR = 'OW' if opt.dcmjs else 'OB'
+d['PixelData'].VR = 'OW' if opt.dcmjs or opt.words else 'OB'
 if opt.dcmjs:
     meta.ImplementationClassUID = '2.25.80302813137786398554742050926734630921603366648225212145404'
 if opt.deflated:
@@ -179,3 +182,5 @@ for text in opt.set:
     setattr(d, key, int(value) if value.isdigit() else value)
 d.save_as(opt.out, write_like_original=False)
 print(len(frames))
+if opt.big_endian:
+    subprocess.run(['dcmconv', '+tb', opt.out, opt.out], check=True)

@@ -3,12 +3,14 @@
 tests/data/zoo.tsv says what the right answer to each one is; tests/e2e/zoo.sh asks for it. Needs pydicom, nibabel, numpy, DCMTK's tools and opj_compress."""
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import nibabel as nib
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
@@ -219,7 +221,6 @@ def convert(folder, *command):
 
 
 def jpeg2000(folder, lossy):
-    from pydicom import dcmread
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         d = dcmread(path)
@@ -280,6 +281,109 @@ def tilted(d, k):
     d.ImagePositionPatient = [decimal(float(x) + y) for x, y in zip(d.ImagePositionPatient, (0, 1.2 * k, 0))]
 
 
+def padded_range(d, k):
+    """signed values; from PixelPaddingValue to PixelPaddingRangeLimit was never scanned"""
+    v = np.frombuffer(d.PixelData, '<i2').reshape(d.Rows, d.Columns).copy()
+    r, c = np.mgrid[0:d.Rows, 0:d.Columns]
+    outside = np.hypot(r - d.Rows / 2, c - d.Columns / 2) > 0.49 * d.Rows
+    v[outside] = np.where((r + c) % 2, -2000, -1990)[outside]
+    d.PixelData = v.tobytes()
+    d.add_new(0x00280120, 'SS', -2000)
+    d.add_new(0x00280121, 'SS', -1990)
+
+
+def stored_by_slice(d, k):
+    """as many bits as the slice needs, as some scanners write it"""
+    d.BitsStored = max(int(np.frombuffer(d.PixelData, '<u2').max()).bit_length(), 1)
+    d.HighBit = d.BitsStored - 1
+
+
+def jittered(d, k):
+    """positions and directions in the noise of single precision"""
+    noise = np.random.RandomState(k).uniform(-1, 1, 9)
+    d.ImagePositionPatient = [decimal(float(x) + 2e-4 * n) for x, n in zip(d.ImagePositionPatient, noise)]
+    d.ImageOrientationPatient = [decimal(float(x) + 5e-7 * n) for x, n in zip(d.ImageOrientationPatient, noise[3:])]
+
+
+def words(charset, description, name):
+    """values as bytes in a character set that pydicom is not told of"""
+    def change(d, k):
+        from pydicom.dataelem import RawDataElement
+        from pydicom.tag import Tag
+        for tag, vr, value in ((0x0008103E, 'LO', description), (0x00100010, 'PN', name)):
+            value = value + b' ' * (len(value) % 2)
+            d._dict[Tag(tag)] = RawDataElement(Tag(tag), vr, len(value), value, 0, False, True)
+        if charset:
+            d.SpecificCharacterSet = charset
+        else:
+            del d.SpecificCharacterSet
+    return change
+
+
+def raw(**values):
+    """values that are not what their VR allows, as bytes"""
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+    from pydicom.dataelem import RawDataElement
+    from pydicom.tag import Tag
+
+    def change(d, k):
+        for key, value in values.items():
+            tag, vr = Tag(tag_for_keyword(key)), dictionary_VR(tag_for_keyword(key))
+            value = value + (b'\0' if vr == 'UI' else b' ') * (len(value) % 2)
+            d._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    return change
+
+
+def both(*changes):
+    def change(d, k):
+        for c in changes:
+            c(d, k)
+    return change
+
+
+def odd_positions(d, k):
+    """more digits than a DS has room for, exponents, plus signs, spaces"""
+    p = V.origin + k * V.step[0]
+    raw(ImagePositionPatient=b'%+.15e\\ %.17f\\%.14E ' % tuple(p), PixelSpacing=b' %.17f \\+%.9e' % tuple(np.linalg.norm(s) for s in V.step[1:]))(d, k)
+
+
+def extras(d, k):
+    """group lengths, private blocks, an icon, trailing padding, an overlay plane, a curve's left-over"""
+    icon = item(SamplesPerPixel=1, PhotometricInterpretation='MONOCHROME2', Rows=8, Columns=8, BitsAllocated=8, BitsStored=8, HighBit=7, PixelRepresentation=0)
+    icon.PixelData = bytes(range(64))
+    icon['PixelData'].VR = 'OB'
+    d.IconImageSequence = Sequence([icon])
+    d.add_new(0x00290010, 'LO', 'ZOO PRIVATE')
+    inner = Dataset()
+    inner.add_new(0x00290010, 'LO', 'ZOO PRIVATE')
+    inner.add_new(0x00291001, 'UN', b'\0' * 1001 + b'\0')
+    d.add_new(0x00291002, 'SQ', Sequence([inner]))
+    d.add_new(0x00291003, 'OB', os.urandom(70000))
+    d.add_new(0x60000010, 'US', d.Rows)
+    d.add_new(0x60000011, 'US', d.Columns)
+    d.add_new(0x60000040, 'CS', 'G')
+    d.add_new(0x60000050, 'SS', [1, 1])
+    d.add_new(0x60000100, 'US', 1)
+    d.add_new(0x60000102, 'US', 0)
+    d.add_new(0x60003000, 'OW', bytes(d.Rows * d.Columns // 8))
+    d.add_new(0xFFFCFFFC, 'OB', b'\0' * 128)
+
+
+def floating(d, k):
+    v = np.frombuffer(d.PixelData, '<u2').astype('<f4')
+    del d.PixelData, d.PixelRepresentation, d.BitsStored, d.HighBit
+    d.BitsAllocated = 32
+    d.add_new(0x7FE00008, 'OF', v.tobytes())
+
+
+def mosaic_like(d, k):
+    """all slices in one instance of a single-frame class"""
+    if k > 0:
+        return False
+    d.NumberOfFrames = 12
+    d.PixelData = b''.join(pixels(V.v[i], dict(FIELDS)) for i in range(12))
+
+
 def shuffled(d, k):
     d.InstanceNumber = (7 * k + 3) % 12 + 1
 
@@ -333,6 +437,60 @@ def localizer(folder):
         os.replace(folder + '/s1-000.dcm', folder + '/l%d.dcm' % n)
 
 
+def copied(folder):
+    """every file twice, and what lies about on a CD"""
+    slices(folder, V)
+    for name in sorted(os.listdir(folder)):
+        shutil.copy(os.path.join(folder, name), os.path.join(folder, 'copy-of-' + name))
+    with open(folder + '/README.TXT', 'w') as f:
+        f.write('viewer')
+    subprocess.run(['dcmmkdir', '+I', '-W', '+D', folder + '/DICOMDIR', '+id', folder, 's1-000.dcm'], capture_output=True)
+
+
+def half_compressed(folder):
+    slices(folder, V)
+    for n, name in enumerate(sorted(os.listdir(folder))):
+        path = os.path.join(folder, name)
+        if n % 2:
+            subprocess.run(['dcmcrle' if n % 4 == 1 else 'dcmcjpls', path, path], check=True, capture_output=True)
+
+
+def two_stacks(folder):
+    """an axial and a sagittal stack in one Enhanced object, as a localizer or a combined scan has them"""
+    sagittal = V.sampled(V.origin + 100 * V.step[2], [4 * V.step[2], V.step[0] / 5, V.step[1]], (12, 256, 256))
+    enhanced(folder, V)
+    enhanced(folder, sagittal, series=2)
+    first, second = (dcmread(folder + '/e%d.dcm' % n) for n in (1, 2))
+    for d, stack in ((first, '1'), (second, '2')):
+        shared = d.SharedFunctionalGroupsSequence[0]
+        for g in d.PerFrameFunctionalGroupsSequence:
+            g.FrameContentSequence[0].StackID = stack
+            g.FrameContentSequence[0].DimensionIndexValues[0] = int(stack)
+            g.PlaneOrientationSequence, g.PixelMeasuresSequence = shared.PlaneOrientationSequence, shared.PixelMeasuresSequence
+        del shared.PlaneOrientationSequence, shared.PixelMeasuresSequence
+    first.PerFrameFunctionalGroupsSequence.extend(second.PerFrameFunctionalGroupsSequence)
+    first.NumberOfFrames, first.PixelData = 24, first.PixelData + second.PixelData
+    put(folder, 'e1.dcm', first)
+    os.remove(folder + '/e2.dcm')
+
+
+def by_mkenhanced(*options):
+    def make(folder):
+        slices(folder + '.single', V)
+        subprocess.run([sys.executable, 'tests/tools/mkenhanced.py', folder + '.single', folder, *options], check=True, capture_output=True)
+        shutil.rmtree(folder + '.single')
+    return make
+
+
+def finer(slice_mm, pixel_mm):
+    """the same head in thinner slices or smaller pixels"""
+    def make(folder):
+        step = [unit(s) * mm for s, mm in zip(V.step, (slice_mm, pixel_mm, pixel_mm))]
+        shape = [int((n - 1) * np.linalg.norm(s) / mm) + 1 for n, s, mm in zip(V.v.shape, V.step, (slice_mm, pixel_mm, pixel_mm))]
+        slices(folder, V.sampled(V.origin, step, shape))
+    return make
+
+
 def with_syntax(*command):
     def make(folder):
         slices(folder, V)
@@ -345,6 +503,10 @@ def eight_bits(*command):
         slices(folder, Volume(V.v // 4, V.origin, V.step), stored=8)
         convert(folder, *command)
     return make
+
+
+def signed(folder):
+    slices(folder, Volume(V.v - 300, V.origin, V.step), signed=True, stored=16)
 
 
 def enhanced_compressed(folder):
@@ -395,12 +557,23 @@ MEMBERS = {
     'jpeg-ls-near': with_syntax('dcmcjpls', '+en', '+md', '2'),
     'jpeg-2000': lambda f: (slices(f, V), jpeg2000(f, False)),
     'jpeg-2000-lossy': lambda f: (slices(f, V), jpeg2000(f, True)),
+    'half-compressed': half_compressed,
+    'rle-eight-bits': eight_bits('dcmcrle'),
+    'rle-signed': lambda f: (signed(f), convert(f, 'dcmcrle')),
+    'jpeg-lossless-signed': lambda f: (signed(f), convert(f, 'dcmcjpeg', '+e1')),
+    'jpeg-ls-signed': lambda f: (signed(f), convert(f, 'dcmcjpls', '+el')),
     # ---- containers
     'enhanced': lambda f: enhanced(f, V),
     'enhanced-shuffled': lambda f: enhanced(f, V, order=[(7 * k + 3) % 12 for k in range(12)]),
     'enhanced-compressed': enhanced_compressed,
     'enhanced-two-times': lambda f: enhanced(f, V, times=2),
     'enhanced-echo-files': echo_files,
+    'enhanced-two-stacks': two_stacks,
+    'enhanced-legacy': by_mkenhanced('class=legacymr'),
+    'enhanced-parts': by_mkenhanced('parts=3', 'order=shuffled'),
+    'enhanced-part-missing': by_mkenhanced('parts=3', 'drop=1'),
+    'enhanced-components': by_mkenhanced('dims=component=MAGNITUDE|PHASE', 'add=7'),
+    'enhanced-big-endian': lambda f: (enhanced(f, V), convert(f, 'dcmconv', '+tb')),
     'enhanced-and-single': mixed_kinds,
     'enhanced-frames-missing': lambda f: enhanced(f, V, edit=lambda d, k: setattr(d, 'NumberOfFrames', 13)),
     # ---- planes and orders
@@ -422,6 +595,14 @@ MEMBERS = {
     'pixels-not-square': lambda f: slices(f, V.cut(slice(None), slice(None), slice(0, None, 2))),
     'thick-unlike-distance': lambda f: slices(f, Volume(V.v, V.origin, V.step, thickness=4.0)),
     'tiny': lambda f: slices(f, V.cut(slice(None), slice(0, None, 16), slice(0, None, 16))),
+    'two-mm-pixels': lambda f: slices(f, V.cut(slice(None), slice(0, None, 2), slice(0, None, 2))),
+    'third-mm-pixels': finer(float(np.linalg.norm(V.step[0])), 0.3),
+    'thin-slices': finer(0.8, 1.0),
+    'ten-mm-apart': lambda f: slices(f, V.cut(slice(0, None, 2), slice(None), slice(None))),
+    'sixteen-pixels': lambda f: slices(f, V.cut(slice(None), slice(100, 116), slice(100, 116))),
+    'long-and-narrow': lambda f: slices(f, V.cut(slice(None), slice(None), slice(60, 127))),
+    'no-thickness': lambda f: slices(f, V, edit=drop('SliceThickness', 'SpacingBetweenSlices')),
+    'jittered': lambda f: slices(f, V, edit=jittered),
     # ---- values
     'signed-rescaled': lambda f: slices(f, V, signed=True, stored=16, slopes=lambda k: (0.5, 100)),
     'rescaled-by-slice': lambda f: slices(f, V, stored=16, slopes=lambda k: ((k + 1) / 60, 0)),
@@ -431,6 +612,30 @@ MEMBERS = {
     'overlay-bits': lambda f: slices(f, V, over=0xA000),
     'high-bit-15': lambda f: slices(f, V, high=15),
     'padding': lambda f: slices(f, V, edit=padded),
+    'padding-range': lambda f: slices(f, V, signed=True, stored=16, edit=padded_range),
+    'bits-by-slice': lambda f: slices(f, V, edit=stored_by_slice),
+    'slope-tiny': lambda f: slices(f, V, slopes=lambda k: (1e-6, 0), stored=16, edit=lambda d, k: setattr(d, 'PixelData', V.v[k].astype('<u2').tobytes())),
+    'slope-negative': lambda f: slices(f, V, slopes=lambda k: (-1, 1023)),
+    'slope-zero': lambda f: slices(f, V, edit=edit(RescaleSlope='0', RescaleIntercept='0')),
+    # ---- headers
+    'latin-1': lambda f: slices(f, V, edit=words('ISO_IR 100', b'AX FLAIR t\xeate', b'B\xe4r^J\xf6rg')),
+    'utf-8': lambda f: slices(f, V, edit=words('ISO_IR 192', 'AX FLAIR 脳'.encode(), '山田^太郎'.encode())),
+    'gb18030': lambda f: slices(f, V, edit=words('GB18030', 'AX FLAIR 脑'.encode('gb18030'), '王^小东'.encode('gb18030'))),
+    'japanese': lambda f: slices(f, V, edit=words(['', 'ISO 2022 IR 87'], b'AX FLAIR \x1b$BG>\x1b(B', b'Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B')),
+    'charset-not-said': lambda f: slices(f, V, edit=words(None, b'AX FLAIR t\xeate', b'B\xe4r^J\xf6rg')),
+    'no-patient': lambda f: slices(f, V, edit=edit(PatientID='', PatientName='', PatientSex='', StudyID='', StudyDate='', StudyTime='')),
+    'little-said': lambda f: slices(f, V, edit=drop('SpecificCharacterSet', 'PatientSex', 'PatientBirthDate', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber', 'ReferringPhysicianName',
+                                                     'SeriesDate', 'SeriesTime', 'AcquisitionDate', 'AcquisitionTime', 'ContentDate', 'ContentTime', 'InstanceNumber', 'SeriesNumber', 'Manufacturer',
+                                                     'PositionReferenceIndicator', 'BodyPartExamined', 'PatientPosition', 'StudyDescription', 'ManufacturerModelName', 'SoftwareVersions')),
+    'no-frame-of-reference': lambda f: slices(f, V, edit=drop('FrameOfReferenceUID')),
+    'same-numbers': lambda f: slices(f, V, edit=edit(InstanceNumber='1')),
+    'odd-values': lambda f: slices(f, V, edit=raw(EchoTime=b'125,0', RepetitionTime=b'n/a', InstanceNumber=b'1.0', PatientAge=b'61', PatientWeight=b'80 kg', StudyDescription=b'd' * 100,
+                                                  SeriesDescription=b'AX T2 FLAIR ' + b'x' * 80, AcquisitionTime=b'10:15', MagneticFieldStrength=b'1.5T', SeriesNumber=b'3.0')),
+    'odd-identity': lambda f: slices(f, V, edit=raw(StudyDate=b'2024.03.11', PatientBirthDate=b'1960', PatientSex=b'female', StudyID=b'a study id of over sixteen characters', PatientID=b'CANARY7 ' * 9)),
+    'odd-numbers': lambda f: slices(f, V, edit=odd_positions),
+    'extras': lambda f: (slices(f, V, edit=extras), convert(f, 'dcmconv', '+te', '+g', '+e')),
+    'uid-leading-zero': lambda f: slices(f, V, edit=lambda d, k: raw(SOPInstanceUID=b'1.2.840.0113619.%d' % (k + 1), StudyInstanceUID=b'1.2.840.0113619.7', SeriesInstanceUID=b'1.2.840.0113619.8')(d, k)),
+    'copies': copied,
     # ---- several images in one place
     'two-echoes': echoes('', dict(EchoTime='125'), dict(EchoTime='20')),
     'two-echoes-named': echoes('AX FLAIR', dict(EchoTime='125'), dict(EchoTime='20')),
@@ -447,7 +652,16 @@ MEMBERS = {
     'no-position': lambda f: slices(f, V, edit=drop('ImagePositionPatient')),
     'pixels-short': lambda f: slices(f, V, edit=lambda d, k: setattr(d, 'PixelData', d.PixelData[:-4000] if k == 3 else d.PixelData)),
     'flat': lambda f: slices(f, Volume(V.v * 0 + 7, V.origin, V.step)),
+    'one-larger': lambda f: slices(f, V, edit=lambda d, k: (setattr(d, 'Rows', d.Rows // 2), setattr(d, 'PixelData', d.PixelData[:len(d.PixelData) // 2])) and None if k == 3 else None),
+    'pixels-long': lambda f: slices(f, V, edit=lambda d, k: setattr(d, 'PixelData', d.PixelData + bytes(512))),
+    'no-spacing': lambda f: slices(f, V, edit=drop('PixelSpacing')),
+    'many-frames-in-one': lambda f: slices(f, V, edit=mosaic_like),
     # ---- not for us
+    'ct': lambda f: slices(f, V, sop='1.2.840.10008.5.1.4.1.1.2', edit=edit(Modality='CT', RescaleSlope='1', RescaleIntercept='-1024')),
+    'capture-as-mr': lambda f: slices(f, Volume(V.v // 4, V.origin, V.step), stored=8, edit=edit(ConversionType='WSD')),
+    'burned-in': lambda f: slices(f, V, edit=edit(BurnedInAnnotation='YES')),
+    'palette': lambda f: slices(f, Volume(V.v // 4, V.origin, V.step), stored=8, mono='PALETTE COLOR'),
+    'float-pixels': lambda f: slices(f, V, edit=floating),
     'localizer': localizer,
     'adc': lambda f: slices(f, V, text='FLAIR ADC', image_type=('DERIVED', 'PRIMARY', 'ADC')),
     'mip': lambda f: slices(f, V, image_type=('DERIVED', 'SECONDARY', 'PROJECTION IMAGE')),

@@ -187,6 +187,7 @@ reads_foreign_kinds(void **state)
 		{ NULL }, { "--implicit", NULL }, { "--kind", "fractional", NULL }, { "--no-positions", NULL }, { "--no-references", NULL },
 		{ "--shift", "0.3", NULL }, { "--no-series", NULL }, { "--rle", NULL }, { "--kind", "fractional", "--rle", NULL },
 		{ "--rle", "--rle-bytes", NULL }, { "--deflated", NULL }, { "--kind", "fractional", "--deflated", NULL }, { "--dcmjs", "--padded", "--deflated", NULL },
+		{ "--big-endian", NULL }, { "--big-endian", "--words", NULL }, { "--kind", "fractional", "--big-endian", NULL },
 		{ "--dcmjs", "--padded", NULL }, /* one bit a frame: the length alone does not tell */
 	};
 
@@ -247,6 +248,10 @@ reads_label_maps(void **state)
 		write_foreign((const char *const[]) { "--kind", kinds[i % 2], "--numbers", i % 2 == 0 ? "1,2" : "1,300", i < 2 ? NULL : "--rle", NULL });
 		reads_the_masks((const unsigned[]) { 1, i % 2 == 0 ? 2 : 300 });
 	}
+	write_foreign((const char *const[]) { "--kind", "labelmap16", "--numbers", "1,300", "--big-endian", "--words", NULL });
+	reads_the_masks((const unsigned[]) { 1, 300 });
+	write_foreign((const char *const[]) { "--kind", "labelmap", "--set", "PhotometricInterpretation=PALETTE COLOR", NULL });
+	reads_the_masks(one_two);
 }
 
 static void
