@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """stow_receiver.py DIR [--status LIST]: a STOW-RS service that is not ours, for tests. Listens on a free port of 127.0.0.1, prints "port N",
-stores every part of POST /dicom-web/studies[/UID] as DIR/<SOPInstanceUID>.dcm (parsed by Python's email package and pydicom).
+stores every part of POST /dicom-web/studies[/UID] as DIR/<SOPInstanceUID>.dcm, what comes with other bytes under the same UID as DIR/<SOPInstanceUID>.other.dcm (parsed by Python's email package and pydicom).
 --status 503,409,200: how to answer the first, second, ... request (the last one stays); 0 closes the connection without an answer."""
 import email.parser, email.policy, http.server, io, json, os, sys
 import pydicom
@@ -26,7 +26,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = part.get_payload(decode=True)
             ds = pydicom.dcmread(io.BytesIO(data))
             if status == 200:
-                with open(os.path.join(folder, ds.SOPInstanceUID + '.dcm'), 'wb') as f:
+                path = os.path.join(folder, ds.SOPInstanceUID + '.dcm')
+                if os.path.exists(path) and open(path, 'rb').read() != data:
+                    path = path[:-4] + '.other.dcm'
+                with open(path, 'wb') as f:
                     f.write(data)
             items.append({'00081150': {'vr': 'UI', 'Value': [ds.SOPClassUID]}, '00081155': {'vr': 'UI', 'Value': [ds.SOPInstanceUID]}})
             if status == 409:

@@ -50,6 +50,19 @@ an_open_association_holds_it_open(void **state)
 	expect_series("2.25.10", SERIES_STATE_COMPLETE, "flair", "");
 }
 
+/* A node that was killed between two associations of a sender that opens one an image: its time away is no silence. */
+static void
+the_time_away_is_no_silence(void **state)
+{
+	(void)state;
+	take_series(&node, "flair", 1);
+	node.started_ms = clock_ms() + 20000; /* it was back 20 s after the last image */
+	assert_in_range(look(QUIET + 1), QUIET + 19, QUIET + 20);
+	expect_series("2.25.10", SERIES_STATE_OPEN, "flair", "");
+	assert_int_equal(look(QUIET + 21), -1);
+	expect_series("2.25.10", SERIES_STATE_COMPLETE, "flair", "");
+}
+
 static void
 an_interrupted_series_waits_for_the_next_try(void **state)
 {
@@ -181,6 +194,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_quiet_whole_series_becomes_a_job, open_node, close_node),
 		cmocka_unit_test_setup_teardown(an_open_association_holds_it_open, open_node, close_node),
+		cmocka_unit_test_setup_teardown(the_time_away_is_no_silence, open_node, close_node),
 		cmocka_unit_test_setup_teardown(an_interrupted_series_waits_for_the_next_try, open_node, close_node),
 		cmocka_unit_test_setup_teardown(nobody_tries_again_and_it_counts_as_it_is, open_node, close_node),
 		cmocka_unit_test_setup_teardown(open_when_the_node_died_is_interrupted, open_node, close_node),
