@@ -97,6 +97,12 @@ commitments_find(struct db *d, const char *transaction, struct commitment *out, 
 	return r == 0 ? err_set(e, ERR_NOT_FOUND, "transaction %s is none of ours", transaction) : r < 0 ? -1 : 0;
 }
 
+int
+commitments_open(struct db *d, struct commitment **out, size_t *n, struct err *e)
+{
+	return sql_list(d, SQL_ASK(fill_commitment, **out, COMMITMENT_COLUMNS "WHERE c.open AND v.state = 'delivered' ORDER BY c.next_ms", SQL_NONE), out, n, e);
+}
+
 /* ---- what became of it ---- */
 
 int

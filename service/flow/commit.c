@@ -25,7 +25,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { STOP_WAIT_S = 3, TROUBLE_MS = 5000, LONGEST_SLEEP_MS = 60000 /* the wall clock may be set meanwhile */, SECRET = 16 };
+enum { STOP_WAIT_S = 1 /* beside the 3 of deliver.c; a request that breaks off is made again */, TROUBLE_MS = 5000, LONGEST_SLEEP_MS = 60000 /* the wall clock may be set meanwhile */, SECRET = 16 };
 
 struct lane {
 	struct commit *all;
@@ -326,6 +326,27 @@ run_lane(void *arg)
 	return NULL;
 }
 
+/* Those that no lane would ever ask about, since the settings have changed: their jobs would wait with them. */
+static int
+end_orphans(struct node *n, struct err *e)
+{
+	static const struct ending no_more = { DELIVERY_DELIVERED, "commitment_dropped", LOG_WARN };
+	struct commitment *list;
+	size_t count;
+	int rc;
+
+	if (commitments_open(n->db, &list, &count, e) != 0)
+		return -1;
+	rc = 0;
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		const struct destination_setting *d = settings_destination(n->settings, list[i].destination);
+		if (d == NULL || !d->commitment)
+			rc = finish(n, &list[i], &no_more, &(const struct commitment_end) { .words = "the settings ask it for storage commitment no more" }, e);
+	}
+	free(list);
+	return rc == 0 ? 0 : err_note(e, "looking for storage commitments that nobody asks for");
+}
+
 struct commit *
 commit_start(struct node *n, struct err *e)
 {
@@ -337,6 +358,10 @@ commit_start(struct node *n, struct err *e)
 		return NULL;
 	}
 	c->node = n;
+	if (end_orphans(n, e) != 0) {
+		free(c);
+		return NULL;
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct lane *l = &c->lanes[c->n];
 		if (!n->settings->destinations[i].commitment)

@@ -70,5 +70,14 @@ wait_line "$node_log" 'job_done job=1 ' 60 "$node_pid" > /dev/null
 same "state after the retry" "$(state strict)" committed
 same "objects at storescp" "$(find "$work/plain" -type f | wc -l)" 1
 stop_node
+
+# ---- the settings ask no more: what was open does not hold its job up
+sqlite3 "$work/data/segand.db" "UPDATE jobs SET state = 'delivering' WHERE id = 1; UPDATE deliveries SET state = 'delivered' WHERE destination = 'odd';
+	UPDATE commitments SET open = 1, next_ms = 0 WHERE delivery = (SELECT id FROM deliveries WHERE destination = 'odd')"
+jq '.destinations.odd.commitment = false' "$work/segand.json" > "$work/without.json"
+start_node "$work/without.json"
+wait_line "$node_log" 'commitment_dropped .*destination=odd' 60 "$node_pid" > /dev/null
+same "the job of a commitment that is asked for no more" "$(job 1 | jq -r .state)" done
+stop_node
 no_identity "$node_log" "$work/data/segand.db"
 echo "committed where archives answer for it, asked and sent again where they do not"

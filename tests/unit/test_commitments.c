@@ -67,7 +67,8 @@ static void
 the_job_waits_for_the_word(void **state)
 {
 	int64_t job = delivering(), pacs = sent("pacs"), cloud = sent("cloud"), next;
-	struct commitment c;
+	struct commitment c, *open;
+	size_t n_open;
 	char reason[512];
 
 	(void)state;
@@ -90,11 +91,17 @@ the_job_waits_for_the_word(void **state)
 	assert_int_equal(c.attempts, 2);
 	assert_int_equal(commitments_find(d, "1.2.1", &c, &e), 0);                      /* the first one's report may come late */
 	assert_true(c.delivery == pacs && c.is_open);
+	assert_int_equal(commitments_open(d, &open, &n_open, &e), 0);
+	assert_true(n_open == 1 && open[0].delivery == pacs);
+	free(open);
 	assert_int_equal(commitments_find(d, "1.2.3", &c, &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
 	assert_int_equal(finish(pacs, DELIVERY_COMMITTED, 0, NULL), 0);
 	assert_int_equal(delivery_of(job, 0).state, DELIVERY_COMMITTED);
 	assert_int_equal(job_state(job, reason), JOB_DONE);
+	assert_int_equal(commitments_open(d, &open, &n_open, &e), 0);
+	assert_int_equal(n_open, 0);
+	free(open);
 	assert_int_equal(commitments_find(d, "1.2.1", &c, &e), 0);                      /* known, and over */
 	assert_false(c.is_open);
 	assert_int_equal(finish(pacs, DELIVERY_REFUSED, 0, "late"), -1);
