@@ -320,13 +320,19 @@ open_scripted(struct scripted_peer *p, unsigned port)
 	assert_int_equal(pthread_create(&p->thread, NULL, serve_script, p), 0);
 }
 
+/* Then what it kept may be looked at. */
 static void
-close_scripted(struct scripted_peer *p)
+stop_scripted(struct scripted_peer *p)
 {
 	shutdown(p->listener, SHUT_RDWR);
 	pthread_join(p->thread, NULL);
 	close(p->listener);
+	pthread_mutex_destroy(&p->lock);
+}
+
+static void
+free_scripted(struct scripted_peer *p)
+{
 	for (size_t i = 0; i < p->n_kept; i++)
 		free(p->kept[i].bytes);
-	pthread_mutex_destroy(&p->lock);
 }

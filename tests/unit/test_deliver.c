@@ -1,6 +1,7 @@
 /* Delivery over HTTP to services that answer as planned: backoff, Retry-After, giving up, refusals, broken answers, destinations that are no more.
  * The services are threads of this program, one request a connection; the node waits by its own clock, in seconds as the settings have them. */
 #include "tests/unit/deliver_stage.h"
+#include "tests/unit/made_seg.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -19,6 +20,9 @@ struct service {
 	size_t n;                        /* requests so far */
 	int64_t at_ms[MOST];             /* when */
 	char head[4096];                 /* of the last request */
+	const char *study, *instances;   /* what QIDO-RS answers; NULL: 404 */
+	char got[200000];                /* of the last POST's body */
+	size_t n_got;
 };
 
 static void
@@ -51,6 +55,20 @@ answer(int fd, char what)
 			(void)!send(fd, answers[i].text, strlen(answers[i].text), MSG_NOSIGNAL);
 }
 
+/* The first page; the next is empty. */
+static void
+answer_question(const struct service *s, int fd)
+{
+	const char *what = strstr(s->head, "/instances?") != NULL ? s->instances : s->study;
+	char text[2000];
+
+	if (what == NULL)
+		snprintf(text, sizeof text, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+	else
+		snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\nConnection: close\r\n\r\n%s", strstr(s->head, "&offset=0") != NULL ? what : "[]");
+	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
 static void
 serve_one(struct service *s, int fd)
 {
@@ -65,18 +83,21 @@ serve_one(struct service *s, int fd)
 	}
 	if (end == NULL)
 		return;
-	if (strncmp(s->head, "GET ", 4) == 0) {  /* a question: not answered, not counted */
-		const char no[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-		(void)!send(fd, no, sizeof no - 1, MSG_NOSIGNAL);
+	if (strncmp(s->head, "GET ", 4) == 0) {  /* a question: not counted */
+		answer_question(s, fd);
 		return;
 	}
 	length = strcasestr(s->head, "\r\nContent-Length: ");
 	body = length == NULL ? 0 : strtoul(length + 18, NULL, 10);
+	s->n_got = n - (size_t)(end + 4 - s->head);
+	memcpy(s->got, end + 4, s->n_got);
 	for (size_t have = n - (size_t)(end + 4 - s->head); have < body;) {
 		char rest[4096];
 		if ((k = recv(fd, rest, sizeof rest, 0)) <= 0)
 			return;
 		have += (size_t)k;
+		memcpy(s->got + s->n_got, rest, s->n_got + (size_t)k > sizeof s->got ? 0 : (size_t)k);
+		s->n_got += s->n_got + (size_t)k > sizeof s->got ? 0 : (size_t)k;
 	}
 	if (s->n < MOST)
 		s->at_ms[s->n++] = clock_monotonic_ms();
@@ -98,19 +119,27 @@ serve(void *arg)
 }
 
 static void
-open_service(struct service *s, const char *plan)
+open_asked(struct service *s, const char *plan, const char *study, const char *instances)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof at;
 
 	memset(s, 0, sizeof *s);
 	s->plan = plan;
+	s->study = study;
+	s->instances = instances;
 	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(s->listener, (struct sockaddr *)&at, sizeof at), 0);
 	assert_int_equal(listen(s->listener, 8), 0);
 	assert_int_equal(getsockname(s->listener, (struct sockaddr *)&at, &n), 0);
 	s->port = ntohs(at.sin_port);
 	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void
+open_service(struct service *s, const char *plan)
+{
+	open_asked(s, plan, NULL, NULL);
 }
 
 static void
@@ -308,6 +337,51 @@ every_object_counts(void **state)
 	close_node();
 }
 
+/* QIDO-RS: whose study it is, and after doubt whether the object is there. */
+static void
+a_service_is_asked(void **state)
+{
+	static const char *const names[] = { "merged", "found", "absent", "unasked" }, *const plans_of[] = { "g", "n", "ng", "ng" };
+	static const char study[] = "[{\"0020000D\":{\"vr\":\"UI\",\"Value\":[\"1.2.3\"]},\"00100020\":{\"vr\":\"LO\",\"Value\":[\"NEW-1\"]},\"00100010\":{\"vr\":\"PN\",\"Value\":["
+	    "{\"Alphabetic\":\"CANARY^NEW\",\"Ideographic\":\"\xe5\xb1\xb1\xe7\x94\xb0\"}]}}]", there[] = "[{\"00080018\":{\"vr\":\"UI\",\"Value\":[\"1.2.3.1.1\"]}}]";
+	static struct service s[4];
+	struct bytes seg = make_seg("1.2.3", "1.2.3.1", "1.2.3.1.1");
+	char more[1500] = "\"retry_delay\": 1, \"destinations\": {";
+	struct err e = { 0 };
+	struct deliver *d;
+	int64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		size_t n = strlen(more);
+		open_asked(&s[i], plans_of[i], i == 0 ? study : i < 3 ? "[]" : NULL, i == 1 ? there : i == 2 ? "[]" : NULL);
+		snprintf(more + n, sizeof more - n, "\"%s\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\"}%s", names[i], s[i].port, i == 3 ? "}," : ",");
+	}
+	open_node(more);
+	id = add_computed("1.2.3", names, 4, "[{\"kind\":\"seg\"}]", seg.at, seg.n);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	assert_true(deliver_stop(d));
+	for (size_t i = 0; i < 4; i++) {
+		static const size_t posts[] = { 1, 1, 2, 2 };
+		static const enum object_asked asked[] = { ASKED_NEVER, ASKED_FOUND, ASKED_ABSENT, ASKED_IN_VAIN };
+		struct delivery_object *objects;
+		size_t n;
+		close_service(&s[i]);
+		delivery_is(id, names[i], DELIVERY_DELIVERED, i == 0 ? 1 : 2, "");
+		assert_int_equal(s[i].n, posts[i]);
+		assert_int_equal(deliveries_objects(node.db, delivery_to(id, names[i]).id, &objects, &n, &e), 0);
+		assert_true(n == 1 && objects[0].asked == asked[i] && objects[0].is_revised == (i == 0));
+		free(objects);
+	}
+	assert_non_null(memmem(s[0].got, s[0].n_got, "CANARY^NEW=\xe5\xb1\xb1\xe7\x94\xb0", 17));
+	assert_null(memmem(s[0].got, s[0].n_got, "OLD-7", 5));
+	assert_non_null(memmem(s[2].got, s[2].n_got, "OLD-7", 5));
+	free(seg.at);
+	close_node();
+}
+
 /* A service that takes the connection and says nothing: stopping does not wait for it, and the delivery is taken up again. */
 static void
 stop_does_not_wait_for_a_silent_service(void **state)
@@ -365,7 +439,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_end), cmocka_unit_test(a_destination_that_is_no_more), cmocka_unit_test(a_result_that_is_lost_is_refused),
-		cmocka_unit_test(every_object_counts), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
+		cmocka_unit_test(every_object_counts), cmocka_unit_test(a_service_is_asked), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

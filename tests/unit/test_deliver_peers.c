@@ -3,45 +3,11 @@
 #include "tests/unit/scripted_peer.h"
 
 #include "tests/unit/deliver_stage.h"
+#include "tests/unit/made_seg.h"
 
 #include <pthread.h>
 
-enum { PIXELS = 70000 /* several PDUs */, ROOM = 6000, ASKED_EITHER = 9 };
-
-/* ---- a SEG ---- */
-
-static struct bytes
-make_seg(const char *study_uid, const char *series_uid, const char *sop_uid)
-{
-	struct bytes meta = { 0 }, all = { 0 };
-	unsigned char zero[128] = { 0 }, *pixels = calloc(1, PIXELS);
-
-	assert_non_null(pixels);
-	put_element(&meta, 2, 1, "OB", "\0\1", 2);
-	put_text(&meta, 2, 2, "UI", SEG);
-	put_text(&meta, 2, 3, "UI", sop_uid);
-	put_text(&meta, 2, 0x10, "UI", EXPLICIT);
-	put_text(&meta, 2, 0x12, "UI", "1.2.3");
-	put(&all, zero, sizeof zero);
-	put(&all, "DICM\2\0\0\0UL\4\0", 12);
-	put_little(&all, (uint32_t)meta.n, 4);
-	put(&all, meta.at, meta.n);
-	put_text(&all, 8, 0x16, "UI", SEG);
-	put_text(&all, 8, 0x18, "UI", sop_uid);
-	put_text(&all, 8, 0x20, "DA", "20260101");
-	put_text(&all, 8, 0x50, "SH", "");
-	put_text(&all, 0x10, 0x10, "PN", "CANARY^OLD");
-	put_text(&all, 0x10, 0x20, "LO", "OLD-7");
-	put_text(&all, 0x10, 0x21, "LO", "OLDCLINIC");
-	put_text(&all, 0x10, 0x30, "DA", "19700101");
-	put_text(&all, 0x10, 0x40, "CS", "M");
-	put_text(&all, 0x20, 0xD, "UI", study_uid);
-	put_text(&all, 0x20, 0xE, "UI", series_uid);
-	put_element(&all, 0x7FE0, 0x10, "OB", pixels, PIXELS);
-	free(meta.at);
-	free(pixels);
-	return all;
-}
+enum { ROOM = 6000, ASKED_EITHER = 9 };
 
 static int64_t
 add_seg(int i, const char *const *destinations, size_t n)
@@ -164,12 +130,45 @@ each_answer_has_its_meaning(void **state)
 	wait_for_end(id);
 	assert_true(deliver_stop(d));
 	for (size_t i = 0; i < N_PLANS; i++) {
+		stop_scripted(&peers[i]);
 		delivery_is(id, names[i], plans[i].state, plans[i].attempts, plans[i].words);
 		if (peers[i].n_kept != plans[i].n_kept || (plans[i].asked != ASKED_EITHER && (int)object_of(id, names[i]).asked != plans[i].asked))
 			fail_msg("%s came %zu times, asked %d", names[i], peers[i].n_kept, (int)object_of(id, names[i]).asked);
 		has_one_content(&peers[i]);
-		close_scripted(&peers[i]);
+		free_scripted(&peers[i]);
 	}
+	close_node();
+}
+
+static void
+the_mark_is_there_before_the_answer(void **state)
+{
+	static const char *const name[] = { "archive" };
+	struct scripted_peer p = { .plan = "hg", .find = 'y' };
+	char more[ROOM] = "\"retry_delay\": 5, \"destinations\": {";
+	struct deliver *d;
+	size_t n_bringing = 0;
+	int64_t id;
+
+	(void)state;
+	open_scripted(&p, 0);
+	add_destination(more, "archive", p.port, true);
+	open_node(more);
+	id = add_seg(1, name, 1);
+	d = start();
+	while (n_bringing == 0) {
+		assert_true(bell_rest(&node.dispatch, 1));
+		pthread_mutex_lock(&p.lock);
+		n_bringing = p.n_bringing;
+		pthread_mutex_unlock(&p.lock);
+	}
+	assert_int_equal(object_of(id, "archive").state, OBJECT_SENT);
+	while (delivery_to(id, "archive").state == DELIVERY_SENDING)
+		assert_true(bell_rest(&node.dispatch, 1));
+	assert_int_equal(object_of(id, "archive").state, OBJECT_SENT); /* nor does no answer take it back */
+	assert_true(deliver_stop(d));
+	stop_scripted(&p);
+	free_scripted(&p);
 	close_node();
 }
 
@@ -204,10 +203,11 @@ doubt_survives_a_kill(void **state)
 	d = start();
 	wait_for_end(ids[1]);
 	assert_true(deliver_stop(d));
+	stop_scripted(&p);
 	delivery_is(ids[1], "archive", DELIVERY_DELIVERED, 2, "");
 	assert_int_equal(object_of(ids[1], "archive").asked, ASKED_ABSENT);
 	assert_int_equal(p.n_kept, 2);
-	close_scripted(&p);
+	free_scripted(&p);
 	close_node();
 }
 
@@ -246,6 +246,7 @@ patient_follows_the_archive(void **state)
 	for (size_t i = 0; i < N; i++) {
 		bool is_new = i < 3 || i == 6;
 		const struct kept *k = &p[i].kept[0];
+		stop_scripted(&p[i]);
 		delivery_is(id, names[i], DELIVERY_DELIVERED, i == 6 ? 2 : 1, "");
 		assert_int_equal(p[i].n_kept, 1);
 		if (object_of(id, names[i]).is_revised != is_new || holds(k, "NEW-1") != is_new || holds(k, "OLD-7") == is_new || holds(k, "ACC9") != is_new ||
@@ -257,7 +258,7 @@ patient_follows_the_archive(void **state)
 	assert_true(holds(&p[1].kept[0], "ISO_IR 192") && holds(&p[1].kept[0], "\xe5\xb1\xb1\xe7\x94\xb0"));
 	assert_true(holds(&p[2].kept[0], "ISO_IR 192") && holds(&p[2].kept[0], "M\xc3\xbcller^Eva"));
 	for (size_t i = 0; i < N; i++)
-		close_scripted(&p[i]);
+		free_scripted(&p[i]);
 	close_node();
 }
 
@@ -281,20 +282,23 @@ no_object_has_two_contents(void **state)
 	while (delivery_to(id, "archive").next_attempt_ms == 0)
 		assert_true(bell_rest(&node.dispatch, 5));
 	assert_true(deliver_stop(d));
+	stop_scripted(&p);
 	p.study[5] = "NEWER-2";
 	p.find = 'n';
+	open_scripted(&p, p.port);
 	node_close(&node);
 	assert_int_equal(node_open(&node, settings, &e), 0);
 	clock_shift(3600000);
 	d = start();
 	wait_for_end(id);
 	assert_true(deliver_stop(d));
+	stop_scripted(&p);
 	clock_shift(0);
 	delivery_is(id, "archive", DELIVERY_DELIVERED, 2, "");
 	assert_int_equal(p.n_kept, 2);
 	has_one_content(&p);
 	assert_true(holds(&p.kept[1], "NEW-1"));
-	close_scripted(&p);
+	free_scripted(&p);
 	close_node();
 }
 
@@ -352,6 +356,7 @@ three_days_away(void **state)
 	for (int i = 0; i < 3; i++)
 		wait_for_end(ids[i]);
 	assert_true(deliver_stop(d));
+	stop_scripted(&p);
 	clock_shift(0);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(delivery_to(ids[i], "archive").state, DELIVERY_DELIVERED);
@@ -359,7 +364,7 @@ three_days_away(void **state)
 	for (size_t i = 0; i < 3; i++)
 		for (size_t k = 0; k < i; k++)
 			assert_string_not_equal(p.kept[i].sop_uid, p.kept[k].sop_uid);
-	close_scripted(&p);
+	free_scripted(&p);
 	close_node();
 }
 
@@ -415,7 +420,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_answer_has_its_meaning), cmocka_unit_test(doubt_survives_a_kill), cmocka_unit_test(patient_follows_the_archive),
+		cmocka_unit_test(each_answer_has_its_meaning), cmocka_unit_test(the_mark_is_there_before_the_answer), cmocka_unit_test(doubt_survives_a_kill), cmocka_unit_test(patient_follows_the_archive),
 		cmocka_unit_test(no_object_has_two_contents), cmocka_unit_test(three_days_away), cmocka_unit_test(given_up_after_three_days),
 	};
 
