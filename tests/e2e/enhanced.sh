@@ -60,6 +60,28 @@ for name in late net; do
 	/usr/bin/python3 tests/tools/seg_check.py "$work/$name.dcm" "$work/late" > "$work/check" || { cat "$work/check"; fail "seg_check of $name"; }
 	/usr/bin/python3 -c 'import sys, pydicom; a, b = map(pydicom.dcmread, sys.argv[1:]); assert a.PixelData == b.PixelData' "$work/single.dcm" "$work/$name.dcm" || fail "$name is another echo"
 done
+# ---- and of single frames: two echoes of each slice in one series
+mkdir "$work/two"
+/usr/bin/python3 - "$work/single/flair" "$work/two" <<'P'
+import glob, os, sys, numpy as np, pydicom
+for i, f in enumerate(sorted(glob.glob(sys.argv[1] + '/*.dcm'))):
+    d = pydicom.dcmread(f)
+    d.StudyInstanceUID, d.SeriesInstanceUID = '2.25.4801', '2.25.4802'
+    for echo in 20, 140:
+        d.EchoTime, d.SOPInstanceUID = echo, '2.25.48%d%03d' % (echo, i)
+        d.file_meta.MediaStorageSOPInstanceUID = d.SOPInstanceUID
+        if echo == 20:
+            kept, d.PixelData = d.PixelData, (np.frombuffer(d.PixelData, '<u2') // 2 + 30).astype('<u2').tobytes()
+        else:
+            d.PixelData = kept
+        d.save_as('%s/%d-%03d.dcm' % (sys.argv[2], echo, i))
+P
+dcmsend -q -aec SEGAN 127.0.0.1 "$dicom_port" +sd "$work/two"
+wait_line "$node_log" 'job_(done|failed|rejected) job=2 ' 120 "$node_pid" > /dev/null
+same "state of the job of two echoes" "$(job 2 | jq -r '.state, .reason')" "$(printf 'done\nnull')"
+curl -sS -o "$work/two.dcm" "http://$http/api/v1/jobs/2/seg"
+/usr/bin/python3 tests/tools/seg_check.py "$work/two.dcm" "$work/two" > "$work/check" || { cat "$work/check"; fail "seg_check of two echoes"; }
+/usr/bin/python3 -c 'import sys, pydicom; a, b = map(pydicom.dcmread, sys.argv[1:]); assert a.PixelData == b.PixelData' "$work/single.dcm" "$work/two.dcm" || fail "it is the other echo"
 stop_node
 
 # ---- a person's truth that has frame numbers and no positions; one that refers to a frame that is none

@@ -38,7 +38,7 @@ ask() { # MEMBER ANSWER COMPARED LEAST WORDS: prints its line; false when the an
 }
 
 case $B in
-*asan*) MEMBERS=${MEMBERS:-jpeg-lossless jpeg-ls-near jpeg-2000 rle deflated enhanced-compressed enhanced-two-times coronal-reversed padding one-slice pixels-short colour} ;;
+*asan*) MEMBERS=${MEMBERS:-jpeg-lossless jpeg-ls-near jpeg-2000 rle deflated enhanced-compressed enhanced-two-times coronal-reversed padding one-slice pixels-short colour two-echoes extras} ;;
 *tsan*) MEMBERS=${MEMBERS:-enhanced-compressed coronal-reversed} ;; # what is read and written is not done by threads
 esac
 grep -v '^#' tests/data/zoo.tsv > "$work/zoo.tsv"
