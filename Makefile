@@ -130,6 +130,11 @@ soak: deps
 	+@$(SUBMAKE) all
 	@B=$(B) POINTS=$${POINTS:-500} tests/e2e/crash.sh
 
+load: DEPS = test
+load: deps
+	+@$(SUBMAKE) all
+	@B=$(B) tests/load/load.sh
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/segand/models $(DESTDIR)$(PREFIX)/share/doc/segand
 	install -s -m 755 $(B)/segand $(B)/segan $(DESTDIR)$(PREFIX)/bin/
@@ -152,11 +157,12 @@ help:
 	@echo 'make bench      speed against the peers, which it installs; one line each: name ours peer ratio'
 	@echo 'make train-table SET=DIR OUT=DIR MINUTES=15: what the critic adds, on a set of segan dataset create; two to four hours on one core'
 	@echo 'make fuzz       libFuzzer with ASan + UBSan, SECONDS=60 a target, all of tests/fuzz or TARGET= one; findings in build/fuzz/found'
-	@echo 'make soak       kill -9 at POINTS=500 random instants (SEED= repeats them)'
+	@echo 'make soak       kill -9 at POINTS=500 named steps and random instants (SEED= repeats what is chosen)'
+	@echo 'make load       4 associations, 4 STOW senders, 50 REST readers and running jobs for MINUTES=10; prints figures, fails when one is missed'
 	@echo 'make install    PREFIX=/usr/local (DESTDIR= for packages)'
 	@echo 'make deps       only install what is missing (Debian packages)'
 	@echo 'make clean      remove build/'
 	@echo 'make help       this'
 
 -include $(FUZZ_OBJS:.o=.d) $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
-.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table fuzz soak install clean help
+.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table fuzz soak load install clean help
