@@ -1,7 +1,6 @@
-/* One head, stored every way there is: the 48 orders of the axes of a real series, and three oblique cuts through it. Orders of the same axial slices give
- * the very same segmentation in space; those that are resampled into the model's plane one that overlaps with it (Dice).
- * An oblique cut shows the network other pictures, so its segmentation only has to be near; what has to hold there is that resampling alone, there and
- * back, moves nothing. */
+/* One head, stored every way there is: the 48 orders of the axes of a real series, and oblique cuts through it. Orders of the same axial slices give the very
+ * same segmentation in space; those that are resampled into the model's plane one that overlaps with it (Dice). Resampling alone, there and back, moves
+ * nothing; through the network an oblique cut costs about what moving the head by some voxels does. A sanitizer's build tries a few of it. */
 #include "dicom/geometry.h"
 #include "model/infer.h"
 #include "model/resample.h"
@@ -16,14 +15,23 @@
 #include <string.h>
 #include <cmocka.h>
 
-static const char CASE[] = "tests/data/lgg/TCGA_HT_7602_19951103/flair.nii.gz", MODEL[] = "model/shipped/glioma-flair/1.0.0";
-static const double LEAST_DICE = 0.98;
+static const char CASE[] = "tests/data/lgg/TCGA_HT_7602_19951103/flair.nii.gz", MODEL[] = "model/shipped/glioma-flair/1.0.0", CHEAP_MODEL[] = "model/shipped/glioma-flair/0.1.0";
+static const double LEAST_DICE = 0.98, THIN_MM = 1.2;
 
 static struct manifest model;
 static struct segmentor *segmentor;
 static struct nifti_volume head;
 static uint8_t *head_mask;                     /* as stored in the file */
 static size_t n_voxels;
+
+/* A sanitizer's, where all computing is ten times slower. */
+static bool
+is_slow_build(void)
+{
+	const char *build = getenv("B");
+
+	return build != NULL && (strstr(build, "asan") != NULL || strstr(build, "tsan") != NULL);
+}
 
 static void *
 room(size_t n, size_t size)
@@ -150,15 +158,16 @@ static void
 every_order_of_the_axes_is_one_segmentation(void **state)
 {
 	static const int axes[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+	const int step = is_slow_build() ? 11 : 1; /* every axis along slices, rows and columns, all the same */
 	double worst = 1;
 
 	(void)state;
-	for (int k = 0; k < 48; k++) {
+	for (int k = 0; k < 48; k += step) {
 		struct order o = { .is_back = { k & 1, k & 2, k & 4 } };
 		memcpy(o.axis, axes[k / 8], sizeof o.axis);
 		worst = fmin(worst, try_order(&o));
 	}
-	print_message("worst Dice of 48 orders: %.5f\n", worst);
+	print_message("worst Dice of %d orders: %.5f\n", (47 + step) / step, worst);
 	assert_true(worst > LEAST_DICE);
 }
 
@@ -262,30 +271,76 @@ try_round_trip(const struct grid *g)
 }
 
 static void
-oblique_cuts_are_one_segmentation(void **state)
+resampling_there_and_back_moves_nothing(void **state)
 {
-	const double a = 12 * M_PI / 180, b = 25 * M_PI / 180, half = 1 / sqrt(2), sixth = 1 / sqrt(6);
-	const struct { const char *name; double row_dir[3], col_dir[3], slice_mm, pixel_mm, least /* 0: not through the network, which sees mostly air there */; } cuts[] = {
-		{ "axial, tilted by 12 degrees", { 1, 0, 0 }, { 0, cos(a), sin(a) }, 5, 1, 0.6 },
-		{ "coronal, turned by 25 degrees", { cos(b), sin(b), 0 }, { 0, 0, -1 }, 2, 1.8, 0.6 },
-		{ "as far from the three planes as can be", { half, -half, 0 }, { sixth, sixth, -2 * sixth }, 2, 1.8, 0 },
+	const double b = 25 * M_PI / 180, half = 1 / sqrt(2), sixth = 1 / sqrt(6);
+	const struct { const char *name; double row_dir[3], col_dir[3]; } cuts[] = {
+		{ "coronal, turned by 25 degrees", { cos(b), sin(b), 0 }, { 0, 0, -1 } },
+		{ "as far from the three planes as can be", { half, -half, 0 }, { sixth, sixth, -2 * sixth } },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
-		const struct grid g = cut(cuts[i].row_dir, cuts[i].col_dir, cuts[i].slice_mm, cuts[i].pixel_mm);
+		const struct grid g = cut(cuts[i].row_dir, cuts[i].col_dir, 2, 1.8);
 		double trip;
 
-		if (cuts[i].least > 0) {
-			double d = try_cut(&g);
-			print_message("%s: %zu x %zu x %zu, Dice %.5f\n", cuts[i].name, g.slices, g.rows, g.cols, d);
-			assert_true(d > cuts[i].least);
-		}
-		if (i == 0)                    /* as acquired */
-			continue;
 		trip = try_round_trip(&g);
 		print_message("%s: Dice %.5f of resampling alone\n", cuts[i].name, trip);
 		assert_true(trip > LEAST_DICE);
+	}
+}
+
+/* The head in thin slices, so that a cut through it loses little; and a model whose neighbours are as far away in both. The reference for what comes after. */
+static void
+make_thin(void)
+{
+	const struct grid g = cut((double[]){ 1, 0, 0 }, (double[]){ 0, 1, 0 }, THIN_MM, THIN_MM);
+	float *voxels = cut_through(&g, head.voxels);
+
+	free(head.voxels);
+	free(head_mask);
+	head.voxels = voxels;
+	head.grid = g;
+	n_voxels = grid_voxels(&g);
+	model.neighbour_mm = THIN_MM;
+	head_mask = segment(&head.grid, head.voxels);
+}
+
+/* What the network itself makes of the same voxels in another place: nothing is between them, only its poolings fall otherwise. */
+static double
+try_moved(size_t by)
+{
+	struct grid g = head.grid;
+
+	grid_point(&head.grid, 0, -(double)by, -(double)by, g.origin_mm);
+	g.rows += by;
+	g.cols += by;
+	return try_cut(&g);
+}
+
+/* Over 45 degrees about each axis of the patient, so that only resampling differs; and under, where the network is shown the slices as cut. Measured on this
+ * slab of 20 mm: moved 0.971, 0.934, 0.921, 0.965; as cut 0.833. On a whole head of 1 mm (BRATS 2013, glioma-regions): moved 0.984, resampled 0.980 to 0.985. */
+static void
+thin_oblique_cuts_are_one_segmentation(void **state)
+{
+	const double c = cos(60 * M_PI / 180), s = sin(60 * M_PI / 180), b = 25 * M_PI / 180, u = cos(12 * M_PI / 180), w = sin(12 * M_PI / 180);
+	const struct { const char *name; double row_dir[3], col_dir[3], least; } cuts[] = {
+		{ "turned by 60 degrees about left-right", { 1, 0, 0 }, { 0, c, s }, 0.92 }, { "turned by 60 degrees about front-back", { c, 0, s }, { 0, 1, 0 }, 0.91 },
+		{ "coronal, turned by 25 degrees about head-feet", { cos(b), sin(b), 0 }, { 0, 0, -1 }, 0.95 },
+		{ "turned by 12 degrees about left-right, as acquired", { 1, 0, 0 }, { 0, u, w }, 0.8 },
+	};
+
+	(void)state;
+	if (is_slow_build())
+		skip();
+	make_thin();
+	print_message("moved by 5 voxels: Dice %.5f\n", try_moved(5));
+	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+		const struct grid g = cut(cuts[i].row_dir, cuts[i].col_dir, THIN_MM, THIN_MM);
+		const double d = try_cut(&g);
+
+		print_message("%s: %zu x %zu x %zu, Dice %.5f\n", cuts[i].name, g.slices, g.rows, g.cols, d);
+		assert_true(d > cuts[i].least);
 	}
 }
 
@@ -308,7 +363,7 @@ set_up(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	if (manifest_load(MODEL, &model, &e) != 0 || (segmentor = segmentor_load(&model, 1, &e)) == NULL || nifti_volume_read(CASE, &head, &e) != 0)
+	if (manifest_load(is_slow_build() ? CHEAP_MODEL : MODEL, &model, &e) != 0 || (segmentor = segmentor_load(&model, 1, &e)) == NULL || nifti_volume_read(CASE, &head, &e) != 0)
 		fail_msg("%s", e.text);
 	keep_middle();
 	model.mirror = false;                  /* half the time */
@@ -329,7 +384,8 @@ tear_down(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_order_of_the_axes_is_one_segmentation), cmocka_unit_test(oblique_cuts_are_one_segmentation) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_order_of_the_axes_is_one_segmentation), cmocka_unit_test(resampling_there_and_back_moves_nothing),
+		cmocka_unit_test(thin_oblique_cuts_are_one_segmentation) };
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
