@@ -36,7 +36,10 @@ same "attempts after a death between jobs" "$(job $n | jq .attempt)" 1
 
 # ---- killed at every attempt
 next_study; send
-for attempt in 1 2; do started_worker $attempt; kill -KILL "$worker"; done
+for attempt in 1 2; do # a blow between job_running and the order costs no attempt: strike until one does
+	started_worker $attempt
+	until grep -qE "job_(attempt_failed|failed|done) job=$n .*attempt=$attempt " "$node_log"; do kill -KILL "$(pgrep -P "$node_pid" -f -- --worker)" 2> /dev/null || kill -0 "$node_pid"; done
+done
 ended failed
 same "state after two deaths" "$(jq -r .state "$work/job")" failed
 same "attempts" "$(jq -r .attempt "$work/job")" 2
