@@ -82,7 +82,12 @@ $(B)/tests/fuzz_replay: $(FUZZ_OBJS) $(B)/obj/tests/fuzz/replay.o $(LIB)
 $(B)/fuzzer: $(FUZZ_OBJS) $(B)/obj/tests/fuzz/fuzzer.o $(LIB)
 	$(Q)$(CXX) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 
-unit: $(UNIT) $(B)/tests/fuzz_replay
+# Preloaded into the daemon by tests/e2e/faults.sh. No tail calls: a place of the program is known by its stack.
+$(B)/tests/fault.so: tests/faults/fault.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -g -O1 -fno-optimize-sibling-calls $(CWARN) -D_GNU_SOURCE $(CFLAGS) -shared -fPIC -o $@ $< -ldl
+
+unit: $(UNIT) $(B)/tests/fuzz_replay $(B)/tests/fault.so
 
 deps:
 	@deploy/install-deps.sh $(DEPS)
@@ -135,6 +140,11 @@ load: deps
 	+@$(SUBMAKE) all
 	@B=$(B) tests/load/load.sh
 
+faults: DEPS = test
+faults: deps
+	+@$(SUBMAKE) all $(B)/tests/fault.so
+	@B=$(B) POINTS=$${POINTS:-0} tests/e2e/faults.sh
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/segand/models $(DESTDIR)$(PREFIX)/share/doc/segand
 	install -s -m 755 $(B)/segand $(B)/segan $(DESTDIR)$(PREFIX)/bin/
@@ -159,10 +169,11 @@ help:
 	@echo 'make fuzz       libFuzzer with ASan + UBSan, SECONDS=60 a target, all of tests/fuzz or TARGET= one; findings in build/fuzz/found'
 	@echo 'make soak       kill -9 at POINTS=500 named steps and random instants (SEED= repeats what is chosen)'
 	@echo 'make load       4 associations, 4 STOW senders, 50 REST readers and running jobs for MINUTES=10; prints figures, fails when one is missed'
+	@echo 'make faults     every call that changes the disk fails once with ENOSPC and once with EIO, a run of the node each (about 15 minutes; POINTS=n: only so many)'
 	@echo 'make install    PREFIX=/usr/local (DESTDIR= for packages)'
 	@echo 'make deps       only install what is missing (Debian packages)'
 	@echo 'make clean      remove build/'
 	@echo 'make help       this'
 
 -include $(FUZZ_OBJS:.o=.d) $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
-.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table fuzz soak load install clean help
+.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table fuzz soak load faults install clean help

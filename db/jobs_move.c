@@ -216,6 +216,22 @@ jobs_attempt_failed(struct db *d, int64_t id, int64_t attempt, bool may_pass, in
 }
 
 static int
+attempt_void(struct sql *s, int64_t id, int64_t attempt, const char *reason, struct err *e)
+{
+	if (attempt_failed(s, id, attempt, true, reason, e) < 0)
+		return -1;
+	return sql_run(s, "UPDATE jobs SET attempt = attempt - 1 WHERE id = ?1", SQL_ARGS(sql_int(id)), e);
+}
+
+int
+jobs_attempt_void(struct db *d, int64_t id, int64_t attempt, const char *reason, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	return s == NULL ? -1 : sql_write_end(s, attempt_void(s, id, attempt, reason, e), e);
+}
+
+static int
 put_outcome(struct sql *s, int64_t id, const struct job_outcome *o, struct err *e)
 {
 	return sql_run(s, "UPDATE jobs SET finding = ?2, flags = ?3, segments = ?4, results = ?5, timings = ?6, progress = 1 WHERE id = ?1",

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FAN_OUT = 256 };
+enum { FAN_OUT = 256, LEAST_MB = 8 /* what results and the database's log may want at once */ };
 
 static int
 make(const struct node *n, const char *below, struct err *e)
@@ -103,6 +103,22 @@ void
 spool_work_dir(const struct node *n, int64_t job, int64_t attempt, char path[SPOOL_PATH])
 {
 	snprintf(path, SPOOL_PATH, "%s/work/%lld.%lld", n->settings->data_dir, (long long)job, (long long)attempt);
+}
+
+bool
+spool_can_write(const struct node *n)
+{
+	static const char bytes[4096];
+	char path[SPOOL_PATH];
+	struct err ignored; /* that it failed is the answer */
+	int64_t free_mb = file_free_mb(n->settings->data_dir, &ignored);
+	bool can;
+
+	if (free_mb < LEAST_MB || spool_tmp(n, path, &ignored) != 0)
+		return false;
+	can = file_write(path, bytes, sizeof bytes, &ignored) == 0;
+	unlink(path);
+	return can;
 }
 
 int

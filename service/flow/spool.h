@@ -4,6 +4,7 @@
 #pragma once
 #include "config/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,4 +17,5 @@ void spool_tmp_dir(const struct node *n, char path[SPOOL_PATH]);
 int  spool_tmp(const struct node *n, char path[SPOOL_PATH], struct err *e); /* a new empty file in DATA/tmp */
 void spool_result(const struct node *n, int64_t job, const char *name, char path[SPOOL_PATH]);
 void spool_work_dir(const struct node *n, int64_t job, int64_t attempt, char path[SPOOL_PATH]); /* a worker's output folder, below DATA/work */
+bool spool_can_write(const struct node *n);                                 /* some MiB are free, and a file can be written and synced: asked when something failed */
 int  spool_has_room(const struct node *n, struct err *e);                   /* ERR_LIMIT below disk_reserve_mb */

@@ -363,10 +363,18 @@ let_rest(struct node *n, const struct job *j, const struct err *why, struct err 
 	return jobs_rest(n->db, j->id, j->attempt, clock_ms() + (ms < REST_MAX_MS ? ms : REST_MAX_MS), e);
 }
 
+/* A disk that is full or fails for an hour must not use up the attempts of the jobs that wait for it. */
+static bool
+is_disk_to_blame(const struct node *n, const struct err *why)
+{
+	return (why->code == ERR_LIMIT || why->code == ERR_IO) && !spool_can_write(n);
+}
+
 /* The input itself can never work: rejected. Anything else: another attempt, while there are any. */
 static void
 record_failure(struct node *n, const struct job *j, const struct err *why, const char *flags)
 {
+	bool is_void = is_disk_to_blame(n, why);
 	struct err e;
 	int rc;
 
@@ -375,10 +383,15 @@ record_failure(struct node *n, const struct job *j, const struct err *why, const
 			rc = -1;
 		else if (why->code == ERR_INPUT)
 			rc = jobs_end(n->db, j->id, JOB_RUNNING, JOB_REJECTED, why->text, &e);
+		else if (is_void)
+			rc = jobs_attempt_void(n->db, j->id, j->attempt, why->text, &e);
 		else if ((rc = let_rest(n, j, why, &e)) == 0)
 			rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
 	} while (rc != 0 && try_again(n, j, &e));
-	if (rc == 0) {
+	if (rc == 0 && is_void) {
+		log_event(LOG_ERROR, "job_waits_for_disk", "job=%" PRId64 " study=%s retry_ms=%d text=\"%s\"", j->id, j->study_uid, RETRY_MS, why->text);
+		bell_rest(&n->work, RETRY_MS);
+	} else if (rc == 0) {
 		log_failure(n, j, why);
 		tell_flags(n, j, flags);
 	} else if (e.code != ERR_STATE) { /* ERR_STATE: cancelled meanwhile */

@@ -1,7 +1,7 @@
 /* Preloaded by tests/faults/faults.py into segand and its worker: makes a call that changes the disk fail at one place of the program. A place is the call and
  * the stack of return addresses above it, so SQLite's and DCMTK's own calls count by who asked for them. Only files below $FAULT_DIR are looked at.
  *   FAULT_RECORD=FILE   every place that is reached is written there, a line each: HASH CALL MODULE+OFFSET...
- *   FAULT_CONTROL=FILE  struct control, shared by all processes of a run: which place, what errno, how often; counts how often it failed
+ *   FAULT_CONTROL=FILE  struct control, shared by all processes of a run: which place (0: every one), what errno, how often, how slow a sync is; counts failures
  * What libc does inside (fwrite's write) is not seen: the outer call is what fails. Not for programs under a sanitizer, which wraps the same calls. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,11 +17,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DEPTH = 12, OURS = 3 /* site, fails, the wrapper's own frame */, MAX_FD = 4096, SEEN = 4096 };
 
-struct control { uint64_t place; int32_t error; atomic_int left; atomic_int failed; };
+struct control { uint64_t place; atomic_int error, left, failed, sync_ms; };
 
 static const char *dir;
 static size_t dir_length;
@@ -130,14 +131,26 @@ fails(const char *call)
 	inside = true;
 	if (record_fd >= 0 || atomic_load(&control->left) > 0) {
 		uint64_t place = place_of(call);
-		does = control != NULL && control->place == place && atomic_fetch_sub(&control->left, 1) > 0;
+		if (control != NULL && control->place == 0)
+			does = atomic_load(&control->left) > 0;
+		else
+			does = control != NULL && control->place == place && atomic_fetch_sub(&control->left, 1) > 0;
 	}
 	inside = false;
 	if (does) {
 		atomic_fetch_add(&control->failed, 1);
-		errno = control->error;
+		errno = atomic_load(&control->error);
 	}
 	return does;
+}
+
+static bool
+sync_fails(const char *call)
+{
+	int ms = control != NULL ? atomic_load(&control->sync_ms) : 0;
+
+	nanosleep(&(struct timespec) { ms / 1000, ms % 1000 * 1000000L }, NULL);
+	return fails(call);
 }
 
 #define REAL(name) \
@@ -147,20 +160,20 @@ fails(const char *call)
 
 /* ---- by descriptor ---- */
 
-#define WRAP_FD(type, name, declared, given) \
+#define WRAP_FD(type, name, declared, given, is_failing) \
 	type name declared \
 	{ \
 		REAL(name); \
-		return is_watched(fd) && fails(#name) ? -1 : real given; \
+		return is_watched(fd) && is_failing(#name) ? -1 : real given; \
 	}
-WRAP_FD(ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n))
-WRAP_FD(ssize_t, writev, (int fd, const struct iovec *parts, int n), (fd, parts, n))
-WRAP_FD(ssize_t, pwrite, (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at))
-WRAP_FD(ssize_t, pwrite64, (int fd, const void *bytes, size_t n, off64_t at), (fd, bytes, n, at))
-WRAP_FD(int, fsync, (int fd), (fd))
-WRAP_FD(int, fdatasync, (int fd), (fd))
-WRAP_FD(int, ftruncate, (int fd, off_t n), (fd, n))
-WRAP_FD(int, ftruncate64, (int fd, off64_t n), (fd, n))
+WRAP_FD(ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n), fails)
+WRAP_FD(ssize_t, writev, (int fd, const struct iovec *parts, int n), (fd, parts, n), fails)
+WRAP_FD(ssize_t, pwrite, (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at), fails)
+WRAP_FD(ssize_t, pwrite64, (int fd, const void *bytes, size_t n, off64_t at), (fd, bytes, n, at), fails)
+WRAP_FD(int, ftruncate, (int fd, off_t n), (fd, n), fails)
+WRAP_FD(int, ftruncate64, (int fd, off64_t n), (fd, n), fails)
+WRAP_FD(int, fsync, (int fd), (fd), sync_fails)
+WRAP_FD(int, fdatasync, (int fd), (fd), sync_fails)
 
 int
 close(int fd)

@@ -2,14 +2,17 @@
 # Every call of segand and its worker that changes the disk fails once with ENOSPC and once with EIO, a run each: two small studies come by C-STORE and STOW-RS,
 # are segmented and delivered, the node stops and starts again. After each: what was acknowledged is on disk byte for byte, both results are at the archive once
 # and are right, nothing crashed or hung, and nobody had to restart the node (but where its very start was refused, with the reason).
-#   faults.py WORK BUILD STUDY [POINTS [SEED]]     POINTS 0: all of them
+# Then storms: every such call fails for a moment, at random times (ENOSPC, EIO, and EROFS for a disk that became read-only); and a disk whose syncs are slow.
+#   faults.py WORK BUILD STUDY [POINTS [SEED]]     POINTS 0: all of them, and ten storms in place of two
 import glob, hashlib, http.client, json, mmap, os, random, re, shutil, sqlite3, struct, subprocess, sys, threading, time
 import pydicom
 
 work, build, study = (os.path.abspath(p) for p in sys.argv[1:4])
 wanted = int(sys.argv[4]) if len(sys.argv) > 4 else 0
 seed = int(sys.argv[5]) if len(sys.argv) > 5 else random.randrange(1 << 30)
-LANES, PATIENCE_S, ERRORS = 2, 90, {'ENOSPC': 28, 'EIO': 5}
+LANES, PATIENCE_S, ERRORS = 2, 90, {'ENOSPC': 28, 'EIO': 5, 'EROFS': 30}
+CONTROL = '<Qiiii4x'  # struct control of fault.c
+MUST = r'< queue\b'  # was found by this test: a settled series whose job was never queued
 BOUNDARY = 'segan-faults'
 
 
@@ -47,9 +50,9 @@ class Lane:
         os.makedirs(self.archive)
         self.port = self.start_archive()
         self.control = os.path.join(self.dir, 'control')
-        open(self.control, 'wb').write(bytes(24))
-        self.map = mmap.mmap(os.open(self.control, os.O_RDWR), 24)
-        self.node = None
+        open(self.control, 'wb').write(bytes(struct.calcsize(CONTROL)))
+        self.map = mmap.mmap(os.open(self.control, os.O_RDWR), struct.calcsize(CONTROL))
+        self.node, self.stormy = None, False
 
     def start_archive(self):
         while True:
@@ -162,7 +165,9 @@ class Lane:
     def send(self, how, folder):
         uids = {pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID: f for f in dicom_files(folder)}
         acknowledged = set()
-        for _ in range(6):
+        end, tries = time.monotonic() + PATIENCE_S, 0
+        while tries < 6 or (self.stormy and time.monotonic() < end):
+            tries += 1
             acknowledged |= how(folder)
             self.alive()
             for uid in acknowledged:
@@ -222,9 +227,13 @@ class Lane:
         env = dict(env, LD_PRELOAD=build + '/tests/fault.so', FAULT_DIR=self.data)
         try:
             self.start(env)
+            if self.stormy:
+                self.when_ready.start()
             self.send(self.c_store, self.a)
             self.send(self.stow, self.b)
             self.wait_jobs()
+            if self.stormy:
+                self.when_ready.join()
             self.stop()
             self.start(env)
             jobs = self.wait_jobs()
@@ -236,9 +245,29 @@ class Lane:
                 self.node.wait()
 
     def point(self, place, error):
-        struct.pack_into('<Qiii', self.map, 0, int(place, 16), ERRORS[error], 1, 0)
+        struct.pack_into(CONTROL, self.map, 0, int(place, 16), ERRORS[error], 1, 0, 0)
         result = self.run({'FAULT_CONTROL': self.control})
-        return struct.unpack_from('<Qiii', self.map, 0)[3], result
+        return struct.unpack_from(CONTROL, self.map, 0)[3], result
+
+    def storm(self, error, rng, sync_ms=0):
+        """Four moments of up to a second in which all of the disk fails, from when the node is ready."""
+        struct.pack_into(CONTROL, self.map, 0, 0, ERRORS[error], 0, 0, sync_ms)
+        over = threading.Event()
+
+        def weather():
+            for _ in range(0 if sync_ms else 4):
+                over.wait(rng.random())
+                struct.pack_into('<i', self.map, 12, 1)
+                over.wait(rng.random())
+                struct.pack_into('<i', self.map, 12, 0)
+
+        self.when_ready, self.stormy = threading.Thread(target=weather), True
+        try:
+            return self.run({'FAULT_CONTROL': self.control})
+        finally:
+            over.set()
+            self.stormy = False
+            struct.pack_into(CONTROL, self.map, 0, 0, 0, 0, 0, 0)
 
 
 def record(lane):
@@ -253,14 +282,14 @@ def record(lane):
     return places, results[0]
 
 
-def name_of(stack, depth=4):
+def name_of(stack, depth=5):
     out = []
     for frame in stack:
         module, offset = frame.rsplit('+', 1)
         if module in ('segand', 'exe'):
             r = subprocess.run(['addr2line', '-fse', build + '/segand', hex(int(offset, 16) - 1)], stdout=subprocess.PIPE, text=True).stdout.split()
             out.append(r[0] if r else frame)
-        elif not out or out[-1] != module.split('.')[0]:
+        elif module != 'fault.so' and (not out or out[-1] != module.split('.')[0]):
             out.append(module.split('.')[0])
         if len(out) == depth:
             break
@@ -275,13 +304,17 @@ bad, missed, done = [], [], 0
 lock = threading.Lock()
 try:
     places, expected = record(lanes[0])
-    points = [(p, e) for p in sorted(places) for e in ERRORS]
+    points = [(p, e) for p in sorted(places) for e in ('ENOSPC', 'EIO')]
     rng = random.Random(seed)
     rng.shuffle(points)
     total = len(points)
-    points = points[:wanted] if wanted > 0 else points
+    if wanted > 0:
+        must = next(((p, e) for p, e in points if places[p][0] == 'fdatasync' and re.search(MUST, name_of(places[p][1]))), points[0])
+        points = [must] + [p for p in points if p != must][:wanted - 1]
+    storms = [('storm', e) for e in (['ENOSPC', 'EIO', 'EROFS'] * 3 if wanted == 0 else [rng.choice(['ENOSPC', 'EIO', 'EROFS'])])] + [('slow', 'EIO')]
+    points += storms
     n_points = len(points)
-    print('%d places, %d of %d points, seed %d' % (len(places), len(points), total, seed), flush=True)
+    print('%d places, %d of %d points, %d storms, seed %d' % (len(places), len(points) - len(storms), total, len(storms), seed), flush=True)
 
     def work_on(lane):
         global done
@@ -292,7 +325,10 @@ try:
                 place, error = points.pop()
             began, what = time.monotonic(), None
             try:
-                failed, result = lane.point(place, error)
+                if place in ('storm', 'slow'):
+                    failed, result = 1, lane.storm(error, random.Random(rng.random()), 40 if place == 'slow' else 0)
+                else:
+                    failed, result = lane.point(place, error)
                 if failed == 0:
                     what = 'not reached'
                 elif result != expected:
@@ -304,7 +340,7 @@ try:
                 what = 'harness: %r' % e
             with lock:
                 done += 1
-                call, stack = places[place]
+                call, stack = places.get(place, ('of every call', []))
                 line = '%s %s %s %s (%.1f s)' % (place, error, call, name_of(stack), time.monotonic() - began)
                 if what == 'not reached':
                     missed.append(line)

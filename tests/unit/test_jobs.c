@@ -229,7 +229,7 @@ test_walk_to_done(void **state)
 static void
 test_legal_and_illegal_moves(void **state)
 {
-	enum { MOVES = 10 };
+	enum { MOVES = 11 };
 	static const char allowed[MOVES][JOB_N_STATES + 1] = {
 		/* receiving queued running delivering done failed rejected cancelled */
 		"10000000", /* queue */
@@ -242,6 +242,7 @@ test_legal_and_illegal_moves(void **state)
 		"11110000", /* fail */
 		"11100000", /* reject */
 		"10000000", /* channels */
+		"00100000", /* attempt_void */
 	};
 
 	(void)state;
@@ -260,6 +261,7 @@ test_legal_and_illegal_moves(void **state)
 			case 7: r = jobs_end(d, id, (enum job_state)from, JOB_FAILED, "c", &e); break;
 			case 8: r = jobs_end(d, id, (enum job_state)from, JOB_REJECTED, "c", &e); break;
 			case 9: r = jobs_channels(d, id, "{}", &e); break;
+			case 10: r = jobs_attempt_void(d, id, 1, "c", &e); break;
 			}
 			if (allowed[m][from] == '1') {
 				assert_int_equal(r, 0);
@@ -283,6 +285,24 @@ test_moves_of_others(void **state)
 	assert_int_equal(jobs_unqueue(d, 999, "c", &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
 	assert_refused(jobs_timing(d, 999, "{}", &e));
+}
+
+/* However often the disk was to blame, the job has its attempts. */
+static void
+test_void_attempts_do_not_count(void **state)
+{
+	int64_t id = create(JOB_QUEUED, "1.2", 1);
+	struct job j;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(jobs_claim(d, &j, &e), 0);
+		assert_int_equal(j.attempt, 1);
+		job_release(&j);
+		assert_refused(jobs_attempt_void(d, id, 2, "disk", &e));
+		assert_int_equal(jobs_attempt_void(d, id, 1, "disk", &e), 0);
+		assert_state(id, JOB_QUEUED);
+	}
 }
 
 static void
@@ -645,7 +665,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names), TEST(test_create_and_get), TEST(test_walk_to_done), TEST(test_legal_and_illegal_moves), TEST(test_moves_of_others),
-		TEST(test_attempts), TEST(test_rest), TEST(test_interrupted), TEST(test_order_of_the_queue), TEST(test_recovery), TEST(test_rerun_takes_inputs_over), TEST(test_no_job_is_claimed_twice),
+		TEST(test_void_attempts_do_not_count), TEST(test_attempts), TEST(test_rest), TEST(test_interrupted), TEST(test_order_of_the_queue), TEST(test_recovery), TEST(test_rerun_takes_inputs_over), TEST(test_no_job_is_claimed_twice),
 		TEST(test_list), TEST(test_since_with_a_clock_that_went_back), TEST(test_lists_use_indices), TEST(test_moves_use_indices),
 	};
 

@@ -82,6 +82,7 @@ room_is_what_the_reserve_leaves(void **state)
 	(void)state;
 	assert_int_equal(node_open(&node, s, &e), 0);
 	assert_int_equal(spool_has_room(&node, &e), 0);
+	assert_true(spool_can_write(&node));
 	s->disk_reserve_mb = INT64_MAX;
 	assert_int_equal(spool_has_room(&node, &e), -1);
 	assert_int_equal(e.code, ERR_LIMIT);
