@@ -47,14 +47,12 @@ int jobs_unqueue(struct db *d, int64_t id, const char *cause, struct err *e);
 int jobs_channels(struct db *d, int64_t id, const char *channels, struct err *e);                    /* of a receiving job */
 /* The next queued job that may be tried now (priority, then age): queued -> running, attempt + 1. ERR_NOT_FOUND when there is none. caller: job_release. */
 int jobs_claim(struct db *d, struct job *out, struct err *e);
-/* running -> queued, and the attempt does not count: what failed was not the job (a full disk). */
-int jobs_attempt_void(struct db *d, int64_t id, int64_t attempt, const char *reason, struct err *e);
 /* running -> queued (another attempt), or failed when attempt >= max_attempts or !may_pass. */
 int jobs_attempt_failed(struct db *d, int64_t id, int64_t attempt, bool may_pass, int64_t max_attempts, const char *reason, struct err *e);
 /* Of a running attempt that will fail: not claimed again before that time. */
 int jobs_rest(struct db *d, int64_t id, int64_t attempt, int64_t until_ms, struct err *e);
-/* An attempt that the node's own end cut short: running -> queued, and it does not count. */
-int jobs_interrupted(struct db *d, int64_t id, int64_t attempt, struct err *e);
+/* An attempt that failed through no fault of the job, by the node's own end or its disk: running -> queued, and it does not count. */
+int jobs_interrupted(struct db *d, int64_t id, int64_t attempt, const char *reason /* NULL: the node was stopped */, struct err *e);
 /* When the next queued job may be claimed (0: now), INT64_MAX: none is queued. */
 int jobs_next_ms(struct db *d, int64_t *next_ms, struct err *e);
 struct job_outcome { const char *finding, *flags, *segments, *results, *timings; };                  /* JSON texts */

@@ -185,9 +185,9 @@ jobs_next_ms(struct db *d, int64_t *next_ms, struct err *e)
 }
 
 int
-jobs_interrupted(struct db *d, int64_t id, int64_t attempt, struct err *e)
+jobs_interrupted(struct db *d, int64_t id, int64_t attempt, const char *reason, struct err *e)
 {
-	struct job_move m = { .id = id, .attempt = attempt, .from = JOB_RUNNING, .to = JOB_QUEUED, .cause = "the node was stopped" };
+	struct job_move m = { .id = id, .attempt = attempt, .from = JOB_RUNNING, .to = JOB_QUEUED, .reason = reason, .cause = reason != NULL ? reason : "the node was stopped" };
 	struct sql *s = sql_write(d, e);
 	int r;
 
@@ -213,22 +213,6 @@ jobs_attempt_failed(struct db *d, int64_t id, int64_t attempt, bool may_pass, in
 	struct sql *s = sql_write(d, e);
 
 	return s == NULL ? -1 : sql_write_end(s, attempt_failed(s, id, attempt, may_pass && attempt < max_attempts, reason, e), e);
-}
-
-static int
-attempt_void(struct sql *s, int64_t id, int64_t attempt, const char *reason, struct err *e)
-{
-	if (attempt_failed(s, id, attempt, true, reason, e) < 0)
-		return -1;
-	return sql_run(s, "UPDATE jobs SET attempt = attempt - 1 WHERE id = ?1", SQL_ARGS(sql_int(id)), e);
-}
-
-int
-jobs_attempt_void(struct db *d, int64_t id, int64_t attempt, const char *reason, struct err *e)
-{
-	struct sql *s = sql_write(d, e);
-
-	return s == NULL ? -1 : sql_write_end(s, attempt_void(s, id, attempt, reason, e), e);
 }
 
 static int

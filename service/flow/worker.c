@@ -384,7 +384,7 @@ record_failure(struct node *n, const struct job *j, const struct err *why, const
 		else if (why->code == ERR_INPUT)
 			rc = jobs_end(n->db, j->id, JOB_RUNNING, JOB_REJECTED, why->text, &e);
 		else if (is_void)
-			rc = jobs_attempt_void(n->db, j->id, j->attempt, why->text, &e);
+			rc = jobs_interrupted(n->db, j->id, j->attempt, why->text, &e);
 		else if ((rc = let_rest(n, j, why, &e)) == 0)
 			rc = jobs_attempt_failed(n->db, j->id, j->attempt, err_may_pass(why->code), n->settings->max_attempts, why->text, &e);
 	} while (rc != 0 && try_again(n, j, &e));
@@ -405,7 +405,7 @@ give_back(struct node *n, const struct job *j)
 {
 	struct err e;
 
-	if (jobs_interrupted(n->db, j->id, j->attempt, &e) == 0)
+	if (jobs_interrupted(n->db, j->id, j->attempt, NULL, &e) == 0)
 		log_event(LOG_INFO, "job_interrupted", "job=%" PRId64 " study=%s attempt=%" PRId64, j->id, j->study_uid, j->attempt);
 	else if (e.code != ERR_STATE) /* cancelled meanwhile */
 		log_event(LOG_WARN, "job_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);

@@ -242,7 +242,7 @@ test_legal_and_illegal_moves(void **state)
 		"11110000", /* fail */
 		"11100000", /* reject */
 		"10000000", /* channels */
-		"00100000", /* attempt_void */
+		"00100000", /* interrupted */
 	};
 
 	(void)state;
@@ -261,7 +261,7 @@ test_legal_and_illegal_moves(void **state)
 			case 7: r = jobs_end(d, id, (enum job_state)from, JOB_FAILED, "c", &e); break;
 			case 8: r = jobs_end(d, id, (enum job_state)from, JOB_REJECTED, "c", &e); break;
 			case 9: r = jobs_channels(d, id, "{}", &e); break;
-			case 10: r = jobs_attempt_void(d, id, 1, "c", &e); break;
+			case 10: r = jobs_interrupted(d, id, 1, "c", &e); break;
 			}
 			if (allowed[m][from] == '1') {
 				assert_int_equal(r, 0);
@@ -299,8 +299,8 @@ test_void_attempts_do_not_count(void **state)
 		assert_int_equal(jobs_claim(d, &j, &e), 0);
 		assert_int_equal(j.attempt, 1);
 		job_release(&j);
-		assert_refused(jobs_attempt_void(d, id, 2, "disk", &e));
-		assert_int_equal(jobs_attempt_void(d, id, 1, "disk", &e), 0);
+		assert_refused(jobs_interrupted(d, id, 2, "disk", &e));
+		assert_int_equal(jobs_interrupted(d, id, 1, "disk", &e), 0);
 		assert_state(id, JOB_QUEUED);
 	}
 }
@@ -383,10 +383,10 @@ test_interrupted(void **state)
 		assert_int_equal(jobs_claim(d, &j, &e), 0);
 		assert_int_equal(j.attempt, 1);
 		job_release(&j);
-		assert_refused(jobs_interrupted(d, id, 2, &e));
-		assert_int_equal(jobs_interrupted(d, id, 1, &e), 0);
+		assert_refused(jobs_interrupted(d, id, 2, NULL, &e));
+		assert_int_equal(jobs_interrupted(d, id, 1, NULL, &e), 0);
 		assert_state(id, JOB_QUEUED);
-		assert_refused(jobs_interrupted(d, id, 0, &e));
+		assert_refused(jobs_interrupted(d, id, 0, NULL, &e));
 	}
 }
 
