@@ -1,6 +1,7 @@
 /* One head, stored every way there is: the 48 orders of the axes of a real series, and oblique cuts through it. Orders of the same axial slices give the very
  * same segmentation in space; those that are resampled into the model's plane one that overlaps with it (Dice). Resampling alone, there and back, moves
- * nothing; through the network an oblique cut costs about what moving the head by some voxels does. A sanitizer's build tries a few of it. */
+ * nothing; through the network an oblique cut costs what the network makes of another pooling grid, and on this thin slab its edges. A sanitizer's build tries
+ * a few of it. */
 #include "dicom/geometry.h"
 #include "model/infer.h"
 #include "model/resample.h"
