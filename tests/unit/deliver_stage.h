@@ -89,3 +89,23 @@ delivery_is(int64_t job, const char *destination, enum delivery_state state, int
 	if (d.state != state || d.attempts != attempts || strstr(d.last_error, words) == NULL)
 		fail_msg("%s is %s after %lld attempts: \"%s\"", destination, delivery_state_name(d.state), (long long)d.attempts, d.last_error);
 }
+
+/* For cmocka: set-up and tear-down of a group. */
+static inline int
+deliver_set_up(void **state)
+{
+	static const char *const none[] = { NULL };
+
+	(void)state;
+	make_studies(none);
+	log_set_level(LOG_ERROR + 1);
+	return dicom_start(&(struct err) { 0 });
+}
+
+static inline int
+deliver_tear_down(void **state)
+{
+	(void)state;
+	remove_studies();
+	return 0;
+}

@@ -147,3 +147,15 @@ end_studies(int result)
 	remove_studies();
 	return result;
 }
+
+/* A file of the data_dir; the last four are kept apart. */
+static inline const char *
+data_file(const struct settings *s, const char *name)
+{
+	static char all[4][SPOOL_PATH];
+	static unsigned next;
+	char *path = all[next++ % 4];
+
+	snprintf(path, SPOOL_PATH, "%s/%s", s->data_dir, name);
+	return path;
+}

@@ -397,25 +397,6 @@ given_up_after_three_days(void **state)
 	close_node();
 }
 
-static int
-set_up(void **state)
-{
-	static const char *const none[] = { NULL };
-
-	(void)state;
-	make_studies(none);
-	log_set_level(LOG_ERROR + 1);
-	return dicom_start(&(struct err) { 0 });
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	remove_studies();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -426,5 +407,5 @@ main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	alarm(180);
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, deliver_set_up, deliver_tear_down);
 }

@@ -117,17 +117,6 @@ models_are_checked_by_name(void **state)
 
 /* ---- the node's id lives beside its database ---- */
 
-static const char *
-data_file(const struct settings *s, const char *name)
-{
-	static char all[4][SPOOL_PATH];
-	static unsigned next;
-	char *path = all[next++ % 4];
-
-	snprintf(path, SPOOL_PATH, "%s/%s", s->data_dir, name);
-	return path;
-}
-
 static void
 the_id_is_a_file_and_of_one_node(void **state)
 {

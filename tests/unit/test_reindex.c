@@ -18,17 +18,6 @@ tell(void *arg, const char *path, const char *why)
 	snprintf(told, sizeof told, "%s: %s", path, why);
 }
 
-static const char *
-data_file(const struct settings *s, const char *name)
-{
-	static char all[4][SPOOL_PATH];
-	static unsigned next;
-	char *path = all[next++ % 4];
-
-	snprintf(path, SPOOL_PATH, "%s/%s", s->data_dir, name);
-	return path;
-}
-
 /* The database is removed, a new one of the same node is made and filled. */
 static void
 rebuild(const struct settings *s, struct reindex_report *report)
