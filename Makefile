@@ -117,6 +117,21 @@ tsan:
 	+@$(SUBMAKE) B=build/tsan SANITIZE="-fsanitize=thread" all unit
 	@B=build/tsan tests/run
 
+# Workers are killed, not ended, and may write nothing: what runs in them is counted by segan segment alone.
+coverage: DEPS = coverage
+coverage: deps
+	+@$(SUBMAKE) B=build/coverage OPT=-O1 SANITIZE="--coverage -fprofile-update=atomic" all unit
+	@find build/coverage -name '*.gcda' -delete
+	@B=build/coverage tests/run || echo "coverage: some tests failed"
+	@gcovr --root . --object-directory build/coverage --filter '(config|model|dicom|db|service)/' --exclude-throw-branches --exclude-unreachable-branches \
+		--txt build/coverage/lines.txt --html-details build/coverage/index.html --print-summary
+	@echo 'by file: build/coverage/lines.txt; by line: build/coverage/index.html'
+
+valgrind: DEPS = coverage
+valgrind: deps
+	+@$(SUBMAKE) all unit
+	@UNIT_SECONDS=3600 UNDER="valgrind -q --error-exitcode=99 --child-silent-after-fork=yes --leak-check=full --errors-for-leak-kinds=definite" B=$(B) tests/run test_
+
 fuzz: DEPS = fuzz
 fuzz: deps
 	+@$(SUBMAKE) B=build/fuzz CC=clang CXX=clang++ OPT=-O1 SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" build/fuzz/fuzzer
@@ -164,6 +179,8 @@ help:
 	@echo 'make test-peers readers, senders and receivers from npm against ours (needs Node 18 and npm; installs into build/peers)'
 	@echo 'make lint       rooms and directions, banned functions, style, compiler warnings as errors with gcc and clang'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
+	@echo 'make coverage   what lines and branches the tests reach, by gcovr'
+	@echo 'make valgrind   the unit tests under memcheck'
 	@echo 'make bench      speed against the peers, which it installs; one line each: name ours peer ratio'
 	@echo 'make train-table SET=DIR OUT=DIR MINUTES=15: what the critic adds, on a set of segan dataset create; two to four hours on one core'
 	@echo 'make fuzz       libFuzzer with ASan + UBSan, SECONDS=60 a target, all of tests/fuzz or TARGET= one; findings in build/fuzz/found'
@@ -176,4 +193,4 @@ help:
 	@echo 'make help       this'
 
 -include $(FUZZ_OBJS:.o=.d) $(OBJS:.o=.d) $(UNIT:=.d) $(B)/obj/service/segand.d $(B)/obj/service/segan.d
-.PHONY: all unit deps demo test test-peers lint asan tsan bench train-table fuzz soak load faults install clean help
+.PHONY: all unit deps demo test test-peers lint asan tsan coverage valgrind bench train-table fuzz soak load faults install clean help

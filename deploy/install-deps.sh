@@ -4,6 +4,7 @@
 #   install-deps.sh test   also what the tests need
 #   install-deps.sh bench  also the peers of the benchmarks
 #   install-deps.sh fuzz   also clang and its libFuzzer
+#   install-deps.sh coverage  also gcovr and valgrind
 #   install-deps.sh viewer  also what shows a SEG in OHIF (make test-peers)
 # As root, or as a user who may use sudo. Repeatable.
 set -eu
@@ -11,6 +12,7 @@ set -eu
 build='build-essential pkg-config libdcmtk-dev libopenjp2-7-dev libmicrohttpd-dev libgnutls28-dev libopenblas-pthread-dev libcjson-dev libsqlite3-dev libcurl4-openssl-dev libpng-dev libssl-dev libseccomp-dev zlib1g-dev libnifti-dev'
 demo='dcmtk curl xz-utils jq'
 test='libopenjp2-tools libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags procps openssl orthanc'
+coverage='gcovr valgrind'
 fuzz='clang libclang-rt-14-dev llvm'
 bench='python3-torch bc'
 # Node comes from many places; any will do.
@@ -22,9 +24,10 @@ case "${1:-}" in
 '') ;;
 test) want="$want $test" ;;
 bench) want="$want $test $bench" ;;
+coverage) want="$want $test $coverage" ;;
 fuzz) want="$want $fuzz" ;;
 viewer) want="$want $test $viewer" ;;
-*) echo "usage: install-deps.sh [test|bench|fuzz|viewer]" >&2; exit 2 ;;
+*) echo "usage: install-deps.sh [test|bench|coverage|fuzz|viewer]" >&2; exit 2 ;;
 esac
 
 missing=
