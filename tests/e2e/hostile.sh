@@ -72,7 +72,8 @@ T
 for uid in dots nul long ascii zero shell empty many format; do
 	for level in instance study series; do
 		answer=c000; [ "$uid-$level" != long-instance ] || answer=aborted # the command itself is none then
-		echo "uid-$uid-$level $answer 400"
+		# a component that begins with 0 is against PS3.5 9.1 and harmless; real archives have such, made of a time of day
+		if [ $uid = zero ]; then echo "uid-$uid-$level 0000 200"; else echo "uid-$uid-$level $answer 400"; fi
 	done
 done >> "$work/expected"
 
