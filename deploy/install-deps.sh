@@ -47,3 +47,7 @@ export DEBIAN_FRONTEND=noninteractive
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null
 # shellcheck disable=SC2086
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
+# Debian starts some of them as services; the tests start their own and leave nothing running.
+case "$missing " in
+*' orthanc '*) $sudo systemctl disable --now orthanc >/dev/null 2>&1 || $sudo service orthanc stop >/dev/null 2>&1 || true ;;
+esac
