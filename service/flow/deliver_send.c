@@ -77,8 +77,10 @@ pack(const struct attempt *a, struct parcel *p, struct err *e)
 	*p = (struct parcel) { .unheard = a->delivery->unheard };
 	if (results_files(a->job->results, a->to->results, &files, &n, e) != 0)
 		return -1;
-	if (n == 0)
+	if (n == 0) {
+		free(files);
 		return err_set(e, ERR_NOT_FOUND, "the job has none of the results that this destination gets: see \"results\" in the settings");
+	}
 	p->items = calloc(n, sizeof *p->items);
 	rc = p->items == NULL ? err_set(e, ERR_LIMIT, "no memory for %zu results", n) : fill_items(a, p, files, n, e);
 	free(files);

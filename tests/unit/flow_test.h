@@ -61,12 +61,13 @@ remove_studies(void)
 static inline struct settings *
 make_settings(const char *more)
 {
-	char text[4096];
+	char *text;
 	struct err e = { 0 };
 	struct settings *s;
 
-	snprintf(text, sizeof text, "{%s \"models_dir\": \"model/shipped\", \"disk_reserve_mb\": 0, \"data_dir\": \"%s/data%d\"}", more, folder, ++folders);
+	assert_true(asprintf(&text, "{%s \"models_dir\": \"model/shipped\", \"disk_reserve_mb\": 0, \"data_dir\": \"%s/data%d\"}", more, folder, ++folders) > 0);
 	s = settings_parse(text, strlen(text), "test settings", &e);
+	free(text);
 	if (s == NULL)
 		fail_msg("%s", e.text);
 	return s;

@@ -6,6 +6,7 @@
 #include "model/infer.h"
 #include "model/resample.h"
 #include "service/commands/dataset_nifti.h"
+#include "tests/unit/sanitizer.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -24,15 +25,6 @@ static struct segmentor *segmentor;
 static struct nifti_volume head;
 static uint8_t *head_mask;                     /* as stored in the file */
 static size_t n_voxels;
-
-/* A sanitizer's, where all computing is ten times slower. */
-static bool
-is_slow_build(void)
-{
-	const char *build = getenv("B");
-
-	return build != NULL && (strstr(build, "asan") != NULL || strstr(build, "tsan") != NULL);
-}
 
 static void *
 room(size_t n, size_t size)
@@ -159,7 +151,7 @@ static void
 every_order_of_the_axes_is_one_segmentation(void **state)
 {
 	static const int axes[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
-	const int step = is_slow_build() ? 11 : 1; /* every axis along slices, rows and columns, all the same */
+	const int step = is_sanitized() ? 11 : 1; /* every axis along slices, rows and columns, all the same */
 	double worst = 1;
 
 	(void)state;
@@ -332,7 +324,7 @@ thin_oblique_cuts_are_one_segmentation(void **state)
 	};
 
 	(void)state;
-	if (is_slow_build())
+	if (is_sanitized())
 		skip();
 	make_thin();
 	print_message("moved by 5 voxels: Dice %.5f\n", try_moved(5));
@@ -364,7 +356,7 @@ set_up(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	if (manifest_load(is_slow_build() ? CHEAP_MODEL : MODEL, &model, &e) != 0 || (segmentor = segmentor_load(&model, 1, &e)) == NULL || nifti_volume_read(CASE, &head, &e) != 0)
+	if (manifest_load(is_sanitized() ? CHEAP_MODEL : MODEL, &model, &e) != 0 || (segmentor = segmentor_load(&model, 1, &e)) == NULL || nifti_volume_read(CASE, &head, &e) != 0)
 		fail_msg("%s", e.text);
 	keep_middle();
 	model.mirror = false;                  /* half the time */

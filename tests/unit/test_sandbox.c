@@ -1,5 +1,6 @@
 /* What a worker may not do, tried by a process that has entered the sandbox as a worker does: each deed, and the errno that it met. */
 #include "tests/unit/own_folder.h"
+#include "tests/unit/sanitizer.h"
 
 #include "service/flow/sandbox.h"
 
@@ -223,6 +224,8 @@ memory_is_limited(void **state)
 	pid_t child;
 
 	(void)state;
+	if (is_sanitized())
+		skip();
 	snprintf(parent, sizeof parent, "%ld", (long)getpid());
 	if ((child = fork()) == 0) {
 		char *argv[] = { "segand", "--worker", parent, "512", data_dir, models_dir, NULL };
