@@ -77,6 +77,7 @@ stop_node
 # ---- a disk of a few MiB without a reserve, full to the last byte at random moments
 umount "$work/disk"; mount -t tmpfs -o size=6m tmpfs "$work/disk"
 config "$work/disk/data" 0
+node_log=$work/small.log
 start_node "$work/segand.json"
 RANDOM=$seed
 for i in "" 2 3 4; do
