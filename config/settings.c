@@ -67,7 +67,7 @@ read_all(const struct json_doc *d, struct settings *s, struct err *e)
 	if (json_read(d, root, settings_tables[TABLE_ROOT].fields, settings_tables[TABLE_ROOT].n, "", s, e) != 0)
 		return -1;
 	if (read_section(d, root, "dicom", TABLE_DICOM, s, e) != 0 || read_section(d, root, "http", TABLE_HTTP, s, e) != 0
-		|| read_section(d, root, "retention", TABLE_RETENTION, s, e) != 0)
+		|| read_section(d, root, "retention", TABLE_RETENTION, s, e) != 0 || read_section(d, root, "audit", TABLE_AUDIT, s, e) != 0)
 		return -1;
 	peers = json_get(json_get(root, "dicom"), "peers");
 	if (peers != NULL && settings_read_peers(d, peers, s, e) != 0)

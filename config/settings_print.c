@@ -166,6 +166,7 @@ settings_print(const struct settings *s, struct err *e)
 	json_set(root, "dicom", print_dicom(s));
 	json_set(root, "http", from_table(TABLE_HTTP, s));
 	json_set(root, "retention", from_table(TABLE_RETENTION, s));
+	json_set(root, "audit", from_table(TABLE_AUDIT, s));
 	json_set(root, "destinations", print_destinations(s));
 	json_set(root, "models", print_models(s));
 	json_set(root, "archives", s->archives != NULL ? json_copy(s->archives) : json_new_object());

@@ -36,6 +36,7 @@ static const struct json_field root[] = {
 	WHOLE(struct settings, "retry_give_up", retry_give_up, 1, 366 * DAY),
 	WHOLE(struct settings, "disk_reserve_mb", disk_reserve_mb, 0, MB_MAX),
 	OTHER("retention"),
+	OTHER("audit"),
 	TEXT(struct settings, "log_level", log_level),
 	OTHER("patterns"),
 	OTHER("rules"),
@@ -90,6 +91,10 @@ static const struct json_field http[] = {
 static const struct json_field retention[] = {
 	WHOLE(struct settings, "days", retention_days, 0, 36600),
 	WHOLE(struct settings, "max_mb", retention_max_mb, 0, MB_MAX),
+};
+static const struct json_field audit[] = {
+	MAYBE(struct settings, "syslog", audit_syslog),
+	WHOLE(struct settings, "days", audit_days, 0, 36600),
 };
 static const struct json_field peer[] = {
 	NEEDED(struct peer_setting, "aet", aet),
@@ -165,6 +170,7 @@ const struct settings_type settings_types[SETTINGS_N_TYPES] = {
 #define TABLE(fields) { fields, sizeof fields / sizeof fields[0] }
 const struct settings_table settings_tables[TABLE_N] = {
 	[TABLE_ROOT] = TABLE(root), [TABLE_DICOM] = TABLE(dicom), [TABLE_HTTP] = TABLE(http), [TABLE_RETENTION] = TABLE(retention),
+	[TABLE_AUDIT] = TABLE(audit),
 	[TABLE_PEER] = TABLE(peer), [TABLE_DIMSE] = TABLE(dimse), [TABLE_STOW] = TABLE(stow), [TABLE_SENDER] = TABLE(sender),
 	[TABLE_FOLDER] = TABLE(folder), [TABLE_RULE] = TABLE(rule), [TABLE_MODEL] = TABLE(model),
 };

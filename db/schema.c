@@ -123,6 +123,20 @@ const char *const schema_versions[] = {
 	"CREATE TRIGGER series_go AFTER DELETE ON series BEGIN"
 	" UPDATE tallies SET n = n - OLD.n_instances WHERE name = 'instances';"
 	" UPDATE tallies SET n = n - 1 WHERE name = 'studies' AND NOT EXISTS(SELECT 1 FROM series WHERE study_uid = OLD.study_uid); END;",
+
+	/* 8: the audit trail (audit.h); audit_told: the last row that was told to the syslog; whose token sent by STOW-RS */
+	"CREATE TABLE audit("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, event INTEGER NOT NULL, type INTEGER NOT NULL,"
+	"  action TEXT NOT NULL CHECK(action IN ('C', 'R', 'U', 'D', 'E')), outcome INTEGER NOT NULL CHECK(outcome IN (0, 4, 8, 12)),"
+	"  aet TEXT, address TEXT, token TEXT, role TEXT, user TEXT, study_uid TEXT, destination TEXT, objects TEXT, text TEXT, job INTEGER) STRICT;"
+	"CREATE INDEX audit_time ON audit(time_ms);"
+	"CREATE INDEX audit_study ON audit(study_uid) WHERE study_uid IS NOT NULL;"
+	"CREATE INDEX audit_job ON audit(job, destination) WHERE job IS NOT NULL;"
+	"CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'the audit trail is not changed'); END;"
+	"CREATE TABLE audit_told(id INTEGER NOT NULL) STRICT;"
+	"INSERT INTO audit_told VALUES(0);"
+	"ALTER TABLE associations ADD COLUMN token TEXT;"
+	"ALTER TABLE associations ADD COLUMN role TEXT;",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

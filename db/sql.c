@@ -232,9 +232,13 @@ sql_write_end(struct sql *s, int result, struct err *e)
 	if (result == 0 && sqlite3_get_autocommit(s->handle))
 		result = err_set(e, ERR_BUG, "database %s: the transaction ended before its commit", s->db->path);
 	if (result == 0)
+		result = sql_audit(s, e);
+	if (result == 0)
 		result = sql_run(s, "COMMIT", SQL_NONE, e);
 	if (result == 0)
 		result = db_in_place(s->db, e); /* or it went to a file that nobody will find */
+	if (result == 0)
+		sql_audited(s);
 	if (result < 0)
 		rollback(s);
 	pthread_mutex_unlock(&s->db->write_lock);

@@ -63,6 +63,9 @@ struct sql *sql_write(struct db *d, struct err *e);         /* takes the writer'
 struct sql *sql_write_lazy(struct db *d, struct err *e);    /* the same for what may be lost when the power goes: COMMIT does not wait for the disk */
 /* result 0: COMMIT, durable when this returns 0. Otherwise ROLLBACK, and e stays as the caller set it. Returns result, or -1 when COMMIT failed. */
 int sql_write_end(struct sql *s, int result, struct err *e);
+/* For sql_write_end: the row that this thread has attached (audit.h) goes into the transaction; and it was committed. */
+int sql_audit(struct sql *s, struct err *e);
+void sql_audited(const struct sql *s);
 
 /* ---- statements ---- */
 struct sql_value { enum { SQL_INT, SQL_TEXT, SQL_REAL } kind; int64_t integer; double real; const char *text; };

@@ -242,6 +242,7 @@ revise_read_ids(const char *path, struct revise_ids *out, struct err *e)
 			return -1;
 		DcmItem &ds = *file.getDataset();
 		return copy_uid(ds, DCM_SOPInstanceUID, out->sop_uid) && copy_uid(ds, DCM_SeriesInstanceUID, out->series_uid) && copy_uid(ds, DCM_StudyInstanceUID, out->study_uid)
+			&& copy_uid(ds, DCM_SOPClassUID, out->sop_class)
 			? 0 : err_set(e, ERR_INPUT, "not an object with UIDs of its own");
 	});
 }

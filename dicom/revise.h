@@ -7,7 +7,7 @@
 extern "C" {
 #endif
 
-struct revise_ids { char sop_uid[DICOM_UID], series_uid[DICOM_UID], study_uid[DICOM_UID]; };
+struct revise_ids { char sop_uid[DICOM_UID], series_uid[DICOM_UID], study_uid[DICOM_UID], sop_class[DICOM_UID]; };
 int revise_read_ids(const char *path, struct revise_ids *out, struct err *e);       /* of a file of ours; ERR_INPUT: not one that has them */
 
 /* What can be told; the order of revise_value. */

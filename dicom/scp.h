@@ -35,6 +35,7 @@ struct scp_handler {
 	int (*received)(void *arg, int64_t id, const struct scp_instance *i, struct err *e); /* 0: Success is answered, it must be durable; -1: the code's status */
 	int (*reported)(void *arg, int64_t id, const struct commitment_report *r, struct err *e); /* as commitment_reported_fn */
 	void (*closed)(void *arg, int64_t id, bool released);                           /* released: A-RELEASE in good order between messages */
+	void (*stranger)(void *arg, const char *address, const char *why);              /* who never came to opened: TLS failed, its certificate is not trusted. NULL: nobody asks */
 };
 
 struct scp_config {

@@ -375,6 +375,8 @@ serve(session &s, int fd)
 	end = s.line.accept(fd, s.scp->config.max_pdu, &a.network, &a.dul);
 	if (end.bad()) {
 		log_event(LOG_INFO, "association_none", "peer=%s text=\"%s\"", a.peer.address, reason(s, end));
+		if (s.scp->tls && !s.line.is_stopped() && s.line.why()[0] != '\0' && s.scp->handler->stranger != NULL)
+			s.scp->handler->stranger(s.scp->handler->arg, a.peer.address, s.line.why());
 		return 0;
 	}
 	const T_ASC_RejectParameters *why = admit(s, a, &e);

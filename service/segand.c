@@ -4,6 +4,7 @@
 #include "config/settings.h"
 #include "dicom/bounds.h"
 #include "dicom/dicom.h"
+#include "service/flow/audit.h"
 #include "service/flow/compare.h"
 #include "service/flow/commit.h"
 #include "service/flow/deliver.h"
@@ -48,6 +49,7 @@ struct daemon {
 	struct rules *rules;
 	struct node node;
 	bool is_node_open;
+	struct audit *audit;
 	struct workers *workers;
 	struct deliver *deliver;
 	struct commit *commit;
@@ -129,6 +131,8 @@ start(struct daemon *d, struct err *e)
 	if (node_open(&d->node, d->settings, e) != 0)
 		return -1;
 	d->is_node_open = true;
+	if ((d->audit = audit_start(&d->node, e)) == NULL)
+		return -1;
 	if ((d->workers = workers_start(&d->node, e)) == NULL)
 		return -1;
 	if ((d->deliver = deliver_start(&d->node, e)) == NULL)
@@ -168,8 +172,10 @@ stop(struct daemon *d, int status)
 		is_all_stopped = commit_stop(d->commit) && is_all_stopped;
 	if (d->workers != NULL)
 		workers_stop(d->workers);
+	audit_stop(d->audit);
 	if (!is_all_stopped)
 		_exit(status);
+	audit_free(d->audit);
 	if (d->is_node_open)
 		node_close(&d->node);
 	rules_free(d->rules);

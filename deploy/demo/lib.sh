@@ -46,7 +46,7 @@ write_config() {
 	local file=$1 program=$2; shift 2
 	"$B/segand" --config config/segand.json --check 2>/dev/null | jq "$@" --arg data "$work/data" --arg models "${SEGAN_MODELS:-$PWD/model/shipped}" \
 		'.data_dir = $data | .models_dir = $models | .dicom.bind = "127.0.0.1" | .dicom.port = 0 | .dicom.accept_unknown_peers = true | .http.port = 0
-		| .disk_reserve_mb = 64 | '"$program" > "$file"
+		| .disk_reserve_mb = 64 | .audit.syslog = null | '"$program" > "$file"
 }
 
 # start_node CONFIG: segand; sets node_pid, node_log, http (address:port), dicom_port.

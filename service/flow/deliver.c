@@ -9,6 +9,7 @@
 #include "db/commitments.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
+#include "service/flow/audit.h"
 #include "service/flow/backoff.h"
 #include "service/flow/deliver_send.h"
 #include "service/flow/deliver_stow.h"
@@ -109,6 +110,8 @@ static void
 settle(const struct lane *l, const struct delivery *d, const struct job *j, struct verdict *v)
 {
 	struct node *n = l->all->node;
+	const struct audit_entry given_up = { .event = AUDIT_TRANSFERRED, .action = 'R', .outcome = AUDIT_SERIOUS, .destination = d->destination, .job = j->id,
+		.text = "given up after retry_give_up" };
 	int64_t now = clock_ms(), next_ms = 0;
 	struct err e;
 
@@ -118,12 +121,18 @@ settle(const struct lane *l, const struct delivery *d, const struct job *j, stru
 		else
 			next_ms = now + next_wait_s(n->settings, d->attempts, v->retry_after_s) * 1000;
 	}
+	if (v->state == DELIVERY_GIVEN_UP)
+		audit_attach(&given_up);
 	/* What the peer answered is not lost to a disk that is full for a while. */
 	while (record(l, d, v, next_ms, &e) != 0) {
 		log_event(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", j->id, d->destination, e.text);
-		if (!err_may_pass(e.code) || !bell_rest(&n->deliver, TROUBLE_MS))
+		if (!err_may_pass(e.code) || !bell_rest(&n->deliver, TROUBLE_MS)) {
+			audit_detach();
 			return; /* after a stop: the next start takes it up */
+		}
 	}
+	if (audit_detach())
+		audit_tell(n);
 	log_outcome(d, j, v, next_ms);
 	deliver_log_job_end(n->db, j->id);
 }

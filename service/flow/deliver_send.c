@@ -7,6 +7,7 @@
 #include "db/instances.h"
 #include "dicom/scu.h"
 #include "service/flow/deliver_ask.h"
+#include "service/flow/deliver_audit.h"
 #include "service/flow/deliver_stow.h"
 #include "service/flow/peer.h"
 #include "service/flow/results.h"
@@ -24,7 +25,7 @@ struct item {
 	enum result_kind kind;
 	char name[RESULT_FILE];
 	struct delivery_object row;
-	enum object_state before;          /* its state before this attempt sent it */
+	enum object_state first, before;   /* its state before this attempt; before this attempt sent it */
 	struct revise_ids ids;             /* sop_uid "": the file does not tell */
 	char path[SPOOL_PATH];             /* what is sent */
 };
@@ -58,6 +59,7 @@ fill_items(const struct attempt *a, struct parcel *p, const struct result_file *
 		for (size_t k = 0; k < n_rows; k++)
 			if (rows[k].position == i->row.position)
 				i->row = rows[k];
+		i->first = i->row.state;
 		spool_result(a->node, a->job->id, i->name, i->path);
 		if (is_to_do(i) && revise_read_ids(i->path, &i->ids, &unread) != 0)
 			i->ids.sop_uid[0] = '\0';      /* whoever sends it says what is wrong */
@@ -85,6 +87,44 @@ pack(const struct attempt *a, struct parcel *p, struct err *e)
 	rc = p->items == NULL ? err_set(e, ERR_LIMIT, "no memory for %zu results", n) : fill_items(a, p, files, n, e);
 	free(files);
 	return rc;
+}
+
+/* ---- what the audit trail says of it: written with the states of the objects ---- */
+
+static bool
+is_going(const struct item *i)
+{
+	return i->row.state == OBJECT_SENT;
+}
+
+static bool
+has_arrived(const struct item *i)
+{
+	return (i->row.state == OBJECT_STORED || i->row.state == OBJECT_FOUND) && i->first != OBJECT_STORED && i->first != OBJECT_FOUND;
+}
+
+static bool
+is_refused(const struct item *i)
+{
+	return i->row.state == OBJECT_REFUSED && i->first != OBJECT_REFUSED;
+}
+
+/* How many there are; objects: of which classes, NULL when nobody can say. caller: free(*objects) */
+static size_t
+count(const struct parcel *p, bool (*is_one)(const struct item *), char **objects)
+{
+	const char **classes = calloc(p->n + 1, sizeof *classes);
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (is_one(&p->items[i])) {
+			if (classes != NULL)
+				classes[n] = p->items[i].ids.sop_class;
+			n++;
+		}
+	*objects = classes != NULL && n > 0 ? deliver_objects(classes, n) : NULL;
+	free(classes);
+	return n;
 }
 
 static int
@@ -237,8 +277,11 @@ prepare(const struct attempt *a, const struct ask_peer *to, struct parcel *p, st
 
 	for (size_t i = 0; i < p->n; i++)
 		is_left = is_left || (is_to_do(&p->items[i]) && p->items[i].ids.sop_uid[0] != '\0');
-	if (answer == ASK_ANSWERED && is_left && a->to->ask)
+	if (answer == ASK_ANSWERED && is_left && a->to->ask) {
 		answer = ask_study(to, a->job->study_uid, &values, &is_known, e);
+		if (answer == ASK_ANSWERED)
+			deliver_audit_query(a, to);
+	}
 	if (answer == ASK_UNHEARD && p->unheard++ < PATIENCE)
 		return err_note(e, "asking before sending");
 	if (answer != ASK_ANSWERED)
@@ -322,6 +365,24 @@ conclude(const struct parcel *p, struct verdict *v)
 }
 
 static int
+mark_going(const struct attempt *a, const struct ask_peer *to, const struct parcel *p, struct err *e)
+{
+	struct delivery_event event;
+	char *objects;
+	int rc;
+
+	count(p, is_going, &objects);
+	deliver_event(a, to, AUDIT_BEGIN_TRANSFER, &event);
+	event.entry.objects = objects;
+	audit_attach(&event.entry);
+	rc = mark(a, p, e);
+	if (audit_detach())
+		audit_tell(a->node);
+	free(objects);
+	return rc;
+}
+
+static int
 send_items(const struct attempt *a, const struct ask_peer *to, struct parcel *p, struct verdict *v, struct err *e)
 {
 	struct item **items = calloc(p->n, sizeof *items);
@@ -337,7 +398,7 @@ send_items(const struct attempt *a, const struct ask_peer *to, struct parcel *p,
 			paths[n] = items[n]->path;
 			n++;
 		}
-	if (rc == 0 && n > 0 && (rc = mark(a, p, e)) == 0) {
+	if (rc == 0 && n > 0 && (rc = mark_going(a, to, p, e)) == 0) {
 		if (to->setting->type == DESTINATION_STOW)
 			v->retry_after_s = send_stow(a, items, n);
 		else
@@ -350,12 +411,27 @@ send_items(const struct attempt *a, const struct ask_peer *to, struct parcel *p,
 
 /* What the peer answered; where it cannot be written now, the next attempt asks. */
 static void
-record(const struct attempt *a, const struct parcel *p)
+record(const struct attempt *a, const struct ask_peer *to, const struct parcel *p)
 {
+	struct delivery_event event;
+	char *arrived, *refused;
+	size_t n_arrived = count(p, has_arrived, &arrived), n_refused = count(p, is_refused, &refused);
 	struct err e;
 
+	deliver_event(a, to, AUDIT_TRANSFERRED, &event);
+	event.entry.objects = n_arrived > 0 ? arrived : refused;
+	if (n_refused > 0) {
+		event.entry.outcome = n_arrived > 0 ? AUDIT_MINOR : AUDIT_SERIOUS;
+		event.entry.text = n_arrived > 0 ? "the destination refused other objects of this job" : "the destination refused these objects";
+	}
+	if (n_arrived + n_refused > 0)
+		audit_attach(&event.entry);
 	if (mark(a, p, &e) != 0)
 		log_event(LOG_WARN, "delivery_not_recorded", "job=%" PRId64 " destination=%s text=\"%s\"", a->job->id, a->to->name, e.text);
+	if (audit_detach())
+		audit_tell(a->node);
+	free(arrived);
+	free(refused);
 }
 
 void
@@ -372,7 +448,7 @@ deliver_send(const struct attempt *a, struct verdict *v)
 		if (rc == 0)
 			rc = send_items(a, &to, &p, v, &e);
 		if (p.n > 0)
-			record(a, &p);
+			record(a, &to, &p);
 		if (rc == 0)
 			conclude(&p, v);
 		else

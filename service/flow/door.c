@@ -6,6 +6,7 @@
 
 #include "config/log.h"
 #include "dicom/scp.h"
+#include "service/flow/audit.h"
 #include "service/flow/commit.h"
 #include "service/flow/intake.h"
 #include "service/flow/node.h"
@@ -76,6 +77,8 @@ opened(void *arg, const struct scp_peer *peer, struct scp_admission *a, struct e
 	if (!a->may_store && !a->may_report) {
 		log_event(LOG_WARN, "association_rejected", "address=%s aet=\"%s\" text=\"%s; dicom.accept_unknown_peers would let anybody send\"", peer->address,
 		    peer->calling_aet, is_aet_known ? "dicom.peers has this AE title with another host" : "dicom.peers has no such AE title");
+		audit_alarm(n, &(const struct audit_entry) { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_NODE, .action = 'E', .outcome = AUDIT_MINOR, .aet = peer->calling_aet,
+			.address = peer->address, .text = is_aet_known ? "association rejected: this AE title may not send from there" : "association rejected: unknown AE title" });
 		return err_set(e, ERR_INPUT, "AE title %s at %s may not send here", peer->calling_aet, peer->address);
 	}
 	if (intake_open(n, peer->calling_aet, peer->address, &a->id, e) != 0) {
@@ -84,6 +87,13 @@ opened(void *arg, const struct scp_peer *peer, struct scp_admission *a, struct e
 	}
 	log_event(LOG_DEBUG, "association_opened", "association=%lld address=%s aet=\"%s\"", (long long)a->id, peer->address, peer->calling_aet);
 	return 0;
+}
+
+static void
+stranger(void *arg, const char *address, const char *why)
+{
+	audit_alarm(((struct door *)arg)->node, &(const struct audit_entry) { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_NODE, .action = 'E', .outcome = AUDIT_MINOR,
+		.address = address, .text = why });
 }
 
 /* ---- what ---- */
@@ -148,7 +158,7 @@ door_start(struct node *n, struct err *e)
 		return NULL;
 	}
 	d->node = n;
-	d->handler = (struct scp_handler) { .arg = d, .opened = opened, .may_store = may_store, .received = received, .reported = reported, .closed = closed };
+	d->handler = (struct scp_handler) { .arg = d, .opened = opened, .may_store = may_store, .received = received, .reported = reported, .closed = closed, .stranger = stranger };
 	spool_tmp_dir(n, d->tmp_dir);
 	c.tmp_dir = d->tmp_dir;
 	d->scp = scp_start(&c, &d->handler, e);

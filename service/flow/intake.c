@@ -249,6 +249,12 @@ intake_add(struct node *n, const struct intake_file *f, struct intake_answer *a,
 }
 
 int
+intake_open_by(struct node *n, const struct association_peer *p, int64_t *association, struct err *e)
+{
+	return associations_open_by(n->db, p, clock_ms(), association, e);
+}
+
+int
 intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *association, struct err *e)
 {
 	return associations_open(n->db, peer_aet, address, clock_ms(), association, e);
@@ -295,6 +301,7 @@ intake_close(struct node *n, int64_t association, bool released)
 		}
 	}
 	bell_ring(&n->dispatch);
+	bell_ring(&n->trail);
 }
 
 int

@@ -28,6 +28,8 @@ struct instance_header;
 struct instance_row;
 int intake_describe(const struct node *n, const struct intake_file *f, const struct instance_header *h, struct instance_row *row, struct err *e);
 
+struct association_peer;
+int  intake_open_by(struct node *n, const struct association_peer *p, int64_t *association, struct err *e);
 int  intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *association, struct err *e); /* an association begins */
 void intake_close(struct node *n, int64_t association, bool released);      /* ... ends; rings dispatch */
 /* The ends that could not be recorded when they came (a full disk), once more. -1: what may pass; they are kept. On the dispatch thread. */

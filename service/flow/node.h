@@ -1,4 +1,4 @@
-/* What the parts of a running node share: settings, database, models, and three bells. Made by segand.c, read by all; nothing here is written after start
+/* What the parts of a running node share: settings, database, models, and bells. Made by segand.c, read by all; nothing here is written after start
  * but through its own functions. */
 #pragma once
 #include "config/settings.h"
@@ -16,6 +16,8 @@ struct node {
 	const struct settings *settings;
 	struct db *db;
 	struct catalog *catalog;
+	struct bell trail;                   /* there are rows of the audit trail to tell */
+	struct audit *audit;                 /* NULL in tests: rows are written all the same */
 	struct bell dispatch, work, deliver; /* dispatch: instances or receiving jobs changed; work: a job was queued; deliver: a delivery was made or waits again */
 	atomic_long n_received, n_refused, n_duplicates, n_strangers; /* for /metrics; strangers: jobs whose input was out of distribution */
 	int64_t started_ms;

@@ -15,6 +15,7 @@ void session_answer(struct request *q, struct reply *r);                    /* s
 void session_open_answer(struct request *q, struct reply *r);
 void session_end_answer(struct request *q, struct reply *r);
 extern const struct upload_kind session_upload;
+void audit_answer(struct request *q, struct reply *r);                      /* audit.c */
 void models_answer(struct request *q, struct reply *r);                     /* models.c */
 void metrics_answer(struct request *q, struct reply *r);                    /* metrics.c */
 void health_answer(struct request *q, struct reply *r);                     /* health.c */

@@ -1,12 +1,14 @@
 /* /api/v1/jobs: the list, one job, its files, retry, cancel and giving a delivery up. What a job looks like is service/flow/job_json, what may be done to it service/flow/control. */
 #include "config/clock.h"
 #include "dicom/dicom.h"
+#include "service/flow/audit.h"
 #include "service/flow/control.h"
 #include "service/flow/job_json.h"
 #include "service/flow/node.h"
 #include "service/flow/spool.h"
 #include "service/http/handlers.h"
 #include "service/http/problem.h"
+#include "service/http/who.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +127,16 @@ job_answer(struct request *q, struct reply *r)
 		answer_job(q, r, 200, id);
 }
 
+/* Somebody sees a result of the study. */
+static void
+record_access(const struct request *q, const struct job *j)
+{
+	struct audit_entry a = { .event = AUDIT_ACCESSED, .action = 'R', .study_uid = j->study_uid, .job = j->id };
+
+	who_sign(q, &a);
+	audit_record(q->node, &a);
+}
+
 static void
 answer_file(struct request *q, struct reply *r, const char *name, const char *type)
 {
@@ -141,9 +153,11 @@ answer_file(struct request *q, struct reply *r, const char *name, const char *ty
 	}
 	snprintf(absent, sizeof absent, "job %lld is %s and has no %s%s", (long long)id, job_state_name(j.state), name,
 	         j.finding && strcmp(j.finding, "none") == 0 ? ": nothing was found" : "");
-	job_release(&j);
 	spool_result(q->node, id, name, path);
 	reply_file(r, path, type, absent);
+	if (r->status == 200)
+		record_access(q, &j);
+	job_release(&j);
 }
 
 void
@@ -164,16 +178,37 @@ job_preview_answer(struct request *q, struct reply *r)
 	answer_file(q, r, "preview.png", "image/png");
 }
 
+/* What a person does to a job, recorded in the transaction that does it. */
+static void
+sign(const struct request *q, struct audit_entry *a)
+{
+	a->event = AUDIT_JOB;
+	a->action = 'U';
+	who_sign(q, a);
+	audit_attach(a);
+}
+
+static void
+signed_off(const struct request *q)
+{
+	if (audit_detach())
+		audit_tell(q->node);
+}
+
 void
 job_retry_answer(struct request *q, struct reply *r)
 {
 	int64_t id, goes_on;
 	char location[64];
 	struct err e;
+	int rc;
 
 	if (!job_id(q, &id, r))
 		return;
-	if (control_retry(q->node, id, &goes_on, &e) < 0) {
+	sign(q, &(struct audit_entry){ .type = AUDIT_RETRY, .job = id });
+	rc = control_retry(q->node, id, &goes_on, &e);
+	signed_off(q);
+	if (rc < 0) {
 		problem_error(r, &e);
 		return;
 	}
@@ -187,10 +222,14 @@ job_cancel_answer(struct request *q, struct reply *r)
 {
 	struct err e;
 	int64_t id;
+	int rc;
 
 	if (!job_id(q, &id, r))
 		return;
-	if (control_cancel(q->node, q->workers, id, &e) < 0)
+	sign(q, &(struct audit_entry){ .type = AUDIT_CANCEL, .job = id });
+	rc = control_cancel(q->node, q->workers, id, &e);
+	signed_off(q);
+	if (rc < 0)
 		problem_error(r, &e);
 	else
 		answer_job(q, r, 200, id);
@@ -201,10 +240,14 @@ job_give_up_answer(struct request *q, struct reply *r)
 {
 	struct err e;
 	int64_t id;
+	int rc;
 
 	if (!job_id(q, &id, r))
 		return;
-	if (control_give_up(q->node, id, q->params[1], &e) < 0)
+	sign(q, &(struct audit_entry){ .type = AUDIT_GIVE_UP, .job = id, .destination = q->params[1] });
+	rc = control_give_up(q->node, id, q->params[1], &e);
+	signed_off(q);
+	if (rc < 0)
 		problem_error(r, &e);
 	else
 		answer_job(q, r, 200, id);

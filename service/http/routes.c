@@ -5,6 +5,7 @@
 #define DICOM_JSON { "application/dicom+json", "application/json" }
 #define VIEWER .needs = AUTH_VIEWER          /* reading, and asking the rules, which changes nothing */
 #define OPERATOR .needs = AUTH_OPERATOR      /* what changes jobs; bringing images, which makes some */
+#define ADMIN .needs = AUTH_ADMIN            /* who did what */
 #define ANYBODY .needs = AUTH_NOBODY         /* alive? ready? and the way in */
 
 const struct route routes[] = {
@@ -21,6 +22,7 @@ const struct route routes[] = {
 	{ "GET", "/api/v1/series/{uid}/decision", series_decision_answer, VIEWER, .produces = JSON },
 	{ "POST", "/api/v1/rules/test", rules_test_answer, VIEWER, .produces = JSON, .upload = &rules_test_upload },
 	{ "GET", "/api/v1/models", models_answer, VIEWER, .produces = JSON },
+	{ "GET", "/api/v1/audit", audit_answer, ADMIN, .query = "study since limit cursor ", .produces = JSON },
 	{ "POST", "/api/v1/session", session_open_answer, ANYBODY, .produces = JSON, .upload = &session_upload },
 	{ "GET", "/api/v1/session", session_answer, VIEWER, .produces = JSON },
 	{ "DELETE", "/api/v1/session", session_end_answer, VIEWER },

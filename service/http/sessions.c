@@ -2,6 +2,7 @@
  * or as {"token": ...}, never in an address, which logs keep. */
 #include "config/clock.h"
 #include "config/log.h"
+#include "service/flow/audit.h"
 #include "service/flow/node.h"
 #include "service/http/handlers.h"
 #include "service/http/json_body.h"
@@ -93,6 +94,15 @@ given_token(const struct request *q, char token[WHO_TOKEN], struct reply *r)
 	return rc;
 }
 
+static void
+record(const struct request *q, enum audit_type type)
+{
+	struct audit_entry a = { .event = AUDIT_USER, .type = type, .action = 'E' };
+
+	who_sign(q, &a);
+	audit_record(q->node, &a);
+}
+
 void
 session_open_answer(struct request *q, struct reply *r)
 {
@@ -109,6 +119,7 @@ session_open_answer(struct request *q, struct reply *r)
 	if (who_is(q, token, digest, r) == 0) {
 		sessions_open(q->gate->sessions, digest, now, now + seconds * 1000, id);
 		log_event(LOG_INFO, "session_opened", "client=%s token=%s role=%s", q->client, q->who, auth_role_name(q->role));
+		record(q, AUDIT_LOGIN);
 		who_set_cookie(q, id, seconds, r);
 		tell(q, r);
 	}
@@ -120,8 +131,10 @@ session_end_answer(struct request *q, struct reply *r)
 {
 	char id[AUTH_TOKEN];
 
-	if (who_session(request_header(q, "Cookie"), id))
+	if (who_session(request_header(q, "Cookie"), id)) {
 		sessions_end(q->gate->sessions, id);
+		record(q, AUDIT_LOGOUT);
+	}
 	r->status = 204;
 	r->type = NULL;
 	if (q->gate->auth != NULL)

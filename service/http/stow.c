@@ -4,6 +4,7 @@
 #include "service/http/stow.h"
 
 #include "config/log.h"
+#include "db/instances.h"
 #include "dicom/dicom.h"
 #include "service/flow/intake.h"
 #include "service/flow/node.h"
@@ -255,6 +256,7 @@ stow_drop(struct request *q)
 static int
 stow_begin(struct request *q, struct reply *r)
 {
+	const struct association_peer sender = { .aet = "STOW", .address = q->client, .token = q->who[0] ? q->who : NULL, .role = q->who[0] ? auth_role_name(q->role) : NULL };
 	struct multipart_type type;
 	struct stow *s;
 	struct err e;
@@ -272,7 +274,7 @@ stow_begin(struct request *q, struct reply *r)
 	s->study_uid = q->params[0][0] ? q->params[0] : NULL;
 	q->upload = s;
 	s->parser = multipart_new(type.boundary, &sink, s, &e);
-	s->is_open = s->parser && intake_open(s->node, "STOW", q->client, &s->association, &e) == 0;
+	s->is_open = s->parser && intake_open_by(s->node, &sender, &s->association, &e) == 0;
 	if (!s->is_open) {
 		problem_error(r, &e);
 		stow_drop(q);

@@ -3,6 +3,7 @@
 
 #include "config/clock.h"
 #include "config/log.h"
+#include "service/flow/audit.h"
 #include "service/http/problem.h"
 
 #include <stdio.h>
@@ -52,9 +53,31 @@ who_set_cookie(const struct request *q, const char *id, int64_t seconds, struct 
 	reply_header(r, "Set-Cookie", text);
 }
 
-static int
-too_many(struct reply *r)
+void
+who_sign(const struct request *q, struct audit_entry *a)
 {
+	a->address = q->client;
+	if (q->who[0] != '\0') {
+		a->token = q->who;
+		a->role = auth_role_name(q->role);
+	}
+}
+
+/* Whoever is refused: told as an alarm, which is bounded. */
+static void
+alarm_of(const struct request *q, const struct audit_entry *what)
+{
+	struct audit_entry a = *what;
+
+	who_sign(q, &a);
+	a.action = 'E';
+	audit_alarm(q->node, &a);
+}
+
+static int
+too_many(const struct request *q, struct reply *r)
+{
+	alarm_of(q, &(const struct audit_entry){ .event = AUDIT_SECURITY_ALERT, .type = AUDIT_NODE, .outcome = AUDIT_SERIOUS, .text = "too many wrong tokens from this address" });
 	problem_set(r, 429, "too many wrong tokens came from this address (http.max_token_failures a minute): wait");
 	reply_header(r, "Retry-After", "60");
 	return -1;
@@ -64,6 +87,7 @@ static int
 unknown(struct request *q, const char *what, struct reply *r)
 {
 	log_event(LOG_WARN, "http_token_refused", "client=%s", q->client);
+	alarm_of(q, &(const struct audit_entry){ .event = AUDIT_USER, .type = AUDIT_LOGIN, .outcome = AUDIT_MINOR, .text = "unknown or revoked token, or an ended session" });
 	problem_set(r, 401, "%s", what);
 	reply_header(r, "WWW-Authenticate", "Bearer realm=\"segand\", error=\"invalid_token\"");
 	return -1;
@@ -79,7 +103,7 @@ look_up(struct request *q, const uint8_t tried[AUTH_DIGEST], const uint8_t *toke
 	int rc;
 
 	if (!clients_may_try(q->gate->clients, q->caller, tried, now))
-		return too_many(r);
+		return too_many(q, r);
 	rc = token == NULL ? 0 : auth_find(q->gate->auth, token, &found, &e);
 	if (rc < 0) {
 		problem_set(r, 503, "the node's tokens cannot be read just now: nobody is let in; its log says why");
@@ -145,6 +169,7 @@ who_may(struct request *q, enum auth_role needs, const char *route, struct reply
 	if (q->role <= needs)
 		return true;
 	log_event(LOG_INFO, "http_denied", "client=%s token=%s role=%s needs=%s route=%s", q->client, q->who, auth_role_name(q->role), auth_role_name(needs), route);
+	alarm_of(q, &(const struct audit_entry){ .event = AUDIT_SECURITY_ALERT, .type = AUDIT_RESTRICTED, .outcome = AUDIT_MINOR, .text = route });
 	problem_set(r, 403, "this needs the role %s; the token %s has the role %s", auth_role_name(needs), q->who, auth_role_name(q->role));
 	reply_header(r, "WWW-Authenticate", "Bearer realm=\"segand\", error=\"insufficient_scope\"");
 	return false;

@@ -14,6 +14,8 @@ struct gate {
 	bool is_tls;
 };
 
+struct audit_entry;
+void who_sign(const struct request *q, struct audit_entry *a);              /* whose event it is; borrows q */
 /* Fills q->who, role and by_cookie. false: *r says 401, 403, 429 or 503. route: for the log. */
 bool who_may(struct request *q, enum auth_role needs, const char *route, struct reply *r);
 /* A token that was said otherwise than in the header. 0: known, q->who and role are its; -1: *r says why not. */

@@ -152,7 +152,7 @@ setup(void **state)
 	assert_int_equal(file_make_dirs(t->tmp, 0700, &e), 0);
 	pthread_mutex_init(&t->seen.lock, NULL);
 	pthread_cond_init(&t->seen.changed, NULL);
-	t->handler = (struct scp_handler){ &t->seen, opened, may_store, received, reported, closed };
+	t->handler = (struct scp_handler){ &t->seen, opened, may_store, received, reported, closed, NULL };
 	t->config = (struct scp_config){ .aet = "SEGAN", .bind = "127.0.0.1", .tmp_dir = t->tmp, .max_associations = 8, .max_pdu = 131072,
 		.idle_timeout_s = 20, .max_instance_bytes = 1 << 30, .check_called_aet = true };
 	*state = t;
