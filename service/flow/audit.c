@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MINUTE_MS = 60000, AWAY_MS = 2000, BATCH = 100, HOUR_MS = 3600000, SLOTS = 256 /* addresses by a hash; two in one share its number */ };
+enum { MINUTE_MS = 60000, AWAY_MS = 1000, BATCH = 100, ROUNDS = 50 /* batches at once: the thread may be asked to stop */, HOUR_MS = 3600000, SLOTS = 256 /* addresses by a hash; two in one share its number */ };
 #define DAY_MS INT64_C(86400000)
 
 struct audit {
@@ -162,14 +162,14 @@ tell_one(struct audit *a, const struct audit_row *r)
 	return is_over;
 }
 
-/* All that are there, or until the syslog takes no more. */
+/* Until the syslog takes no more. 1: there may be more rows. */
 static int
 tell_rows(struct audit *a, struct err *e)
 {
 	struct audit_row *rows;
-	size_t n, told;
+	size_t n = BATCH, told = BATCH;
 
-	do {
+	for (int i = 0; i < ROUNDS; i++) {
 		if (audit_untold(a->node->db, BATCH, &rows, &n, e) != 0)
 			return -1;
 		for (told = 0; told < n && tell_one(a, &rows[told]); told++)
@@ -177,8 +177,10 @@ tell_rows(struct audit *a, struct err *e)
 		if (told > 0 && audit_told(a->node->db, rows[told - 1].id, e) != 0)
 			a->is_away = true;
 		audit_rows_free(rows, n);
-	} while (n == BATCH && told == n && !a->is_away);
-	return 0;
+		if (n < BATCH || told < n || a->is_away)
+			return 0;
+	}
+	return 1;
 }
 
 static int
@@ -189,10 +191,11 @@ remove_old(struct audit *a, struct err *e)
 
 	if (days == 0 || (a->removed_ms != 0 && now - a->removed_ms < HOUR_MS))
 		return 0;
-	while (n == BATCH)
+	for (int i = 0; i < ROUNDS && n == BATCH; i++)
 		if (audit_remove(a->node->db, clock_ms() - days * DAY_MS, BATCH, &n, e) != 0)
 			return -1;
-	a->removed_ms = now;
+	if (n < BATCH)
+		a->removed_ms = now;
 	return 0;
 }
 
@@ -205,9 +208,9 @@ look(struct audit *a)
 
 	count_minute(a, clock_monotonic_ms() / MINUTE_MS);
 	rc = a->node->settings->audit_syslog[0] != '\0' ? tell_rows(a, &e) : audit_told_all(a->node->db, &e);
-	if (rc != 0 || remove_old(a, &e) != 0)
+	if (rc < 0 || remove_old(a, &e) != 0)
 		log_event(LOG_ERROR, "audit_trouble", "text=\"%s\"", e.text);
-	return a->is_away ? AWAY_MS : MINUTE_MS;
+	return rc > 0 ? 0 : a->is_away ? AWAY_MS : MINUTE_MS;
 }
 
 static void *
@@ -239,13 +242,21 @@ user_name(char name[65])
 		snprintf(name, 65, "%lu", (unsigned long)getuid());
 }
 
+/* With the models in service: the trail says which it was when. */
 static void
 record_life(struct node *n, enum audit_type type)
 {
-	char user[65], text[96];
+	char user[65], text[512];
+	struct err e; /* the models were checked before */
 
 	user_name(user);
 	snprintf(text, sizeof text, "segand %.64s", dicom_software_version());
+	for (size_t i = 0; i < n->settings->n_models; i++) {
+		const struct catalog_entry *m = node_find_model(n->catalog, &n->settings->models[i], &e);
+		size_t at = strlen(text);
+		if (m != NULL)
+			snprintf(text + at, sizeof text - at, "%s%s@%s", i == 0 ? "; models " : " ", m->manifest.name, m->manifest.version);
+	}
 	audit_record(n, &(const struct audit_entry){ .event = AUDIT_APPLICATION, .type = type, .action = 'E', .user = user, .text = text });
 }
 

@@ -263,7 +263,8 @@ put_classes(FILE *out, const char *objects, struct err *e)
 	for (const struct json *c = json_first(json_root(d)); c != NULL; c = json_next(c)) {
 		const char *uid = json_text(json_get(c, "sop_class"));
 		fputs("<SOPClass", out);
-		put_attribute(out, "UID", uid != NULL ? uid : "");
+		if (uid != NULL && uid[0] != '\0')
+			put_attribute(out, "UID", uid);
 		fprintf(out, " NumberOfInstances=\"%.0f\"/>", json_number(json_get(c, "instances"), 0));
 	}
 	if (json_size(json_root(d)) > 0)

@@ -35,7 +35,7 @@ dcmsend -aet MR1 -aec SEGAN 127.0.0.1 "$dicom_port" +sd "$work/study" > "$work/d
 same "by the table" "$(events '.event == "Security Alert" and .type == "Node Authentication" and .who.aet == "STRANGER" and .who.address == "127.0.0.1" and .outcome == 4')" 1
 same "what came" "$(events ".event == \"DICOM Instances Transferred\" and .code == 110104 and .action == \"C\" and .who.aet == \"MR1\" and .study_uid == \"$study\" and .outcome == 0
 	and .objects == [{sop_class: \"1.2.840.10008.5.1.4.1.1.4\", instances: 26}]")" 1
-same "the start" "$(events '.event == "Application Activity" and .type == "Application Start" and .who.user != null')" 1
+same "the start" "$(events '.event == "Application Activity" and .type == "Application Start" and .who.user != null and (.text | test("models glioma-flair@[0-9.]+$"))')" 1
 
 # ---- it begins to listen, and is told all from the first
 listener

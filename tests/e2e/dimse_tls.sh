@@ -44,6 +44,7 @@ echoscu -aet MR2 -aec SEGAN +tls "$t/client-key.pem" "$t/client.pem" +cf "$t/ca.
 holds "what the stranger is told" "$(cat "$work/peer.log")" 'Calling AE Title Not Recognized'
 to_node echoscu +tls "$t/client-key.pem" "$t/client.pem" +cf "$t/ca.pem" 127.0.0.1 "$dicom_port" || fail "echoscu +tls after the strangers"
 stop_node
+same "refused handshakes in the audit trail" "$(sqlite3 "$work/data/segand.db" "select count(*) >= 4, min(aet is null), max(address) from audit where event = 110113 and type = 110126 and (text like '%certificate%' or text like '%TLS%' or text like '%authority%')")" '1|1|127.0.0.1'
 
 # ---- plain again: TLS to a plain port
 write_config "$work/plain.json" '.models = []'

@@ -2,6 +2,7 @@
 #pragma once
 #include "tests/unit/flow_test.h"
 
+#include "db/audit.h"
 #include "db/deliveries.h"
 #include "service/flow/deliver.h"
 
@@ -108,4 +109,25 @@ deliver_tear_down(void **state)
 	(void)state;
 	remove_studies();
 	return 0;
+}
+
+/* How many events of the audit trail there are about a delivery, with that outcome; all hold these words in their objects or text. */
+static inline size_t
+audited(const char *destination, enum audit_event event, enum audit_outcome outcome, const char *words)
+{
+	struct audit_filter f = { .limit = 1000 };
+	struct audit_row *rows;
+	struct err e;
+	size_t n, found = 0;
+
+	assert_int_equal(audit_list(node.db, &f, &rows, &n, &e), 0);
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].event == (int)event && rows[i].outcome == (int)outcome && strcmp(rows[i].destination, destination) == 0) {
+			found++;
+			assert_true(rows[i].job > 0 && rows[i].study_uid[0] != '\0');
+			if (strstr(rows[i].objects, words) == NULL && strstr(rows[i].text, words) == NULL)
+				fail_msg("%s, \"%s\": no \"%s\"", rows[i].objects, rows[i].text, words);
+		}
+	audit_rows_free(rows, n);
+	return found;
 }

@@ -212,6 +212,11 @@ each_answer_has_its_end(void **state)
 			fail_msg("%s: %.60s", plans[i].name, services[i].head);
 		assert_non_null(strcasestr(services[i].head, "\r\nContent-Type: multipart/related; type=\"application/dicom\"; boundary="));
 	}
+	assert_int_equal(audited("stored", AUDIT_TRANSFERRED, AUDIT_GOOD, ""), 1);
+	assert_int_equal(audited("later", AUDIT_TRANSFERRED, AUDIT_GOOD, ""), 1);
+	assert_int_equal(audited("busy", AUDIT_TRANSFERRED, AUDIT_GOOD, ""), 0);
+	assert_int_equal(audited("busy", AUDIT_TRANSFERRED, AUDIT_SERIOUS, "given up"), 1);
+	assert_int_equal(audited("failed", AUDIT_TRANSFERRED, AUDIT_SERIOUS, "refused"), 1);
 	/* doubled: 1 s, 2 s, then the longest again; never early, and not as late as the next doubling */
 	for (size_t i = 1; i < 4; i++) {
 		int64_t gap = services[2].at_ms[i] - services[2].at_ms[i - 1], wanted = i == 1 ? 1000 : 2000;
@@ -320,6 +325,8 @@ every_object_counts(void **state)
 	assert_int_equal(s[2].n, 4);               /* what is refused keeps nothing else back */
 	delivery_is(id, "other", DELIVERY_REFUSED, 1, "\"results\" in the settings");
 	assert_int_equal(s[3].n, 0);
+	assert_int_equal(audited("busy", AUDIT_TRANSFERRED, AUDIT_GOOD, ""), 2);  /* what each attempt brought */
+	assert_int_equal(audited("picky", AUDIT_TRANSFERRED, AUDIT_MINOR, "refused other"), 1);
 
 	/* a retry begins with what was refused */
 	open_service(&s[2], "g");
@@ -333,6 +340,8 @@ every_object_counts(void **state)
 	assert_true(deliver_stop(d));
 	close_service(&s[2]);
 	delivery_is(id, "picky", DELIVERY_DELIVERED, 2, "");
+	assert_int_equal(audited("picky", AUDIT_TRANSFERRED, AUDIT_GOOD, ""), 1);
+	assert_int_equal(audited("picky", AUDIT_BEGIN_TRANSFER, AUDIT_GOOD, ""), 2); /* it began anew with the retry */
 	assert_int_equal(s[2].n, 1);               /* and leaves out what is there */
 	close_node();
 }
@@ -374,6 +383,9 @@ a_service_is_asked(void **state)
 		assert_int_equal(deliveries_objects(node.db, delivery_to(id, names[i]).id, &objects, &n, &e), 0);
 		assert_true(n == 1 && objects[0].asked == asked[i] && objects[0].is_revised == (i == 0));
 		free(objects);
+		assert_int_equal(audited(names[i], AUDIT_QUERY, AUDIT_GOOD, ""), i < 3 ? 1 : 0);
+		assert_int_equal(audited(names[i], AUDIT_BEGIN_TRANSFER, AUDIT_GOOD, "[{\"sop_class\":\"1.2.840.10008.5.1.4.1.1.66.4\",\"instances\":1}]"), 1); /* of all tries */
+		assert_int_equal(audited(names[i], AUDIT_TRANSFERRED, AUDIT_GOOD, "[{\"sop_class\":\"1.2.840.10008.5.1.4.1.1.66.4\",\"instances\":1}]"), 1);
 	}
 	assert_non_null(memmem(s[0].got, s[0].n_got, "CANARY^NEW=\xe5\xb1\xb1\xe7\x94\xb0", 17));
 	assert_null(memmem(s[0].got, s[0].n_got, "OLD-7", 5));

@@ -82,6 +82,8 @@ defaults_are_the_contract(void **state)
 	assert_int_equal(s->disk_reserve_mb, 1024);
 	assert_int_equal(s->retention_days, 14);
 	assert_int_equal(s->retention_max_mb, 0);
+	assert_string_equal(s->audit_syslog, "/dev/log");
+	assert_int_equal(s->audit_days, 3650);
 	assert_string_equal(s->core_type, "");
 	assert_string_equal(s->log_level, "info");
 	assert_true(s->n_rules > 0);
@@ -318,6 +320,8 @@ bad_files_are_refused_by_line_and_key(void **state)
 		{ "{\"http\": {\"max_json_depth\": 65}}", "max_json_depth" },
 		{ "{\"http\": {\"bind\": \"\"}}", "http.bind '' is not an IP address" },
 		{ "{\"retention\": {\"days\": -1}}", "retention.days is -1" },
+		{ "{\"audit\": {\"days\": -1}}", "audit.days is -1" },
+		{ "{\"audit\": {\"host\": \"x\"}}", "host" },
 		{ "{\"destinations\": []}", "destinations must be an object" },
 		{ TO("{}"), "line 2: destinations.d.type must be" },
 		{ TO("{\"type\": \"ftp\"}"), "line 2: destinations.d.type must be \"dimse\", \"stow\" or \"sender\"" },
