@@ -4,6 +4,7 @@
 
 #include "config/clock.h"
 #include "config/json.h"
+#include "db/audit.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
 #include "service/http/origin.h"
@@ -197,6 +198,22 @@ list_keys(void **state)
 	}
 }
 
+/* Events of the audit trail about a study's jobs. */
+static size_t
+audited(const char *study_uid, enum audit_event event, enum audit_type type)
+{
+	struct audit_filter f = { .study_uid = study_uid, .limit = 1000 };
+	struct audit_row *rows;
+	struct err e;
+	size_t n, found = 0;
+
+	assert_int_equal(audit_list(site.node.db, &f, &rows, &n, &e), 0);
+	for (size_t i = 0; i < n; i++)
+		found += rows[i].event == (int)event && rows[i].type == (int)type && rows[i].job > 0 && strcmp(rows[i].address, "127.0.0.1") == 0;
+	audit_rows_free(rows, n);
+	return found;
+}
+
 static void
 one_job(void **state)
 {
@@ -237,6 +254,12 @@ one_job(void **state)
 	assert_int_equal(on_job("POST", id, "/cancel", &a), 200);
 	expect_text(&a, "\"state\":\"cancelled\"");
 	assert_int_equal(deliveries_claim(site.node.db, "pacs", clock_ms() + 1000, &d, &e), -1);
+	assert_int_equal(audited("1.2.100", AUDIT_JOB, AUDIT_RETRY), 2);  /* what was done, not what was refused */
+	assert_int_equal(audited("1.2.100", AUDIT_JOB, AUDIT_GIVE_UP), 1);
+	assert_int_equal(audited("1.2.100", AUDIT_JOB, AUDIT_CANCEL), 1);
+	assert_int_equal(ask("GET", "/api/v1/audit?study=1.2.100&limit=1", "", &a), 200);
+	expect_text(&a, "\"event\":\"Job changed by a person\",\"code\":1,\"type\":\"Cancel\",\"action\":\"U\",\"outcome\":0,\"who\":{\"aet\":null,\"address\":\"127.0.0.1\",\"token\":null,"
+	                "\"role\":null,\"user\":null},\"study_uid\":\"1.2.100\",");
 }
 
 static void
@@ -332,6 +355,7 @@ result_files(void **state)
 	assert_string_equal(a.body, "PNG BYTES");
 	assert_non_null(strstr(a.head, "Content-Type: image/png\r\n"));
 	assert_int_equal(on_job("POST", id, "/cancel", &a), 200);
+	assert_int_equal(audited("1.2.400", AUDIT_ACCESSED, AUDIT_ANY_TYPE), 3);
 }
 
 static void
