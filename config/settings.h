@@ -103,7 +103,7 @@ struct settings {
 	size_t n_destinations;
 	int64_t workers, threads /* a worker; 0 = as many as cores */, max_attempts, job_timeout /* s */, worker_memory_mb;
 	int64_t retry_delay, retry_max, retry_give_up; /* s: first wait, longest wait, when to give up */
-	int64_t disk_reserve_mb, retention_days, retention_max_mb;
+	int64_t disk_reserve_mb, retention_days, retention_unused_days, retention_max_mb;
 	char audit_syslog[SETTINGS_PATH]; /* the socket; "" = none */
 	int64_t audit_days;          /* 0 = for ever */
 	char core_type[SETTINGS_NAME], log_level[SETTINGS_NAME]; /* "" = chosen by the CPU; debug|info|warn|error */

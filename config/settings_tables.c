@@ -90,6 +90,7 @@ static const struct json_field http[] = {
 };
 static const struct json_field retention[] = {
 	WHOLE(struct settings, "days", retention_days, 0, 36600),
+	WHOLE(struct settings, "unused_days", retention_unused_days, 0, 36600),
 	WHOLE(struct settings, "max_mb", retention_max_mb, 0, MB_MAX),
 };
 static const struct json_field audit[] = {

@@ -61,7 +61,7 @@ set_up(struct db *d, struct err *e)
 {
 	sqlite3 *h = d->writer->handle;
 
-	if (sql_exec(h, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864", e) < 0)
+	if (sql_exec(h, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = ON", e) < 0)
 		return -1;
 	if (schema_apply(h, schema_versions, schema_newest, e) < 0)
 		return -1;

@@ -220,6 +220,29 @@ instances_get(struct db *d, const char *sop_uid, struct instance_row *out, struc
 	return r == 0 ? err_set(e, ERR_NOT_FOUND, "there is no instance %s", sop_uid) : r < 0 ? -1 : 0;
 }
 
+static int
+fill_removed(sqlite3_stmt *q, void *element, struct err *e)
+{
+	struct instance_row *r = element;
+
+	(void)e; /* bounded copies cannot fail */
+	*r = (struct instance_row) { .size = 0 };
+	SQL_COPY(q, 0, r->sop_uid);
+	SQL_COPY(q, 1, r->transfer_syntax);
+	SQL_COPY(q, 2, r->digest);
+	SQL_COPY(q, 3, r->content_digest);
+	return 0;
+}
+
+int
+instances_get_removed(struct db *d, const char *sop_uid, struct instance_row *out, struct err *e)
+{
+	int r = sql_one(d, SQL_ASK(fill_removed, *out, "SELECT sop_uid, transfer_syntax, digest, content_digest FROM removed_instances WHERE sop_uid = ?1",
+	                           SQL_ARGS(sql_text(sop_uid))), out, e);
+
+	return r == 0 ? err_set(e, ERR_NOT_FOUND, "instance %s was never removed", sop_uid) : r < 0 ? -1 : 0;
+}
+
 int
 instances_of_series(struct db *d, const char *series_uid, struct instance_row **rows, size_t *n, struct err *e)
 {

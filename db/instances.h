@@ -37,6 +37,8 @@ struct instance_uid { char text[DB_UID]; int64_t size; };
 int instances_uids(struct db *d, struct instance_uid **uids, size_t *n, struct err *e);            /* of all, with the size of each file; caller: free */
 int instances_get(struct db *d, const char *sop_uid, struct instance_row *out, struct err *e); /* ERR_NOT_FOUND */
 int instances_of_series(struct db *d, const char *series_uid, struct instance_row **rows, size_t *n, struct err *e); /* by sop_uid; caller: free */
+/* Of one that a job has read and that retention has removed: transfer syntax and digests, no more. ERR_NOT_FOUND. */
+int instances_get_removed(struct db *d, const char *sop_uid, struct instance_row *out, struct err *e);
 int instances_count(struct db *d, int64_t *instances, int64_t *studies, struct err *e);
 
 /* ---- series ---- */

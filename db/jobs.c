@@ -1,6 +1,7 @@
 /* Jobs: making, finding, listing. What moves them is in jobs_move.c. */
 #include "db/jobs.h"
 
+#include "config/clock.h"
 #include "db/moves.h"
 
 #include <stdio.h>
@@ -109,6 +110,22 @@ take_over_inputs(struct sql *s, int64_t id, int64_t from, struct err *e)
 	               SQL_ARGS(sql_int(id), sql_int(from)), e);
 }
 
+/* After a job whose images retention has removed: its inputs, where they are taken over, or at least something of the study has come again. */
+static int
+check_inputs(struct sql *s, const struct job *j, struct err *e)
+{
+	sqlite3_stmt *q = sql_query(s, "SELECT removed_ms FROM jobs WHERE id = ?1 AND removed_ms > 0 AND (NOT EXISTS(SELECT 1 FROM series WHERE study_uid = ?2)"
+	                               " OR (?3 AND EXISTS(SELECT 1 FROM job_inputs i WHERE i.job = ?1 AND NOT EXISTS(SELECT 1 FROM instances n WHERE n.sop_uid = i.sop_uid))))",
+	                            SQL_ARGS(sql_int(j->replaces), sql_text(j->study_uid), sql_int(j->state == JOB_QUEUED)), e);
+	int r = q ? sql_step(q, e) : -1;
+	char when[CLOCK_TEXT];
+
+	if (r != 1)
+		return r;
+	clock_text(sqlite3_column_int64(q, 0), when);
+	return err_set(e, ERR_STATE, "the images of job %lld were removed by retention at %s: send the study again, then retry", (long long)j->replaces, when);
+}
+
 int
 jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e)
 {
@@ -121,6 +138,8 @@ jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e)
 	if (s == NULL)
 		return -1;
 	r = check_unique(s, j, e);
+	if (r == 0 && j->replaces)
+		r = check_inputs(s, j, e);
 	if (r == 0)
 		r = insert(s, j, id, e);
 	if (r == 0 && j->state == JOB_QUEUED && j->replaces)
@@ -134,7 +153,7 @@ jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e)
 
 #define JOB_COLUMNS \
 	"SELECT id, state, study_uid, model_name, model_version, model_digest, priority, case_version, run, attempt, created_ms, started_ms, finished_ms," \
-	" coalesce(replaces, 0), progress, channels, fingerprint, reason, finding, flags, segments, results, timings, epoch FROM jobs "
+	" coalesce(replaces, 0), progress, channels, fingerprint, reason, finding, flags, segments, results, timings, epoch, removed_ms FROM jobs "
 
 static int
 fill_job(sqlite3_stmt *q, void *element, struct err *e)
@@ -164,6 +183,7 @@ fill_job(sqlite3_stmt *q, void *element, struct err *e)
 			return -1;
 		}
 	SQL_COPY(q, 15 + (int)(sizeof texts / sizeof texts[0]), j->epoch);
+	j->removed_ms = sqlite3_column_int64(q, 16 + (int)(sizeof texts / sizeof texts[0]));
 	return 0;
 }
 

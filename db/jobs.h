@@ -16,6 +16,7 @@ struct job {                                                       /* texts are 
 	char study_uid[65], model_name[65], model_version[65], model_digest[65], priority[9] /* high|normal|low */;
 	char epoch[17];                                                /* of the database when the job was made (db_begin_epoch); "" = the first */
 	int64_t case_version, run, attempt, created_ms, started_ms /* 0 = not yet */, finished_ms, replaces /* job id, 0 = none */;
+	int64_t removed_ms;                                            /* when retention removed its results and its study's images; 0 = not. Such a job moves no more */
 	double progress;
 	char *channels;                                                /* JSON object: channel -> series UID */
 	char *fingerprint;                                             /* of the instances that fill the channels; NULL while receiving */
@@ -27,7 +28,8 @@ void jobs_free(struct job *jobs, size_t n);
 
 /* ---- making ---- */
 /* In j->state (receiving or queued), attempt 0; priority "" = normal; run 0 = the next run of this study, model and case version. A queued job that replaces
- * another takes its inputs over, and its channels and fingerprint where j has none. ERR_STATE when such a job is there already. */
+ * another takes its inputs over, and its channels and fingerprint where j has none. ERR_STATE when such a job is there already, or when retention has removed what
+ * it would read. */
 int jobs_create(struct db *d, const struct job *j, int64_t *id, struct err *e);
 int jobs_get(struct db *d, int64_t id, struct job *out, struct err *e);          /* ERR_NOT_FOUND; caller: job_release */
 /* The newest job of a study and model name (highest case_version, then run). ERR_NOT_FOUND. caller: job_release. */

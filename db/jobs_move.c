@@ -47,7 +47,7 @@ job_move(struct sql *s, const struct job_move *m, struct err *e)
 {
 	if (!(moves[m->from] & TO(m->to)))
 		return refuse(s, m, e);
-	if (sql_run(s, "UPDATE jobs SET state = ?4, reason = ?5, finished_ms = ?6 WHERE id = ?1 AND state = ?2 AND (?3 < 0 OR attempt = ?3)",
+	if (sql_run(s, "UPDATE jobs SET state = ?4, reason = ?5, finished_ms = ?6, bytes = NULL WHERE id = ?1 AND state = ?2 AND (?3 < 0 OR attempt = ?3) AND removed_ms = 0",
 	            SQL_ARGS(sql_int(m->id), sql_text(job_state_name(m->from)), sql_int(m->attempt), sql_text(job_state_name(m->to)), sql_text(m->reason),
 	                     sql_int(job_state_is_final(m->to) ? clock_ms() : 0)), e) < 0)
 		return -1;

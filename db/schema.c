@@ -137,6 +137,22 @@ const char *const schema_versions[] = {
 	"INSERT INTO audit_told VALUES(0);"
 	"ALTER TABLE associations ADD COLUMN token TEXT;"
 	"ALTER TABLE associations ADD COLUMN role TEXT;",
+
+	/* 9: retention. jobs: when its results, and the images of its study, were removed; what its results take, null: not measured since it last moved */
+	"ALTER TABLE jobs ADD COLUMN removed_ms INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE jobs ADD COLUMN bytes INTEGER;"
+	"CREATE INDEX jobs_kept ON jobs(study_uid) WHERE removed_ms = 0;"
+	"CREATE INDEX jobs_unmeasured ON jobs(id) WHERE bytes IS NULL AND removed_ms = 0 AND state IN ('done', 'failed', 'rejected', 'cancelled');"
+	/* what jobs have read and is removed */
+	"CREATE TABLE removed_instances("
+	"  sop_uid TEXT PRIMARY KEY, transfer_syntax TEXT NOT NULL, digest TEXT NOT NULL, content_digest TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	/* files that are still to be removed: an instance's, or the results of a job */
+	"CREATE TABLE leftovers(id INTEGER PRIMARY KEY, sop_uid TEXT, job INTEGER) STRICT;"
+	"INSERT INTO tallies SELECT 'bytes', coalesce(sum(size), 0) FROM instances;"
+	"CREATE TRIGGER instances_come AFTER INSERT ON instances BEGIN UPDATE tallies SET n = n + NEW.size WHERE name = 'bytes'; END;"
+	"CREATE TRIGGER instances_go AFTER DELETE ON instances BEGIN UPDATE tallies SET n = n - OLD.size WHERE name = 'bytes'; END;"
+	"CREATE TRIGGER jobs_weigh AFTER UPDATE OF bytes ON jobs WHEN OLD.bytes IS NOT NEW.bytes BEGIN"
+	" UPDATE tallies SET n = n + coalesce(NEW.bytes, 0) - coalesce(OLD.bytes, 0) WHERE name = 'bytes'; END;",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

@@ -12,6 +12,7 @@
 #include "service/flow/door.h"
 #include "service/flow/match.h"
 #include "service/flow/node.h"
+#include "service/flow/retain.h"
 #include "service/flow/worker.h"
 #include "service/http/server.h"
 
@@ -54,6 +55,7 @@ struct daemon {
 	struct deliver *deliver;
 	struct commit *commit;
 	struct dispatch *dispatch;
+	struct retain *retain;
 	struct server *server;
 	struct door *door;
 };
@@ -141,6 +143,8 @@ start(struct daemon *d, struct err *e)
 		return -1;
 	if ((d->dispatch = dispatch_start(&d->node, d->rules, e)) == NULL)
 		return -1;
+	if ((d->retain = retain_start(&d->node, e)) == NULL)
+		return -1;
 	if ((d->server = server_start(&d->node, d->workers, e)) == NULL)
 		return -1;
 	if ((d->door = door_start(&d->node, e)) == NULL)
@@ -164,6 +168,8 @@ stop(struct daemon *d, int status)
 		door_stop(d->door);
 	if (d->server != NULL)
 		server_stop(d->server);
+	if (d->retain != NULL)
+		retain_stop(d->retain);
 	if (d->dispatch != NULL)
 		dispatch_stop(d->dispatch);
 	if (d->deliver != NULL)

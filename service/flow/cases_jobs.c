@@ -134,16 +134,39 @@ channels_json(const struct team *t, struct err *e)
 
 /* ---- a new case version ---- */
 
+/* When a study comes again that retention has removed, what has come so far is nothing new. Both are sorted alike. */
+static int
+is_part_of_removed(const struct team *t, const struct study *s, const struct job *j, bool *is_part, struct err *e)
+{
+	struct job_input *inputs = NULL;
+	size_t n = 0, k = 0;
+
+	*is_part = false;
+	if (j->removed_ms == 0)
+		return 0;
+	if (jobs_inputs(s->node->db, j->id, &inputs, &n, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n && k < t->n_inputs; i++)
+		k += strcmp(inputs[i].channel, t->inputs[k].channel) == 0 && strcmp(inputs[i].sop_uid, t->inputs[k].sop_uid) == 0;
+	free(inputs);
+	*is_part = k == t->n_inputs;
+	return 0;
+}
+
 /* Whether the instances differ from those of a job that had its inputs; with that job's model: another model alone makes no new version. */
 static int
 inputs_differ(struct team *t, const struct study *s, const struct job *j, bool *differ, struct err *e)
 {
 	char hex[DIGEST_HEX];
+	bool is_part = false;
 
 	*differ = false;
 	if (read_inputs(t, s, e) != 0 || fingerprint_of(t, j->model_digest, hex, e) != 0)
 		return -1;
 	*differ = !t->has_changed && strcmp(hex, j->fingerprint) != 0;
+	if (*differ && is_part_of_removed(t, s, j, &is_part, e) != 0)
+		return -1;
+	*differ = *differ && !is_part;
 	return 0;
 }
 

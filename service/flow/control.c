@@ -15,7 +15,7 @@
 
 enum { CANCEL_TRIES = 8 };   /* a job has fewer moves than that before it is final */
 
-/* The inputs of a case that was whole are fixed: its new run takes them over and is queued at once. Otherwise dispatch looks at the series as for any
+/* Also of a failed job whose images or results retention has removed, when they have come again: ERR_STATE when not. The inputs of a case that was whole are fixed: its new run takes them over and is queued at once. Otherwise dispatch looks at the series as for any
  * receiving job. */
 static int
 new_run(struct node *n, const struct job *old, int64_t *job, struct err *e)
@@ -67,7 +67,7 @@ control_retry(struct node *n, int64_t id, int64_t *job, struct err *e)
 	*job = id;
 	if (!job_state_is_final(j.state))
 		rc = err_set(e, ERR_STATE, "job %lld is %s: only a job that has ended can be retried", (long long)id, job_state_name(j.state));
-	else if (j.state == JOB_FAILED && j.fingerprint)
+	else if (j.state == JOB_FAILED && j.fingerprint && !j.removed_ms)
 		rc = retry_failed(n, &j, e);
 	else
 		rc = new_run(n, &j, job, e);
@@ -92,6 +92,7 @@ control_cancel(struct node *n, struct workers *w, int64_t id, struct err *e)
 		if (jobs_end(n->db, id, state, JOB_CANCELLED, "cancelled by request", e) == 0) {
 			if (w && state == JOB_RUNNING)
 				workers_cancel(w, id);
+			bell_ring(&n->retain);
 			log_event(LOG_INFO, "job_cancelled", "job=%lld was=%s", (long long)id, job_state_name(state));
 			return 0;
 		}

@@ -135,6 +135,7 @@ settle(const struct lane *l, const struct delivery *d, const struct job *j, stru
 		audit_tell(n);
 	log_outcome(d, j, v, next_ms);
 	deliver_log_job_end(n->db, j->id);
+	bell_ring(&n->retain);
 }
 
 static void

@@ -105,6 +105,7 @@ may_store(void *arg, struct err *e)
 
 	if (spool_has_room(n, e) == 0)
 		return 0;
+	bell_ring(&n->retain);
 	atomic_fetch_add(&n->n_refused, 1);
 	log_event(LOG_WARN, "instance_refused", "text=\"%s\"", e->text);
 	return -1;

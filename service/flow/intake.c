@@ -15,6 +15,7 @@
 #include "service/flow/node.h"
 #include "service/flow/spool.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,27 @@ conflict(struct err *e)
 	return err_set(e, ERR_STATE, "already here with other content: the first copy is kept");
 }
 
+static bool
+is_compressed(const struct instance_row *row)
+{
+	const struct syntax *syntax = syntax_find(row->transfer_syntax);
+
+	return syntax != NULL && syntax->coding != CODING_NATIVE;
+}
+
+/* What a job has read and retention has removed may come again, but no other content under its UID. Where one of the two is compressed nobody can tell any more. */
+static int
+check_removed(const struct node *n, const struct instance_row *row, struct err *e)
+{
+	struct instance_row was;
+
+	if (instances_get_removed(n->db, row->sop_uid, &was, e) != 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (strcmp(was.digest, row->digest) == 0 || strcmp(was.content_digest, row->content_digest) == 0 || is_compressed(&was) || is_compressed(row))
+		return 0;
+	return err_set(e, ERR_STATE, "was here with other content, which a job has read: that was removed by retention, but one UID has one content");
+}
+
 /* A first copy. When the row cannot be written the file goes again, but only if the database says that the row is not there: a row without its file
  * would be worse than a file without its row. */
 static int
@@ -102,7 +124,7 @@ add_new(struct node *n, const struct intake_file *f, const struct instance_row *
 	enum instance_fate fate;
 
 	spool_path(n, row->sop_uid, path);
-	if (file_commit(f->path, path, e) != 0)
+	if (check_removed(n, row, e) != 0 || file_commit(f->path, path, e) != 0)
 		return -1;
 	if (instances_add(n->db, row, &fate, e) != 0) {
 		if (instances_get(n->db, row->sop_uid, &there, &ignored) != 0 && ignored.code == ERR_NOT_FOUND)
@@ -132,14 +154,6 @@ add_again(struct node *n, const struct intake_file *f, const struct instance_row
 }
 
 /* ---- the same in another transfer syntax ---- */
-
-static bool
-is_compressed(const struct instance_row *row)
-{
-	const struct syntax *syntax = syntax_find(row->transfer_syntax);
-
-	return syntax != NULL && syntax->coding != CODING_NATIVE;
-}
 
 /* Other bytes under a known UID. Uncompressed the digest has told; else their pixels are compared, while nothing is locked: a first copy never changes.
  * *first: its row. */
@@ -192,6 +206,8 @@ add_recoded_locked(struct node *n, const struct intake_file *f, struct instance_
 	if (instances_get(n->db, row->sop_uid, &there, e) != 0 || strcmp(there.digest, first->digest) != 0)
 		return add_locked(n, f, row, known, e);
 	memcpy(row->digest, there.digest, sizeof row->digest);
+	memcpy(row->transfer_syntax, there.transfer_syntax, sizeof row->transfer_syntax); /* should its row go at this moment, its file is there still */
+	row->size = there.size;
 	return instances_add(n->db, row, &fate, e);
 }
 
@@ -252,6 +268,25 @@ int
 intake_open_by(struct node *n, const struct association_peer *p, int64_t *association, struct err *e)
 {
 	return associations_open_by(n->db, p, clock_ms(), association, e);
+}
+
+int
+intake_remove(struct node *n, const char *sop_uid, bool *is_gone, struct err *e)
+{
+	pthread_mutex_t *lock = stripe(n, sop_uid);
+	struct instance_row there;
+	char path[SPOOL_PATH];
+	int result = 0;
+
+	spool_path(n, sop_uid, path);
+	pthread_mutex_lock(lock);
+	*is_gone = instances_get(n->db, sop_uid, &there, e) != 0;
+	if (*is_gone && e->code != ERR_NOT_FOUND)
+		result = -1;
+	else if (*is_gone && unlink(path) != 0 && errno != ENOENT)
+		result = err_errno(e, "removing %s", path);
+	pthread_mutex_unlock(lock);
+	return result;
 }
 
 int

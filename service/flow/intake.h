@@ -23,6 +23,9 @@ struct intake_answer {
  * stays), ERR_LIMIT (disk), ERR_IO. *a is filled in every case. */
 int intake_add(struct node *n, const struct intake_file *f, struct intake_answer *a, struct err *e);
 
+/* The file of an instance without a row goes; of one that has a row it stays, and *is_gone is false. Its folder is not synced. */
+int intake_remove(struct node *n, const char *sop_uid, bool *is_gone, struct err *e);
+
 /* The row of a file, but its received_ms. */
 struct instance_header;
 struct instance_row;

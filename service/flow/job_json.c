@@ -120,6 +120,8 @@ job_json(struct db *d, const struct job *j, struct err *e)
 	    || set_stored(o, "results", j->results, JSON_ARRAY, e) < 0 || set_deliveries(o, d, j->id, e) < 0
 	    || set_stored(o, "timings_ms", j->timings, JSON_OBJECT, e) < 0)
 		goto out;
+	if (j->removed_ms)
+		set_time(o, "removed", j->removed_ms);
 	return o;
 out:
 	json_free(o);

@@ -246,6 +246,7 @@ node_open(struct node *n, const struct settings *s, struct err *e)
 	bell_init(&n->work);
 	bell_init(&n->deliver);
 	bell_init(&n->trail);
+	bell_init(&n->retain);
 	for (size_t i = 0; i < NODE_STRIPES; i++)
 		pthread_mutex_init(&n->intake[i], NULL);
 	pthread_mutex_init(&n->unclosed_lock, NULL);
@@ -274,6 +275,7 @@ node_close(struct node *n)
 	bell_destroy(&n->work);
 	bell_destroy(&n->deliver);
 	bell_destroy(&n->trail);
+	bell_destroy(&n->retain);
 	memset(n, 0, sizeof *n);
 	n->lock_fd = -1;
 }

@@ -18,8 +18,9 @@ struct node {
 	struct catalog *catalog;
 	struct bell trail;                   /* there are rows of the audit trail to tell */
 	struct audit *audit;                 /* NULL in tests: rows are written all the same */
-	struct bell dispatch, work, deliver; /* dispatch: instances or receiving jobs changed; work: a job was queued; deliver: a delivery was made or waits again */
-	atomic_long n_received, n_refused, n_duplicates, n_strangers; /* for /metrics; strangers: jobs whose input was out of distribution */
+	struct bell dispatch, work, deliver, retain; /* dispatch: instances or receiving jobs changed; work: a job was queued; deliver: a delivery was made or waits again;
+	                                      * retain: something has ended, or there is no room */
+	atomic_long n_received, n_refused, n_duplicates, n_strangers, n_removed; /* for /metrics; strangers: jobs whose input was out of distribution; removed: instances, by retention */
 	int64_t started_ms;
 	pthread_mutex_t intake[NODE_STRIPES]; /* one instance at a time a SOP Instance UID, from look-up to commit (intake.c); nothing else is waited for under it but disk and db */
 	sem_t compares;                      /* the turns that are left (compare.c) */

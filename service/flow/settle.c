@@ -149,6 +149,7 @@ settle_series(struct node *n, const struct rules *r, const struct series_row *ro
 	if (series_settle(n->db, row->series_uid, row->revision, p.state, p.reason, e) != 0)
 		return e->code == ERR_STATE ? 0 : -1; /* an instance came meanwhile: look again at once */
 	log_settled(row, &p);
+	bell_ring(&n->retain);
 	*next_ms = p.state == SERIES_STATE_WAITING ? interrupted_until_ms(n, row) : 0;
 	return cases_match(n, r, row->study_uid, NULL, e);
 }

@@ -1,5 +1,5 @@
 /* Where files lie below data_dir. Names are digests of UIDs, so nothing that was received ever chooses a path. Every folder is made at start:
- * the hot path only writes, syncs and renames. Not here: what a file means (intake.c) and when it goes (retention). */
+ * the hot path only writes, syncs and renames. Not here: what a file means (intake.c) and when it goes (retain.c). */
 #include "service/flow/spool.h"
 
 #include "config/digest.h"
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FAN_OUT = 256, LEAST_MB = 8 /* what results and the database's log may want at once */ };
+enum { LEAST_MB = 8 /* what results and the database's log may want at once */ };
 
 static int
 make(const struct node *n, const char *below, struct err *e)
@@ -43,7 +43,7 @@ make_fan_out(const struct node *n, struct err *e)
 {
 	char path[SPOOL_PATH];
 
-	for (unsigned i = 0; i < FAN_OUT; i++) {
+	for (unsigned i = 0; i < SPOOL_FOLDERS; i++) {
 		snprintf(path, sizeof path, "%s/spool/%02x", n->settings->data_dir, i);
 		if (mkdir(path, 0700) != 0 && errno != EEXIST)
 			return err_errno(e, "making %s", path);
@@ -72,6 +72,25 @@ spool_path(const struct node *n, const char *sop_uid, char path[SPOOL_PATH])
 
 	digest_of(sop_uid, strlen(sop_uid), hex);
 	snprintf(path, SPOOL_PATH, "%s/spool/%.2s/%s.dcm", n->settings->data_dir, hex, hex);
+}
+
+unsigned
+spool_folder(const char *sop_uid)
+{
+	char hex[DIGEST_HEX];
+
+	digest_of(sop_uid, strlen(sop_uid), hex);
+	hex[2] = 0;
+	return (unsigned)strtoul(hex, NULL, 16);
+}
+
+int
+spool_sync_folder(const struct node *n, unsigned folder, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	snprintf(path, sizeof path, "%s/spool/%02x", n->settings->data_dir, folder);
+	return file_sync_dir(path, e);
 }
 
 void

@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 struct node;
-enum { SPOOL_PATH = 1200 };
+enum { SPOOL_PATH = 1200, SPOOL_FOLDERS = 256 /* of received instances */ };
 
 int  spool_prepare(const struct node *n, struct err *e);                    /* makes the folders, empties DATA/tmp */
 void spool_path(const struct node *n, const char *sop_uid, char path[SPOOL_PATH]);
+unsigned spool_folder(const char *sop_uid);                                 /* in which of them spool_path lies */
+int  spool_sync_folder(const struct node *n, unsigned folder, struct err *e); /* what was removed from it stays so */
 void spool_tmp_dir(const struct node *n, char path[SPOOL_PATH]);
 int  spool_tmp(const struct node *n, char path[SPOOL_PATH], struct err *e); /* a new empty file in DATA/tmp */
 void spool_result(const struct node *n, int64_t job, const char *name, char path[SPOOL_PATH]);

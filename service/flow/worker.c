@@ -336,6 +336,7 @@ record_result(struct node *n, const struct job *j, const struct order *o, const 
 	    j->study_uid, j->model_name, j->model_version, j->attempt, outcome.finding, clock_ms() - j->started_ms);
 	tell_flags(n, j, a->flags);
 	bell_ring(&n->deliver);
+	bell_ring(&n->retain);
 	return 0;
 }
 
@@ -394,6 +395,7 @@ record_failure(struct node *n, const struct job *j, const struct err *why, const
 	} else if (rc == 0) {
 		log_failure(n, j, why);
 		tell_flags(n, j, flags);
+		bell_ring(&n->retain);
 	} else if (e.code != ERR_STATE) { /* ERR_STATE: cancelled meanwhile */
 		log_event(LOG_ERROR, "job_not_recorded", "job=%" PRId64 " text=\"%s\"", j->id, e.text);
 	}

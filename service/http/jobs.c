@@ -140,7 +140,7 @@ record_access(const struct request *q, const struct job *j)
 static void
 answer_file(struct request *q, struct reply *r, const char *name, const char *type)
 {
-	char path[SPOOL_PATH], absent[128];
+	char path[SPOOL_PATH], absent[128], when[CLOCK_TEXT];
 	struct job j;
 	struct err e;
 	int64_t id;
@@ -153,10 +153,15 @@ answer_file(struct request *q, struct reply *r, const char *name, const char *ty
 	}
 	snprintf(absent, sizeof absent, "job %lld is %s and has no %s%s", (long long)id, job_state_name(j.state), name,
 	         j.finding && strcmp(j.finding, "none") == 0 ? ": nothing was found" : "");
-	spool_result(q->node, id, name, path);
-	reply_file(r, path, type, absent);
-	if (r->status == 200)
-		record_access(q, &j);
+	if (j.removed_ms) {
+		clock_text(j.removed_ms, when);
+		problem_set(r, 410, "the images and results of job %lld were removed by retention at %s", (long long)id, when);
+	} else {
+		spool_result(q->node, id, name, path);
+		reply_file(r, path, type, absent);
+		if (r->status == 200)
+			record_access(q, &j);
+	}
 	job_release(&j);
 }
 

@@ -4,6 +4,7 @@
 #include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
+#include "db/retention.h"
 #include "service/flow/node.h"
 #include "service/http/handlers.h"
 #include "service/http/problem.h"
@@ -12,13 +13,14 @@
 #include <stdlib.h>
 
 struct figures {
-	int64_t jobs[JOB_N_STATES], deliveries[DELIVERY_N_STATES], oldest_delivery_ms /* 0: none is on its way */, instances, studies, free_mb;
+	int64_t jobs[JOB_N_STATES], deliveries[DELIVERY_N_STATES], oldest_delivery_ms /* 0: none is on its way */, instances, studies, bytes, free_mb;
 };
 
 static int
 collect(struct node *n, struct figures *f, struct err *e)
 {
-	if (jobs_count(n->db, f->jobs, e) < 0 || deliveries_count(n->db, f->deliveries, &f->oldest_delivery_ms, e) < 0 || instances_count(n->db, &f->instances, &f->studies, e) < 0)
+	if (jobs_count(n->db, f->jobs, e) < 0 || deliveries_count(n->db, f->deliveries, &f->oldest_delivery_ms, e) < 0 || instances_count(n->db, &f->instances, &f->studies, e) < 0 ||
+	    retention_bytes(n->db, &f->bytes, e) < 0)
 		return -1;
 	f->free_mb = file_free_mb(n->settings->data_dir, e);
 	return f->free_mb < 0 ? -1 : 0;
@@ -53,6 +55,8 @@ print(FILE *out, const struct request *q, const struct figures *f)
 		(double)atomic_load(&n->n_strangers));
 	metric(out, "instances", "gauge", "Instances known.", (double)f->instances);
 	metric(out, "studies", "gauge", "Studies known.", (double)f->studies);
+	metric(out, "spool_bytes", "gauge", "What the instances and the results of ended jobs take.", (double)f->bytes);
+	metric(out, "instances_removed_total", "counter", "Instances that retention has removed since the start.", (double)atomic_load(&n->n_removed));
 	metric(out, "disk_free_bytes", "gauge", "Free space where data_dir is.", (double)f->free_mb * 1048576.0);
 	metric(out, "disk_reserve_bytes", "gauge", "Free space below which new instances are refused.", (double)n->settings->disk_reserve_mb * 1048576.0);
 }

@@ -228,10 +228,12 @@ check_headers(const struct request *q, struct multipart_type *type, struct reply
 		problem_set(r, 415, "a body with Content-Encoding is not read here");
 	else if (q->length == -2)
 		problem_set(r, 411, "Content-Length or Transfer-Encoding: chunked is needed");
-	else if (spool_has_room(q->node, &e) < 0)
+	else if (spool_has_room(q->node, &e) < 0) {
+		bell_ring(&q->node->retain);
 		problem_error(r, &e);
-	else
+	} else {
 		return 0;
+	}
 	return -1;
 }
 

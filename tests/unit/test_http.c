@@ -390,7 +390,7 @@ static void
 watched(void **state)
 {
 	static const char *const lines[] = { "# TYPE segand_jobs gauge\n", "segand_jobs{state=\"cancelled\"} ", "segand_deliveries{state=\"given_up\"} ", "segand_delivery_oldest_seconds ", "# TYPE segand_instances_received_total counter\nsegand_instances_received_total ",
-		"segand_instances_refused_total ", "segand_instances_duplicate_total ", "segand_uptime_seconds ", "segand_disk_free_bytes ", "segand_build_info{version=\"" };
+		"segand_instances_refused_total ", "segand_instances_duplicate_total ", "segand_spool_bytes ", "segand_instances_removed_total 0\n", "segand_uptime_seconds ", "segand_disk_free_bytes ", "segand_build_info{version=\"" };
 	struct answer a;
 
 	(void)state;
