@@ -4,7 +4,6 @@
  * DESIGN: one thread does all of this. A crash between rows and files leaves notes, which the first look after a start works off; a file under the name of an instance
  * that has come again meanwhile stays (intake_remove). A look that fails is repeated.
  * Removed is: unlinked, and the folder synced. Nothing is overwritten, see "Retention" in README.md. */
-#include "service/flow/audit.h"
 #include "service/flow/retain.h"
 
 #include "config/clock.h"
@@ -12,6 +11,7 @@
 #include "config/log.h"
 #include "db/retention.h"
 #include "dicom/attributes.h"
+#include "service/flow/audit.h"
 #include "service/flow/intake.h"
 #include "service/flow/node.h"
 #include "service/flow/spool.h"

@@ -51,6 +51,7 @@ start_node "$work/segand.json"
 for n in $(seq 100); do ! gone || break; pause; done
 here x2
 same "what is left to do" "$(db 'select count(*) from leftovers')" 0
+same "the audit trail" "$(db "select group_concat(study_uid) from (select study_uid from audit where event = 110105 order by study_uid)")" 2.25.7100001,2.25.8100001
 holds "the log" "$(cat "$node_log")" 'study_removed study=2.25.8100001 why=unused instances=6 jobs=0 '
 holds "the log" "$(cat "$node_log")" 'study_removed study=2.25.7100001 why=age instances=5 jobs=1 '
 [ ! -e "$work/data/results/1" ] || fail "the results of job 1 are there"
