@@ -2,13 +2,12 @@
  * others. */
 #pragma once
 #include "service/http/route.h"
+#include "service/http/tls.h"
 #include "service/http/watch.h"
 #include "service/http/who.h"
 
 #include <microhttpd.h>
 #include <stdatomic.h>
-
-struct tls;
 
 struct server {
 	struct node *node;
@@ -16,6 +15,7 @@ struct server {
 	struct gate gate;
 	struct watch *watch;
 	struct tls *tls;                  /* NULL: plain HTTP */
+	struct tls_guard guard;
 	struct MHD_Daemon *daemon;
 	bool is_local_only;               /* on loopback and without tokens: the Host must be this machine */
 	char bound[320];                  /* "127.0.0.1:8080" */

@@ -5,6 +5,7 @@
 
 #include "config/clock.h"
 #include "config/log.h"
+#include "service/flow/audit.h"
 #include "service/flow/node.h"
 #include "service/http/exchange.h"
 #include "service/http/tls.h"
@@ -24,6 +25,15 @@ enum {
 	EXCESS_ANSWERED = 16              /* so many a client; those beyond are closed */
 };
 
+/* The log is bounded by the handshakes that max_connections lets happen. */
+static void
+refuse_client(void *arg, const char *address, const char *why)
+{
+	log_event(LOG_WARN, "tls_client_refused", "client=%s text=\"%s\"", address, why);
+	audit_alarm(((struct server *)arg)->node, &(const struct audit_entry) { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_NODE, .action = 'E', .outcome = AUDIT_MINOR,
+		.address = address, .text = why });
+}
+
 /* A connection that we cannot keep count of is shut: the library then ends it. */
 static void
 begin_connection(struct server *s, struct MHD_Connection *connection, void **context)
@@ -39,7 +49,7 @@ begin_connection(struct server *s, struct MHD_Connection *connection, void **con
 			clients_leave(s->gate.clients, client, clock_monotonic_ms());
 		shutdown(fd, SHUT_RDWR);
 	} else if (s->tls && tls_client_ca(s->tls)) {
-		tls_demand_certificate(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session);
+		tls_demand_certificate(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session, &s->guard);
 	}
 }
 
@@ -202,6 +212,7 @@ server_start(struct node *n, struct workers *w, struct err *e)
 	}
 	s->node = n;
 	s->workers = w;
+	s->guard = (struct tls_guard){ refuse_client, s };
 	if (start(s, e) == 0)
 		return s;
 	server_stop(s);

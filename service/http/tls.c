@@ -1,5 +1,4 @@
-/* See tls.h. The checks are made with the calls that libmicrohttpd makes later without saying which file was wrong. The log of refused clients is bounded by
- * the handshakes that max_connections lets happen. */
+/* See tls.h. The checks are made with the calls that libmicrohttpd makes later without saying which file was wrong. */
 #include "service/http/tls.h"
 
 #include "config/clock.h"
@@ -8,8 +7,10 @@
 
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 enum { MAX_BYTES = 1 << 20, SOON_MS = 14 * 86400 * 1000 };
@@ -173,24 +174,42 @@ tls_load(const struct settings *s, struct err *e)
 	return NULL;
 }
 
-/* Called in the handshake. Nonzero ends it. */
+/* The numeric address of the other side; "": it is gone. */
+static void
+peer_of(gnutls_session_t session, char address[NI_MAXHOST])
+{
+	struct sockaddr_storage peer;
+	socklen_t n = sizeof peer;
+
+	if (getpeername(gnutls_transport_get_int(session), (struct sockaddr *)&peer, &n) != 0 ||
+	    getnameinfo((struct sockaddr *)&peer, n, address, NI_MAXHOST, NULL, 0, NI_NUMERICHOST) != 0)
+		address[0] = '\0';
+}
+
+/* Called in the handshake, also when there is no certificate. Nonzero ends it. */
 static int
 verify(gnutls_session_t session)
 {
 	static const char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
+	const struct tls_guard *guard = gnutls_session_get_ptr(session);
 	gnutls_typed_vdata_st wanted = { .type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)(uintptr_t)purpose, .size = 0 };
+	char address[NI_MAXHOST];
 	unsigned status = 0;
 	int rc = gnutls_certificate_verify_peers(session, &wanted, 1, &status);
 
 	if (rc == 0 && status == 0)
 		return 0;
-	log_event(LOG_WARN, "tls_client_refused", "status=%x text=\"%s\"", status, rc < 0 ? gnutls_strerror(rc) : "its certificate is not signed by http.tls_client_ca, or not valid");
+	peer_of(session, address);
+	guard->refused(guard->arg, address, rc == GNUTLS_E_NO_CERTIFICATE_FOUND ? "it showed no certificate, http.tls_client_ca asks for one"
+		: rc < 0 ? gnutls_strerror(rc) : "its certificate is not signed by http.tls_client_ca, or not valid");
 	return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
+/* Asked for and not required by GnuTLS: then verify hears of those who have none, too. */
 void
-tls_demand_certificate(void *session)
+tls_demand_certificate(void *session, const struct tls_guard *guard)
 {
-	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
+	gnutls_session_set_ptr(session, (void *)(uintptr_t)guard); /* the library's own use of it is for pre-shared keys */
 	gnutls_session_set_verify_function(session, verify);
 }

@@ -11,4 +11,6 @@ const char *tls_certificate(const struct tls *t);                           /* P
 const char *tls_key(const struct tls *t);
 const char *tls_client_ca(const struct tls *t);                             /* NULL: clients need no certificate */
 extern const char tls_priorities[];
-void tls_demand_certificate(void *session);                                 /* of a connection that begins: no certificate by client_ca, no handshake */
+/* Who is told of a client that is refused for its certificate: on any thread; address "": not known. */
+struct tls_guard { void (*refused)(void *arg, const char *address, const char *why); void *arg; };
+void tls_demand_certificate(void *session, const struct tls_guard *guard);  /* of a connection that begins: no certificate by client_ca, no handshake; borrows guard */

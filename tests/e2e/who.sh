@@ -191,6 +191,8 @@ with() { ask viewer GET /api/v1/jobs --cacert "$work/ca.pem" "$@" 2> /dev/null |
 same "without a certificate" "$(with)" 000
 same "with a stranger's certificate" "$(with --cert "$work/intruder.pem" --key "$work/intruder.key")" 000
 same "with a server's certificate" "$(with --cert "$work/node.pem" --key "$work/node.key")" 000
+for version in 1.2 1.3; do same "without a certificate, TLS $version" "$(with --tlsv"$version" --tls-max "$version")" 000; done
+same "refused clients in the audit trail" "$(sqlite3 "$work/data/segand.db" "select text like 'it showed no%', count(*), min(address) from audit where event = 110113 and type = 110126 and outcome = 4 and text like '%http.tls_client_ca%' group by 1" | paste -sd ' ')" '0|2|127.0.0.1 1|3|127.0.0.1'
 same "with ours" "$(with --cert "$work/scanner.pem" --key "$work/scanner.key")" 200
 same "with ours but no token" "$(ask - GET /api/v1/jobs --cacert "$work/ca.pem" --cert "$work/scanner.pem" --key "$work/scanner.key")" 401
 jobs --token-file "$work/viewer.token" --ca-file "$work/ca.pem" --certificate "$work/scanner.pem" --key "$work/scanner.key" || fail "segan jobs with a certificate: $(cat "$work/jobs")"
