@@ -11,7 +11,7 @@ set -eu
 
 build='build-essential pkg-config libdcmtk-dev libopenjp2-7-dev libmicrohttpd-dev libgnutls28-dev libopenblas-pthread-dev libcjson-dev libsqlite3-dev libcurl4-openssl-dev libpng-dev libssl-dev libseccomp-dev zlib1g-dev libnifti-dev'
 demo='dcmtk curl xz-utils jq'
-test='libopenjp2-tools libxml2-utils libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags procps openssl orthanc'
+test='libopenjp2-tools libxml2-utils libcmocka-dev sqlite3 python3 python3-numpy python3-pydicom python3-nibabel dicom3tools strace clang universal-ctags procps openssl orthanc qemu-user'
 coverage='gcovr valgrind'
 fuzz='clang libclang-rt-14-dev llvm'
 bench='python3-torch bc'

@@ -1,109 +1,7 @@
-/* Winograd F(4x4, 3x3): which shapes go this way and in which bands, the kernels' transforms, and the order of a band: images to frequencies
- * (f43_tiles.c), a product a frequency (f43_product.c), and back. */
+/* Winograd F(4x4, 3x3): the kernels' transforms, and the order of a band: images to frequencies (f43_tiles.c), a product a frequency (f43_product.c), and back. */
 #include "model/nn/f43_own.h"
-#include "model/nn/arena.h"
-#include "model/nn/wide.h"
 
-#include <stdint.h>
 #include <string.h>
-
-/* What a band's transforms may take of the caches: to fill vectors, if they are full anyway (or less than the weight, which every band reads once
- * more), of stacked slices. */
-enum { BAND_FLOATS = 2048 * 1024, SMALL_BAND_FLOATS = 64 * 1024, STACK_FLOATS = 1024 * 1024, LEAST_STACKS = 3 };
-/* What the next pass would find in a cache anyway. */
-enum { CACHE_FLOATS = 2048 * 1024 };
-/* Where the transforms of images, or of the weight for few tiles, cost more than they save. */
-enum { LEAST_C = 4, LEAST_TILES = 16, FEW_KERNELS = 64 * 64 };
-
-static size_t
-padded_c(const struct f43 *p)
-{
-	return (p->c + LANES - 1) / LANES * LANES;
-}
-
-static size_t
-vectors_of(size_t across, size_t band)
-{
-	return (band * across + LANES - 1) / LANES;
-}
-
-/* What the transforms of so many vectors of tiles take. */
-static size_t
-band_floats(const struct f43 *p, size_t vectors)
-{
-	return FREQUENCIES * LANES * vectors * (p->c + p->maps);
-}
-
-/* Bands of one slice's rows: as few vectors as there can be, then as few rows. Returns the vectors of a slice. */
-static size_t
-plan_bands(struct f43 *p)
-{
-	const size_t weight = FREQUENCIES * p->c * p->maps, small = weight > SMALL_BAND_FLOATS ? weight : SMALL_BAND_FLOATS;
-	size_t best = SIZE_MAX;
-
-	p->stack = 1;
-	p->down = p->period - 1;
-	for (size_t band = 1; band <= p->down; band++) {
-		const size_t vectors = vectors_of(p->across, band), all = vectors * ((p->down + band - 1) / band), floats = band_floats(p, vectors);
-		if (band > 1 && floats > BAND_FLOATS)
-			break;
-		if (all < best || (all == best && floats <= small)) {
-			best = all;
-			p->band = band;
-			p->vectors = vectors;
-		}
-	}
-	return best;
-}
-
-/* Slices stacked, a row of no tiles between them, where that takes fewer vectors a slice. */
-static void
-plan_stack(struct f43 *p, size_t n, size_t vectors_alone)
-{
-	for (size_t stack = 2; stack <= n / LEAST_STACKS; stack++) {
-		const size_t rows = stack * p->period - 1, vectors = vectors_of(p->across, rows);
-		if (band_floats(p, vectors) > STACK_FLOATS)
-			break;
-		if (vectors * p->stack < (p->stack == 1 ? vectors_alone : p->vectors) * stack) {
-			p->stack = stack;
-			p->down = p->band = rows;
-			p->vectors = vectors;
-		}
-	}
-}
-
-bool
-f43_plan(size_t c, size_t maps, size_t n, size_t h, size_t w, struct f43 *out)
-{
-	*out = (struct f43){ .c = c, .maps = maps, .h = h, .w = w, .across = (w + TILE - 1) / TILE, .period = (h + TILE - 1) / TILE + 1 };
-	if (!cpu_is_wide() || c < LEAST_C)
-		return false;
-	plan_stack(out, n, plan_bands(out));
-	out->streams = w % LANES == 0 && n * maps * h * w > CACHE_FLOATS;
-	if (out->down * out->across < LEAST_TILES && c * maps > FEW_KERNELS)
-		out->vectors = 0;
-	return out->vectors > 0;
-}
-
-size_t
-f43_scratch(const struct f43 *p)
-{
-	const size_t t = f43_tiles(p), x = f43_step(padded_c(p), t), y = f43_step(p->maps, t), turned = f43_step(t, padded_c(p));
-
-	return (IN_PHASES + OUT_PHASES) * f43_phase_step(p) + FREQUENCIES * (x + y + turned) + TILE * TILE * t;
-}
-
-size_t
-f43_weight_size(const struct f43 *p)
-{
-	return FREQUENCIES * f43_step(p->maps, padded_c(p));
-}
-
-size_t
-f43_sums_size(const struct f43 *p)
-{
-	return FREQUENCIES * f43_step(p->maps, padded_c(p));
-}
 
 /* ---- forward ---- */
 
@@ -150,25 +48,25 @@ transform_kernels(const float *kernels, size_t n, size_t stride, bool turned, si
 void
 f43_weight(const struct f43 *p, const float *weight, bool turned, float *to)
 {
-	const size_t step = f43_step(p->maps, padded_c(p)), stride = turned ? p->maps * 9 : 9;
+	const size_t step = f43_step(p->maps, f43_padded_c(p)), stride = turned ? p->maps * 9 : 9;
 
 	for (size_t m = 0; m < p->maps; m++)
 		for (size_t c = 0; c < p->c; c += LANES)
 			transform_kernels(weight + (turned ? m * 9 : m * p->c * 9) + c * stride, p->c - c < LANES ? p->c - c : LANES, stride, turned, step,
-				to + m * padded_c(p) + c);
+				to + m * f43_padded_c(p) + c);
 }
 
 void
 f43_forward(const struct f43 *p, const float *x, size_t n, const float *weight, struct f43_finish f, float *scratch, float *y)
 {
-	const size_t t = f43_tiles(p), in_step = f43_step(padded_c(p), t), out_step = f43_step(p->maps, t), u_step = f43_step(p->maps, padded_c(p));
+	const size_t t = f43_tiles(p), in_step = f43_step(f43_padded_c(p), t), out_step = f43_step(p->maps, t), u_step = f43_step(p->maps, f43_padded_c(p));
 	float *phases = scratch, *in = phases + IN_PHASES * f43_phase_step(p), *out = in + FREQUENCIES * in_step, *rows = out + FREQUENCIES * out_step;
 
 	memset(phases, 0, IN_PHASES * f43_phase_step(p) * sizeof *phases);
 	for (size_t first = 0; first < p->down; first += p->band) {
 		f43_take_inputs(p, (struct f43_band){ n, first, phases }, x, in_step, in);
 		for (size_t i = 0; i < FREQUENCIES; i++)
-			f43_multiply(p->maps, t, (struct f43_product){ weight + i * u_step, padded_c(p), in + i * in_step, t, p->c, out + i * out_step, t, false });
+			f43_multiply(p->maps, t, (struct f43_product){ weight + i * u_step, f43_padded_c(p), in + i * in_step, t, p->c, out + i * out_step, t, false });
 		f43_give_outputs(p, (struct f43_band){ n, first, phases }, out, f, rows, y);
 	}
 }
@@ -205,7 +103,7 @@ transpose(const float *from, size_t from_row, float *to, size_t to_row)
 static void
 transpose_inputs(const struct f43 *p, const float *from, float *to)
 {
-	const size_t c = padded_c(p), n = f43_tiles(p), from_step = f43_step(c, n), to_step = f43_step(n, c);
+	const size_t c = f43_padded_c(p), n = f43_tiles(p), from_step = f43_step(c, n), to_step = f43_step(n, c);
 
 	for (size_t f = 0; f < FREQUENCIES; f++)
 		for (size_t i = 0; i < c; i += LANES)
@@ -216,7 +114,7 @@ transpose_inputs(const struct f43 *p, const float *from, float *to)
 void
 f43_add(const struct f43 *p, const float *x, const float *dy, size_t n, float *scratch, float *sums)
 {
-	const size_t c = padded_c(p), t = f43_tiles(p), x_step = f43_step(c, t), y_step = f43_step(p->maps, t), turned_step = f43_step(t, c);
+	const size_t c = f43_padded_c(p), t = f43_tiles(p), x_step = f43_step(c, t), y_step = f43_step(p->maps, t), turned_step = f43_step(t, c);
 	const size_t sum_step = f43_step(p->maps, c);
 	float *phases = scratch, *out_phases = phases + IN_PHASES * f43_phase_step(p), *in = out_phases + OUT_PHASES * f43_phase_step(p);
 	float *out = in + FREQUENCIES * x_step, *turned = out + FREQUENCIES * y_step;
@@ -247,14 +145,14 @@ to_kernel(const lanes s[SIDE], lanes k[3])
 void
 f43_gradient(const struct f43 *p, const float *sums, size_t n_parts, size_t stride, size_t m, float *gradient)
 {
-	const size_t step = f43_step(p->maps, padded_c(p));
+	const size_t step = f43_step(p->maps, f43_padded_c(p));
 
 	for (size_t first = 0; first < p->c; first += LANES) {
 		lanes half[3][SIDE], kernel[9];
 		for (size_t x = 0; x < SIDE; x++) {
 			lanes s[SIDE], k[3];
 			for (size_t y = 0; y < SIDE; y++) {
-				const float *from = sums + (y * SIDE + x) * step + m * padded_c(p) + first;
+				const float *from = sums + (y * SIDE + x) * step + m * f43_padded_c(p) + first;
 				s[y] = *(const lanes *)from;
 				for (size_t part = 1; part < n_parts; part++)
 					s[y] += *(const lanes *)(from + part * stride);

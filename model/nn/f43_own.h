@@ -1,5 +1,5 @@
-/* What f43.c (plan, order), f43_tiles.c (images <-> frequencies) and f43_product.c share. These three are compiled for AVX-512 as a whole, products and sums
- * joined: f43_plan sends other CPUs another way. */
+/* What f43_plan.c, f43.c (order), f43_tiles.c (images <-> frequencies) and f43_product.c share. The last three are compiled for AVX-512 as a whole, products and
+ * sums joined: not even a line of them may run before f43_plan.c, which is compiled for all, has sent other CPUs another way. */
 #pragma once
 #include "model/nn/f43.h"
 
@@ -16,6 +16,12 @@ static inline size_t
 f43_tiles(const struct f43 *p)
 {
 	return p->vectors * LANES;
+}
+
+static inline size_t
+f43_padded_c(const struct f43 *p)
+{
+	return (p->c + LANES - 1) / LANES * LANES;
 }
 
 /* From one phase to the next: the band's tiles, the row below, and what whole vectors reach beyond. */
