@@ -12,8 +12,11 @@ associations_open_by(struct db *d, const struct association_peer *p, int64_t now
 
 	if (s == NULL)
 		return -1;
-	r = sql_run(s, "INSERT INTO associations(peer_aet, address, token, role, opened_ms, state) VALUES(?1, ?2, ?3, ?4, ?5, 'open')",
-	            SQL_ARGS(sql_text(p->aet), sql_text(p->address), sql_text(p->token), sql_text(p->role), sql_int(now_ms)), e);
+	r = sql_run(s, "UPDATE tallies SET n = n + 1 WHERE name = 'associations'", SQL_NONE, e);
+	if (r == 0)
+		r = sql_run(s, "INSERT INTO associations(id, peer_aet, address, token, role, opened_ms, state)"
+		               " SELECT n, ?1, ?2, ?3, ?4, ?5, 'open' FROM tallies WHERE name = 'associations'",
+		            SQL_ARGS(sql_text(p->aet), sql_text(p->address), sql_text(p->token), sql_text(p->role), sql_int(now_ms)), e);
 	*id = sqlite3_last_insert_rowid(s->handle);
 	return sql_write_end(s, r, e);
 }
@@ -41,6 +44,11 @@ static const char take_over[] =
 	"   AND (SELECT opened_ms FROM associations WHERE id = series.association)"
 	"       <= (SELECT max(received_ms) FROM instances WHERE instances.series_uid = series.series_uid AND instances.association = ?1)";
 
+/* It brought nothing, or what it brought has become another's. Its last instance or series otherwise takes it along (triggers, schema.c). */
+static const char forget[] =
+	"DELETE FROM associations WHERE id = ?1"
+	" AND NOT EXISTS(SELECT 1 FROM instances WHERE association = ?1) AND NOT EXISTS(SELECT 1 FROM series WHERE association = ?1)";
+
 /* 1: it was open, 0: it was not, -1 */
 static int
 end_one(struct sql *s, int64_t id, bool released, int64_t now_ms, struct err *e)
@@ -54,7 +62,7 @@ end_one(struct sql *s, int64_t id, bool released, int64_t now_ms, struct err *e)
 		return -1;
 	if (!released && sql_run(s, take_over, SQL_ARGS(sql_int(id)), e) < 0)
 		return -1;
-	if (sql_run(s, "DELETE FROM contributions WHERE association = ?1", SQL_ARGS(sql_int(id)), e) < 0)
+	if (sql_run(s, "DELETE FROM contributions WHERE association = ?1", SQL_ARGS(sql_int(id)), e) < 0 || sql_run(s, forget, SQL_ARGS(sql_int(id)), e) < 0)
 		return -1;
 	return 1;
 }

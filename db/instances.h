@@ -13,7 +13,7 @@ enum { DB_UID = 65, DB_HEX = 65, DB_NAME = 65, DB_TEXT = 2048 };
 int associations_open(struct db *d, const char *peer_aet, const char *address, int64_t now_ms, int64_t *id, struct err *e);
 struct association_peer { const char *aet, *address, *token, *role; /* NULL: no token was needed */ };
 int associations_open_by(struct db *d, const struct association_peer *p, int64_t now_ms, int64_t *id, struct err *e);
-/* The end, and what it brought in the audit trail (audit.h). */
+/* The end, and what it brought in the audit trail (audit.h). Kept as long as an instance or series that it brought is here. */
 int associations_close(struct db *d, int64_t id, bool released, int64_t now_ms, struct err *e); /* released false: aborted. ERR_STATE when not open */
 int associations_recover(struct db *d, int64_t now_ms, struct err *e);      /* at start: what was open is aborted */
 /* AE title of the peer of an association. ERR_NOT_FOUND. */

@@ -5,6 +5,10 @@
 
 #include <stdio.h>
 
+/* Version 10. id: of an association. */
+#define UNREFERENCED(id) \
+	"state <> 'open' AND NOT EXISTS(SELECT 1 FROM instances WHERE association = " id ") AND NOT EXISTS(SELECT 1 FROM series WHERE association = " id ")"
+
 const char *const schema_versions[] = {
 	/* 1 */
 	"CREATE TABLE node(id TEXT NOT NULL) STRICT;"
@@ -153,6 +157,16 @@ const char *const schema_versions[] = {
 	"CREATE TRIGGER instances_go AFTER DELETE ON instances BEGIN UPDATE tallies SET n = n - OLD.size WHERE name = 'bytes'; END;"
 	"CREATE TRIGGER jobs_weigh AFTER UPDATE OF bytes ON jobs WHEN OLD.bytes IS NOT NEW.bytes BEGIN"
 	" UPDATE tallies SET n = n + coalesce(NEW.bytes, 0) - coalesce(OLD.bytes, 0) WHERE name = 'bytes'; END;",
+
+	/* 10: associations go with the last that they brought (what brought nothing, when it ends); the tally has given numbers: none is given twice */
+	"INSERT INTO tallies SELECT 'associations', coalesce(max(id), 0) FROM associations;"
+	"CREATE INDEX instances_association ON instances(association);"
+	"CREATE INDEX series_association ON series(association);"
+	"DELETE FROM associations WHERE " UNREFERENCED("associations.id") ";"
+	"CREATE TRIGGER instances_leave AFTER DELETE ON instances BEGIN DELETE FROM associations WHERE id = OLD.association AND " UNREFERENCED("OLD.association") "; END;"
+	"CREATE TRIGGER series_leave AFTER DELETE ON series BEGIN DELETE FROM associations WHERE id = OLD.association AND " UNREFERENCED("OLD.association") "; END;"
+	"CREATE TRIGGER series_change AFTER UPDATE OF association ON series WHEN OLD.association IS NOT NEW.association BEGIN"
+	" DELETE FROM associations WHERE id = OLD.association AND " UNREFERENCED("OLD.association") "; END;",
 };
 const int schema_newest = sizeof schema_versions / sizeof schema_versions[0];
 

@@ -1,5 +1,6 @@
 /* Instances, series and associations: what adding changes and what it does not, who holds a series open, who interrupted it. */
 #include "db/instances.h"
+#include "db/retention.h"
 #include "db/sql.h"
 
 #include <setjmp.h>
@@ -181,6 +182,77 @@ test_association_states(void **state)
 	assert_string_equal(address, "10.0.0.7");
 	assert_int_equal(associations_peer(d, 999, aet, address, &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
+}
+
+static int64_t
+associations(void)
+{
+	int64_t n;
+
+	assert_int_equal(sql_exec_int(d->writer->handle, "SELECT count(*) FROM associations", &n, &e), 0);
+	return n;
+}
+
+/* What brought nothing, or nothing that is still here, is not kept; its number is not given again. */
+static void
+test_no_association_for_ever(void **state)
+{
+	int64_t a = open_association(10), b, c;
+	struct instance_row r = row("1.9", 1, a, 20);
+	struct kept_study *studies;
+	struct removed_study gone;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(associations_close(d, open_association(11), true, 12, &e), 0); /* an echo */
+	assert_int_equal(associations(), 1);
+	b = open_association(13);
+	assert_true(b > a + 1);
+	add(&r);
+	assert_int_equal(associations_close(d, a, true, 30, &e), 0);
+	r.association = b;
+	assert_int_equal(add(&r), INSTANCE_SAME);
+	assert_int_equal(associations_close(d, b, false, 31, &e), 0);
+	assert_int_equal(associations(), 2); /* the instance is a's, the series b's */
+	c = open_association(40);
+	r.association = c;
+	assert_int_equal(add(&r), INSTANCE_SAME);
+	assert_int_equal(associations(), 2); /* nothing is b's any more */
+	assert_int_equal(associations_close(d, c, true, 41, &e), 0);
+	assert_int_equal(associations(), 2);
+	assert_int_equal(sql_exec(d->writer->handle, "UPDATE series SET state = 'ignored'", &e), 0);
+	assert_int_equal(retention_studies(d, &studies, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(retention_remove(d, studies, 99, "test", &gone, &e), 0);
+	free(studies);
+	assert_int_equal(associations(), 0);
+	assert_true(open_association(50) > c);
+	assert_int_equal(associations_recover(d, 60, &e), 0); /* the node died */
+	assert_int_equal(associations(), 0);
+}
+
+static void
+test_associations_of_an_older_database(void **state)
+{
+	char mark[64];
+	sqlite3 *h;
+
+	(void)state;
+	db_close(d);
+	unlink(path);
+	snprintf(mark, sizeof mark, "PRAGMA application_id = %d", SCHEMA_APPLICATION);
+	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+	assert_int_equal(sql_exec(h, mark, &e), 0);
+	assert_int_equal(schema_apply(h, schema_versions, 9, &e), 0);
+	assert_int_equal(sql_exec(h, "INSERT INTO associations(id, peer_aet, address, opened_ms, state) VALUES(1, 'A', '', 1, 'released'), (2, 'A', '', 1, 'aborted'), (7, 'A', '', 1, 'open');"
+	                             "INSERT INTO series(series_uid, study_uid, modality, n_instances, revision, first_ms, last_ms, association, ours, state)"
+	                             " VALUES('1.9', '1.2', 'MR', 1, 1, 1, 1, 2, 0, 'open')", &e), 0);
+	assert_int_equal(sqlite3_close(h), SQLITE_OK);
+	d = db_open(path, &e);
+	assert_non_null(d);
+	assert_int_equal(associations(), 2);
+	assert_int_equal(open_association(10), 8);
+	assert_int_equal(series("1.9").association, 2);
 }
 
 /* Aborted, then sent again whole by a later association: no longer interrupted. */
@@ -394,6 +466,8 @@ test_indices_are_used(void **state)
 	plan_uses("SELECT * FROM series s WHERE s.study_uid = ?1 ORDER BY s.first_ms", "series_study");
 	plan_uses("SELECT * FROM instances WHERE series_uid = ?1 ORDER BY sop_uid", "instances_series");
 	plan_uses("SELECT id FROM associations WHERE state = 'open' ORDER BY id", "associations_open");
+	plan_uses("SELECT 1 FROM instances WHERE association = ?1", "instances_association");
+	plan_uses("SELECT 1 FROM series WHERE association = ?1", "series_association");
 }
 
 static int
@@ -422,6 +496,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_new_same_conflict), TEST(test_no_content_digest_is_no_match), TEST(test_series_is_opened_again), TEST(test_association_states),
+		TEST(test_no_association_for_ever), TEST(test_associations_of_an_older_database),
 		TEST(test_abort_then_next_try), TEST(test_abort_of_one_of_two), TEST(test_stalled_after_next_try), TEST(test_recover), TEST(test_lists_and_counts),
 		TEST(test_unknown_association), TEST(test_threads_share_commits), TEST(test_indices_are_used), TEST(test_half_a_list_is_none),
 	};
