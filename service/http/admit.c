@@ -17,6 +17,27 @@ enum { IGNORED_BODY = 64 << 10 };          /* of a request whose route has no us
 /* What the headers say about the body and the host: counted, because the library takes the first of several. */
 struct framing { unsigned n_length, n_coding, n_host; size_t n_bytes; bool malformed; };
 
+/* The library hands a value's continuation line (RFC 9112 5.2) to the name: "Content-Length" becomes "Content-Length17", and would count for nothing. */
+static bool
+is_folded(const char *name)
+{
+	static const char *const meaning[] = { "Content-Length", "Transfer-Encoding", "Host" };
+
+	for (size_t i = 0; i < sizeof meaning / sizeof *meaning; i++)
+		if (strncasecmp(name, meaning[i], strlen(meaning[i])) == 0 && name[strlen(meaning[i])] != '\0')
+			return true;
+	return false;
+}
+
+static bool
+has_control(const char *value)
+{
+	for (; *value != '\0'; value++)
+		if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7F)
+			return true;
+	return false;
+}
+
 static enum MHD_Result
 count_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
 {
@@ -27,7 +48,7 @@ count_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *v
 	f->n_length += strcasecmp(name, "Content-Length") == 0;
 	f->n_coding += strcasecmp(name, "Transfer-Encoding") == 0;
 	f->n_host += strcasecmp(name, "Host") == 0;
-	f->malformed = f->malformed || !*name || strpbrk(name, " \t");
+	f->malformed = f->malformed || !media_is_token(name) || is_folded(name) || (value && has_control(value));
 	return MHD_YES;
 }
 
@@ -43,7 +64,7 @@ framing_is_clear(struct exchange *x, const char *version)
 	if (f.n_bytes > (size_t)x->server->node->settings->http.max_header_kb << 10)
 		problem_set(&x->r, 431, "the headers are larger than the %lld KiB of http.max_header_kb", (long long)x->server->node->settings->http.max_header_kb);
 	else if (f.malformed || f.n_length + f.n_coding > 1)
-		problem_set(&x->r, 400, "a malformed header name, or more than one Content-Length or Transfer-Encoding");
+		problem_set(&x->r, 400, "a malformed header, or more than one Content-Length or Transfer-Encoding");
 	else if (coding && strcasecmp(coding, "chunked") != 0)
 		problem_set(&x->r, 501, "the only Transfer-Encoding that is read here is chunked");
 	else if (length && request_integer(length, 0, INT64_MAX, &x->q.length) < 0)
@@ -52,6 +73,7 @@ framing_is_clear(struct exchange *x, const char *version)
 		problem_set(&x->r, 400, "one Host header is needed");
 	else
 		return true;
+	x->q.length = -1;                                          /* whatever comes behind is read as nothing (RFC 9112 6.3): answered and closed */
 	return false;
 }
 
@@ -102,7 +124,7 @@ origin_is_ours(struct exchange *x)
 
 	if (reads || is_known)
 		return true;
-	if (origin ? host && origin_matches(origin, host) && (!x->server->tls || origin_is_secure(origin)) : !site || strcmp(site, "cross-site") != 0)
+	if (origin ? host && origin_matches(origin, host) && (!x->server->tls || origin_is_secure(origin)) : !site || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0)
 		return true;
 	problem_set(&x->r, 403, "a page of another origin may not change anything here");
 	return false;

@@ -1,7 +1,8 @@
 /* One request: libmicrohttpd's callbacks <-> struct request and struct reply. A request is checked by its headers alone before a byte of its body is read
  * (admit.c): what is refused then is answered at once and the connection closed. Not here: what any address means (routes.c).
  * DESIGN: libmicrohttpd's pool runs both callbacks and every handler; a connection stays on one thread. Handlers may wait for the disk and the database, never for
- * a peer or a job. A body that trickles is cut here, which the library does not do (LEADS 5). */
+ * a peer or a job. A body that trickles is cut here, which the library does not do (LEADS 5). Behind a chunked body the connection is closed: the library takes
+ * line feeds alone and anything in extensions for a chunk's line, where a proxy may see other chunks, and then another request behind them. */
 #include "service/http/exchange.h"
 
 #include "config/clock.h"
@@ -144,7 +145,7 @@ exchange_on_request(void *arg, struct MHD_Connection *connection, const char *ur
 	if (!x->is_answered)
 		x->route->answer(&x->q, &x->r);
 	x->is_answered = true;
-	return send_reply(x, x->body_bytes > admit_body_limit(x) || watch_is_excess(x->link));
+	return send_reply(x, x->body_bytes > admit_body_limit(x) || x->q.length == -1 || watch_is_excess(x->link));
 }
 
 void

@@ -12,6 +12,16 @@ is_token(char c)
 	return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+bool
+media_is_token(const char *text)
+{
+	if (*text == '\0')
+		return false;
+	while (is_token(*text))
+		text++;
+	return *text == '\0';
+}
+
 static const char *
 skip_space(const char *at)
 {

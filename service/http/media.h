@@ -5,6 +5,7 @@
 
 enum { MEDIA_TYPE = 128 };
 
+bool media_is_token(const char *text);       /* RFC 9110 5.6.2: a header's name, for one */
 /* "type/subtype" in lower case, without parameters. -1: not a media type, or too long. */
 int media_type(const char *text, char type[MEDIA_TYPE]);
 /* A parameter's value, its quotes and escapes taken off. 1 found, 0 absent, -1 malformed or longer than n - 1. */

@@ -29,7 +29,10 @@ start_node "$work/open.json"
 same "reading without tokens" "$(ask - GET /api/v1/jobs)" 200
 same "a session without tokens" "$(ask - POST /api/v1/session)" 409
 same "a page of another site" "$(ask - POST /api/v1/jobs/1/retry -H 'Origin: http://evil.example')" 403
-same "a page of another site, with no Origin" "$(ask - POST /api/v1/jobs/1/retry -H 'Sec-Fetch-Site: cross-site')" 403
+for site in cross-site same-site Cross-Site; do
+	same "a page of another site, with no Origin ($site)" "$(ask - POST /api/v1/jobs/1/retry -H "Sec-Fetch-Site: $site")" 403
+done
+for site in same-origin none; do same "our own page, with no Origin ($site)" "$(ask - POST /api/v1/jobs/1/retry -H "Sec-Fetch-Site: $site")" 404; done
 same "by another name" "$(ask - GET /api/v1/jobs -H 'Host: evil.example')" 403
 stop_node
 

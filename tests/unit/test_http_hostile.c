@@ -303,6 +303,31 @@ framing(void **state)
 	}
 }
 
+/* Where a proxy sees no second request, there is none: what is refused for its framing is the last of its connection, and so is a chunked body. */
+static void
+nothing_behind(void **state)
+{
+	static const char *const heads[] = { "Content-Length: 0\r\nContent-Length: 44\r\n\r\n", "Content-Length : 44\r\n\r\n", "Content-Length\t: 44\r\n\r\n", "Content-Length:\r\n 44\r\n\r\n",
+		"Content-Length: 0\r\n 44\r\n\r\n", "Transfer-Encoding:\r\n chunked\r\nContent-Length: 0\r\n\r\n", "X: y\rTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+		"Content-Length: 9223372036854775808\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\n\n", "Transfer-Encoding: chunked\r\n\r\n1;a\nX\r\n0\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Transfer-Encoding: identity\r\n\r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+		char request[512], answers[8192] = "";
+		size_t n = 0;
+		ssize_t got;
+		int s = dial();
+		snprintf(request, sizeof request, "POST /api/v1/jobs/1/retry HTTP/1.1\r\nHost: localhost\r\n%sGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", heads[i]);
+		send_all(s, request, strlen(request));
+		while ((got = recv(s, answers + n, sizeof answers - 1 - n, 0)) > 0)
+			n += (size_t)got;
+		close(s);
+		if (strncmp(answers, "HTTP/1.1 ", 9) != 0 || strstr(answers + 9, "HTTP/1.1 ") != NULL)
+			fail_msg("row %zu: %s", i, answers);
+	}
+}
+
 static void
 paths(void **state)
 {
@@ -390,7 +415,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(framing), cmocka_unit_test(paths), cmocka_unit_test(json), cmocka_unit_test(parts), cmocka_unit_test(large_headers), cmocka_unit_test(endless_body),
+		cmocka_unit_test(framing), cmocka_unit_test(nothing_behind), cmocka_unit_test(paths), cmocka_unit_test(json), cmocka_unit_test(parts), cmocka_unit_test(large_headers), cmocka_unit_test(endless_body),
 		cmocka_unit_test(many_connections), cmocka_unit_test(many_requests), cmocka_unit_test(memory_comes_back), cmocka_unit_test(slow_headers), cmocka_unit_test(slow_second_header),
 		cmocka_unit_test(slow_body),
 	};
