@@ -221,11 +221,11 @@ restore(struct restore *r, struct err *e)
 static int
 run(struct restore *r)
 {
-	bool was_closed;
+	enum data_dir_end before;
 	struct err e;
 	int lock, rc;
 
-	if (copy_check_dir(r->backup, &e) != 0 || file_make_dirs(r->data, 0700, &e) != 0 || (lock = data_dir_lock(r->data, &was_closed, &e)) < 0)
+	if (copy_check_dir(r->backup, &e) != 0 || file_make_dirs(r->data, 0700, &e) != 0 || (lock = data_dir_lock(r->data, &before, &e)) < 0)
 		return command_fail(&e);
 	rc = restore(r, &e);
 	data_dir_unlock(lock, rc == 0);

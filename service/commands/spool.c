@@ -178,10 +178,10 @@ run(const struct settings *s)
 {
 	struct reindex_report report;
 	struct err e;
-	bool was_closed;
+	enum data_dir_end before;
 	int lock, rc;
 
-	if (dicom_start(&e) != 0 || (lock = data_dir_lock(s->data_dir, &was_closed, &e)) < 0)
+	if (dicom_start(&e) != 0 || (lock = data_dir_lock(s->data_dir, &before, &e)) < 0)
 		return command_fail(&e);
 	rc = reindex(s, &report, &e);
 	data_dir_unlock(lock, rc == 0);

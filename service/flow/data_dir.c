@@ -1,5 +1,5 @@
-/* Lock and name of a data_dir. The lock is flock's on a file that holds the process's number while it works: what is in the file when the lock is free says
- * how the last one ended. A worker never inherits it. */
+/* Lock and name of a data_dir. The lock is flock's on a file that holds the process's number while it works, or the word "search": what is in the file when the lock
+ * is free says how the last one ended. A worker never inherits it. */
 #include "service/flow/data_dir.h"
 
 #include "config/file.h"
@@ -14,39 +14,66 @@
 
 enum { PATH = 1200, PID = 24 };
 
-static int
-take(int fd, const char *dir, bool *was_closed, struct err *e)
-{
-	char pid[PID] = "";
+static const char search[] = "search\n";
 
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK)
-			return err_errno(e, "locking %s/lock", dir);
-		if (pread(fd, pid, sizeof pid - 1, 0) < 0)
-			pid[0] = 0;
-		return err_set(e, ERR_STATE, "another process of segand or segan (%.*s) works in %s: stop it, or use a data_dir of its own for each",
-		    (int)strspn(pid, "0123456789"), pid, dir);
-	}
-	*was_closed = lseek(fd, 0, SEEK_END) == 0;
-	if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
-		return err_errno(e, "writing %s/lock", dir);
+/* In this order: at no moment is the file empty, as one that was closed in good order is. */
+static int
+say(int fd, const char *text, struct err *e)
+{
+	size_t n = strlen(text);
+
+	if (pwrite(fd, text, n, 0) != (ssize_t)n || ftruncate(fd, (off_t)n) != 0 || fsync(fd) != 0)
+		return err_errno(e, "writing the lock of the data_dir");
 	return 0;
 }
 
+static int
+say_pid(int fd, struct err *e)
+{
+	char text[PID];
+
+	snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	return say(fd, text, e);
+}
+
+static int
+take(int fd, const char *dir, enum data_dir_end *before, struct err *e)
+{
+	char text[PID] = "";
+
+	bool is_held = flock(fd, LOCK_EX | LOCK_NB) != 0;
+
+	if (is_held && errno != EWOULDBLOCK)
+		return err_errno(e, "locking %s/lock", dir);
+	if (pread(fd, text, sizeof text - 1, 0) < 0)
+		return err_errno(e, "reading %s/lock", dir);
+	if (is_held)
+		return err_set(e, ERR_STATE, "another process of segand or segan (%.*s) works in %s: stop it, or use a data_dir of its own for each",
+		    (int)strspn(text, "0123456789"), text, dir);
+	*before = text[0] == 0 ? DATA_DIR_CLOSED : text[0] == search[0] ? DATA_DIR_SEARCHING : DATA_DIR_KILLED;
+	return *before == DATA_DIR_SEARCHING ? 0 : say_pid(fd, e);
+}
+
 int
-data_dir_lock(const char *dir, bool *was_closed, struct err *e)
+data_dir_lock(const char *dir, enum data_dir_end *before, struct err *e)
 {
 	char path[PATH];
 	int fd;
 
 	snprintf(path, sizeof path, "%s/lock", dir);
-	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(e, "opening %s", path);
-	if (take(fd, dir, was_closed, e) == 0)
+	if (take(fd, dir, before, e) == 0)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+int
+data_dir_search(int lock, bool begins, struct err *e)
+{
+	return begins ? say(lock, search, e) : say_pid(lock, e);
 }
 
 void

@@ -5,9 +5,11 @@
 
 #include <stdbool.h>
 
-/* Takes DATA/lock; the process that dies lets it go. Returns the lock, or -1: ERR_STATE names the process that holds it. *was_closed: the one before ended in
- * good order (or there was none). */
-int  data_dir_lock(const char *dir, bool *was_closed, struct err *e);
+/* How the process before ended: in good order (or there was none); not so; while it searched the spool for what a lost log of the database had held. */
+enum data_dir_end { DATA_DIR_CLOSED, DATA_DIR_KILLED, DATA_DIR_SEARCHING };
+/* Takes DATA/lock; the process that dies lets it go. Returns the lock, or -1: ERR_STATE names the process that holds it. */
+int  data_dir_lock(const char *dir, enum data_dir_end *before, struct err *e);
+int  data_dir_search(int lock, bool begins, struct err *e); /* until it ends, each start finds DATA_DIR_SEARCHING, in whatever way the one before went */
 void data_dir_unlock(int lock, bool is_closed /* in good order */);
 /* DATA/node-id: which node this is, in a file beside the database, because the UIDs of its results hang on it and a database can break. ERR_NOT_FOUND. */
 enum { DATA_DIR_ID = 33 };

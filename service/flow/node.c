@@ -201,7 +201,7 @@ make_up_for_log(const struct node *n, struct err *e)
 {
 	struct reindex_report r;
 
-	log_event(LOG_WARN, "database_log_gone", "text=\"segand was killed and the database's log is not there: the spool is searched for what it held\"");
+	log_event(LOG_WARN, "database_log_gone", "text=\"segand was killed and the database's log was lost: the spool is searched for what it held\"");
 	if (reindex_fill(n, tell_left_out, NULL, &r, e) != 0)
 		return -1;
 	log_event(LOG_WARN, "spool_searched", "files=%zu instances_added=%zu jobs_added=%zu left_out=%zu", r.files, r.instances, r.jobs, r.left_out);
@@ -218,19 +218,35 @@ is_log_gone(const struct node *n)
 	return file_exists(database) && !file_exists(log);
 }
 
+/* A search that breaks off, by a kill or an error, is begun anew by the next start: the log, which says that one is due, is there by then. */
+static int
+open_searching(struct node *n, struct err *e)
+{
+	if (data_dir_search(n->lock_fd, true, e) != 0 || spool_prepare(n, e) != 0 || open_database(n, e) != 0)
+		return -1;
+	if (make_up_for_log(n, e) == 0 && data_dir_search(n->lock_fd, false, e) == 0)
+		return 0;
+	db_close(n->db);
+	n->db = NULL; /* no end in good order */
+	return -1;
+}
+
 static int
 open_parts(struct node *n, struct err *e)
 {
-	bool was_closed, log_is_gone;
+	enum data_dir_end before;
 
 	if (file_make_dirs(n->settings->data_dir, 0700, e) != 0)
 		return -1;
-	n->lock_fd = data_dir_lock(n->settings->data_dir, &was_closed, e);
+	n->lock_fd = data_dir_lock(n->settings->data_dir, &before, e);
 	if (n->lock_fd < 0)
 		return -1;
-	log_is_gone = !was_closed && is_log_gone(n);
-	if (spool_prepare(n, e) != 0 || open_database(n, e) != 0 || (log_is_gone && make_up_for_log(n, e) != 0))
+	if (before == DATA_DIR_SEARCHING || (before == DATA_DIR_KILLED && is_log_gone(n))) {
+		if (open_searching(n, e) != 0)
+			return -1;
+	} else if (spool_prepare(n, e) != 0 || open_database(n, e) != 0) {
 		return -1;
+	}
 	n->catalog = open_catalog(n->settings, e);
 	return n->catalog != NULL ? recover(n, e) : -1;
 }

@@ -168,19 +168,30 @@ the_lock_says_how_the_last_one_ended(void **state)
 {
 	struct settings *s = make_settings("");
 	struct err e = { 0 };
-	bool was_closed;
+	enum data_dir_end before;
 	int lock;
 
 	(void)state;
 	assert_int_equal(node_open(&node, s, &e), 0);
 	node_close(&node);
-	lock = data_dir_lock(s->data_dir, &was_closed, &e);
-	assert_true(lock >= 0 && was_closed);
-	assert_int_equal(data_dir_lock(s->data_dir, &was_closed, &e), -1);
+	lock = data_dir_lock(s->data_dir, &before, &e);
+	assert_true(lock >= 0 && before == DATA_DIR_CLOSED);
+	assert_int_equal(data_dir_lock(s->data_dir, &before, &e), -1);
 	assert_int_equal(e.code, ERR_STATE);
 	data_dir_unlock(lock, false);
-	lock = data_dir_lock(s->data_dir, &was_closed, &e);
-	assert_true(lock >= 0 && !was_closed);
+	lock = data_dir_lock(s->data_dir, &before, &e);
+	assert_true(lock >= 0 && before == DATA_DIR_KILLED);
+	assert_int_equal(data_dir_search(lock, true, &e), 0);
+	data_dir_unlock(lock, false);
+	for (int i = 0; i < 2; i++) {
+		lock = data_dir_lock(s->data_dir, &before, &e);
+		assert_true(lock >= 0 && before == DATA_DIR_SEARCHING);
+		if (i == 1)
+			assert_int_equal(data_dir_search(lock, false, &e), 0);
+		data_dir_unlock(lock, false);
+	}
+	lock = data_dir_lock(s->data_dir, &before, &e);
+	assert_true(lock >= 0 && before == DATA_DIR_KILLED);
 	data_dir_unlock(lock, true);
 	settings_free(s);
 }

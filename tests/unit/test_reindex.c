@@ -6,6 +6,8 @@
 #include "service/flow/record.h"
 #include "service/flow/reindex.h"
 
+#include <sqlite3.h>
+
 static struct node node;
 static size_t n_told;
 static char told[2048];
@@ -168,6 +170,50 @@ computed_jobs_come_back(void **state)
 	settings_free(s);
 }
 
+static void
+run_sql(const char *path, const char *sql)
+{
+	sqlite3 *h = NULL;
+
+	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(h);
+}
+
+/* The search fails in the middle, or is killed there: the database's log is there again, and what was not found yet is looked for all the same. */
+static void
+a_search_that_broke_off_begins_anew(void **state)
+{
+	struct settings *s = make_settings("");
+	struct instance_row row;
+	struct err e = { 0 };
+	enum data_dir_end before;
+	int lock;
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	node_close(&node);
+	copy_file(data_file(s, "segand.db"), data_file(s, "empty.db"));
+	run_sql(data_file(s, "empty.db"), "CREATE TRIGGER full BEFORE INSERT ON instances BEGIN SELECT raise(ABORT, 'no'); END");
+	assert_int_equal(node_open(&node, s, &e), 0);
+	take_series(&node, "flair", 1);
+	node_close(&node);
+	assert_int_equal(rename(data_file(s, "empty.db"), data_file(s, "segand.db")), 0);
+	lock = data_dir_lock(s->data_dir, &before, &e);
+	assert_true(lock >= 0);
+	data_dir_unlock(lock, false);
+	assert_int_equal(node_open(&node, s, &e), -1);
+	run_sql(data_file(s, "segand.db"), "DROP TRIGGER full");
+	assert_int_equal(node_open(&node, s, &e), 0);
+	if (instances_get(node.db, "2.25.1000", &row, &e) != 0)
+		fail_msg("%s", e.text);
+	node_close(&node);
+	lock = data_dir_lock(s->data_dir, &before, &e);
+	assert_true(lock >= 0 && before == DATA_DIR_CLOSED);
+	data_dir_unlock(lock, true);
+	settings_free(s);
+}
+
 /* Killed, and the log of the database gone with the last rows. */
 static void
 a_start_makes_up_for_a_lost_log(void **state)
@@ -175,7 +221,7 @@ a_start_makes_up_for_a_lost_log(void **state)
 	struct settings *s = make_settings("");
 	struct instance_row row;
 	struct err e = { 0 };
-	bool was_closed;
+	enum data_dir_end before;
 	int lock;
 
 	(void)state;
@@ -189,7 +235,7 @@ a_start_makes_up_for_a_lost_log(void **state)
 	assert_int_equal(node_open(&node, s, &e), 0);
 	assert_int_equal(instances_get(node.db, "2.25.1000", &row, &e), -1); /* it ended in good order: nobody looks */
 	node_close(&node);
-	lock = data_dir_lock(s->data_dir, &was_closed, &e);
+	lock = data_dir_lock(s->data_dir, &before, &e);
 	assert_true(lock >= 0);
 	data_dir_unlock(lock, false);
 	assert_int_equal(node_open(&node, s, &e), 0);
@@ -206,6 +252,7 @@ main(void)
 		cmocka_unit_test(instances_come_back),
 		cmocka_unit_test(computed_jobs_come_back),
 		cmocka_unit_test(a_start_makes_up_for_a_lost_log),
+		cmocka_unit_test(a_search_that_broke_off_begins_anew),
 	};
 
 	return RUN_WITH_STUDIES(studies, tests);
