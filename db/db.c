@@ -56,12 +56,14 @@ db_in_place(const struct db *d, struct err *e)
 
 /* ---- open and close ---- */
 
+static const char ways[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = ON";
+
 static int
 set_up(struct db *d, struct err *e)
 {
 	sqlite3 *h = d->writer->handle;
 
-	if (sql_exec(h, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = ON", e) < 0)
+	if (sql_exec(h, ways, e) < 0)
 		return -1;
 	if (schema_apply(h, schema_versions, schema_newest, e) < 0)
 		return -1;
@@ -106,6 +108,12 @@ new_db(const char *path, struct err *e)
 		return NULL;
 	}
 	d->path = d->place[0].path;
+	pthread_mutex_init(&d->write_lock, NULL);
+	pthread_mutex_init(&d->pool_lock, NULL);
+	pthread_cond_init(&d->returned, NULL);
+	pthread_mutex_init(&d->add_lock, NULL);
+	pthread_cond_init(&d->added, NULL);
+	d->adds_end = &d->adds;
 	return d;
 }
 
@@ -117,14 +125,44 @@ db_open(const char *path, struct err *e)
 
 	if (db_prepare(path, e) < 0 || (d = new_db(path, e)) == NULL)
 		return NULL;
-	pthread_mutex_init(&d->write_lock, NULL);
-	pthread_mutex_init(&d->pool_lock, NULL);
-	pthread_cond_init(&d->returned, NULL);
-	pthread_mutex_init(&d->add_lock, NULL);
-	pthread_cond_init(&d->added, NULL);
-	d->adds_end = &d->adds;
 	d->writer = sql_open(d, path, SQLITE_OPEN_READWRITE, e);
 	if (d->writer == NULL || db_judge(d->writer->handle, path, &health, e) < 0 || set_up(d, e) < 0 || read_node_id(d, e) < 0 || note_place(d, e) < 0) {
+		db_close(d);
+		return NULL;
+	}
+	return d;
+}
+
+static int
+check_version(struct db *d, struct err *e)
+{
+	int64_t application, version;
+
+	if (sql_exec_int(d->writer->handle, "PRAGMA application_id", &application, e) < 0 || sql_exec_int(d->writer->handle, "PRAGMA user_version", &version, e) < 0)
+		return -1;
+	if (application == SCHEMA_APPLICATION && version == schema_newest)
+		return 0;
+	return err_set(e, ERR_STATE, "database %s is of another version (schema %lld, this one knows %d): use the segan that came with the segand there", d->path, (long long)version,
+	               schema_newest);
+}
+
+struct db *
+db_join(const char *path, struct err *e)
+{
+	struct stat st;
+	struct db *d;
+
+	if (stat(path, &st) != 0) {
+		err_errno(e, "database %s", path);
+		e->code = errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : e->code;
+		return NULL;
+	}
+	if ((d = new_db(path, e)) == NULL)
+		return NULL;
+	d->writer = sql_open(d, path, SQLITE_OPEN_READWRITE, e);
+	if (d->writer != NULL)
+		sqlite3_db_config(d->writer->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* nobody has checked the file */
+	if (d->writer == NULL || check_version(d, e) < 0 || sql_exec(d->writer->handle, ways, e) < 0 || read_node_id(d, e) < 0 || note_place(d, e) < 0) {
 		db_close(d);
 		return NULL;
 	}

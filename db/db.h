@@ -10,6 +10,9 @@ struct db;
 /* Opens or makes the file, migrates an older schema, checks (quick_check). A newer schema or a corrupt file: ERR_STATE naming the file and what helps;
  * it is never overwritten. caller: db_close. */
 struct db *db_open(const char *path, struct err *e);
+/* For a command that has a row to add, beside a running node or none: the file as it is, neither made nor migrated nor checked. ERR_NOT_FOUND: there is none;
+ * ERR_STATE: of another version. caller: db_close. */
+struct db *db_join(const char *path, struct err *e);
 void db_close(struct db *d);
 enum { DB_NODE_ID = 33 };
 const char *db_node_id(const struct db *d);   /* random, made with the first file of a data_dir, then kept; borrowed */

@@ -43,7 +43,8 @@ static const char usage[] =
     "  --config FILE     rules of this configuration (default /etc/segand/segand.json, else those that came with the program)\n"
     "  --split A,B,C     patients for training, validation and test, in percent (default 70,15,15)\n"
     "  --archive NAME    the same from an archive of the configuration (\"archives\"): a DIMSE peer (C-FIND, C-GET), a DICOMweb service (QIDO-RS, WADO-RS) or a\n"
-    "                    folder. Only studies with a SEG are fetched, one at a time, their MR, CT and SEG series, and removed when they are packed\n"
+    "                    folder. Only studies with a SEG are fetched, one at a time, their MR, CT and SEG series, and removed when they are packed;\n"
+    "                    each is in the audit trail of the node of the configuration, with the user's name\n"
     "  --query KEY=VALUE which studies of the archive, any number of times: a DICOM keyword, and what it must be, * and ? as in DICOM:\n"
     "                    --query StudyDate=20240101-20241231 --query 'StudyDescription=*BRAIN*'\n"
     "  --json            show: as JSON\n";
@@ -262,6 +263,7 @@ create(struct create *c)
 	if ((c->nifti != NULL ? check_layout(c, &e) : prepare_dicom(c, &e)) != 0 || recipe_default(&c->recipe, c->making.channels, c->making.n_channels, 1, &e) != 0)
 		return command_config(&e);
 	c->making.input = &c->recipe.model;
+	c->making.set = c->set;
 	sigaction(SIGINT, &on_int, NULL);
 	sigaction(SIGTERM, &on_int, NULL);
 	c->making.writer = dataset_begin(c->set, c->making.channels, c->making.n_channels, c->nifti != NULL ? c->layout.n_segments : c->manifest->network.labels, &e);

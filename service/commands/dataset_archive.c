@@ -2,6 +2,7 @@
  * several in a row cannot, the archive is away and the making ends, with nothing written. */
 #include "config/file.h"
 #include "service/commands/dataset_parts.h"
+#include "service/commands/trail.h"
 #include "service/flow/retrieve.h"
 
 #include <stdio.h>
@@ -15,6 +16,8 @@ struct fetching {
 	const struct retrieve_archive *archive;
 	const struct rules *rules;
 	const struct manifest *model;
+	struct trail *trail;
+	const char *recorded;          /* the study whose fetching is in the trail */
 	char dir[1200];                /* of one study, below making->hidden */
 };
 
@@ -30,9 +33,23 @@ is_wanted(const char *modality)
 	return false;
 }
 
+/* Before it is fetched, once for all tries. */
+static int
+record(struct fetching *f, const char *study_uid, struct err *e)
+{
+	char text[128];
+
+	snprintf(text, sizeof text, "segan dataset create, from archive %.64s", f->archive->setting->remote.name);
+	if (f->recorded != study_uid && trail_record(f->trail, &(const struct audit_entry){ .event = AUDIT_EXPORT, .action = 'R', .study_uid = study_uid,
+		.destination = f->making->set, .text = text }, e) != 0)
+		return -1;
+	f->recorded = study_uid;
+	return 0;
+}
+
 /* One try. ERR_INPUT, ERR_NOT_FOUND: it is no case. */
 static int
-fetch(const struct fetching *f, const char *study_uid, struct err *e)
+fetch(struct fetching *f, const char *study_uid, struct err *e)
 {
 	struct scu_wanted w = { .study_uid = study_uid, .dir = f->dir };
 	struct retrieve_series *series;
@@ -54,7 +71,8 @@ fetch(const struct fetching *f, const char *study_uid, struct err *e)
 	w.series_uids = uids;
 	if (n_segs == 0)
 		err_set(e, ERR_INPUT, "no SEG in the study");
-	else if (file_remove_tree(f->dir, e) == 0 && file_make_dirs(f->dir, 0700, e) == 0 && retrieve_instances(f->archive, &w, &n_got, &n_missing, e) == 0)
+	else if (file_remove_tree(f->dir, e) == 0 && file_make_dirs(f->dir, 0700, e) == 0 && record(f, study_uid, e) == 0 &&
+		retrieve_instances(f->archive, &w, &n_got, &n_missing, e) == 0)
 		rc = n_missing > 0 ? err_set(e, ERR_INPUT, "the archive could not send %zu of its instances (compressed, perhaps); %zu came", n_missing, n_got)
 			: n_got == 0 ? err_set(e, ERR_INPUT, "the archive sent none of its instances") : 0;
 out:
@@ -110,8 +128,12 @@ making_from_archive(struct making *m, const struct retrieve_archive *a, const st
 	size_t n = 0;
 	int rc;
 
-	if (retrieve_start(e) != 0 || retrieve_studies(a, keys, n_keys, &studies, &n, e) != 0)
+	if (retrieve_start(e) != 0 || (f.trail = trail_open(a->settings->data_dir, e)) == NULL)
 		return -1;
+	if (retrieve_studies(a, keys, n_keys, &studies, &n, e) != 0) {
+		trail_close(f.trail);
+		return -1;
+	}
 	snprintf(folder, sizeof folder, "%s/fetched", dataset_part(m->writer));
 	m->hidden = folder;
 	rc = n == 0 ? err_set(e, ERR_NOT_FOUND, "archive %s has no study that matches the query", a->setting->remote.name) : add_studies(&f, studies, n, e);
@@ -119,5 +141,6 @@ making_from_archive(struct making *m, const struct retrieve_archive *a, const st
 		rc = file_remove_tree(folder, e);
 	m->hidden = NULL;
 	free(studies);
+	trail_close(f.trail);
 	return rc;
 }

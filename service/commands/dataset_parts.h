@@ -11,6 +11,7 @@ struct making {
 	const char *channels[MODEL_MAX_CHANNELS];
 	size_t n_channels;
 	const struct manifest *input;  /* how segan train prepares a case unless its recipe says otherwise */
+	const char *set;               /* where it goes, for the audit trail */
 	const char *hidden;            /* a folder that is gone when the set is there: what is left out is told without it; NULL: none */
 	bool is_part;                  /* one of several folders: who goes through them tells how far it is */
 };
@@ -28,7 +29,7 @@ int making_from_nifti(struct making *m, const char *dir, const struct layout *l,
 /* Every study below dir: the rules fill the channels, its SEG is the truth; truth map i is what the model's segment of map i is. */
 int making_from_dicom(struct making *m, char *dir, const struct rules *r, const struct manifest *model, struct err *e);
 
-/* Every study of the archive that matches the keys and has a SEG: fetched into a folder of its own below the set's, taken as by making_from_dicom, removed. */
+/* Every study of the archive that matches the keys and has a SEG: written into the node's audit trail, fetched into a folder of its own below the set's, taken as by making_from_dicom, removed. */
 struct retrieve_archive;
 struct scu_key;
 int making_from_archive(struct making *m, const struct retrieve_archive *a, const struct scu_key *keys, size_t n_keys, const struct rules *r,

@@ -31,7 +31,8 @@ const char model_usage[] =
     "  --reason TEXT     promote: why\n"
     "  --data SET        statistics: the data set that the model was trained on\n"
     "  --json            the answer as JSON\n"
-    "A model promoted or rolled back is taken up by a node when it starts. History: NAME/history.jsonl in the folder that is written to, a line a change.\n";
+    "A model promoted or rolled back is taken up by a node when it starts. History: NAME/history.jsonl in the folder that is written to, a line a change;\n"
+    "and, of a node's folder (data_dir/models), the node's audit trail, with the user's name.\n";
 
 static struct json *
 model_json(const struct catalog_entry *c)

@@ -3,7 +3,9 @@
 #include "model/gate.h"
 #include "model/registry.h"
 #include "service/commands/model_parts.h"
+#include "service/commands/trail.h"
 
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +78,54 @@ model_export(char *const *words, const struct model_options *o)
 	return EXIT_GOOD;
 }
 
+/* ---- the audit trail ----
+ * A folder of models beside a segand.db is a node's. *t: NULL where it is not. */
+
+static int
+record(const struct registry *r, const struct audit_entry *a, struct trail **t, struct err *e)
+{
+	char root[COMMAND_PATH], database[COMMAND_PATH + 16];
+	const char *data_dir;
+
+	*t = NULL;
+	snprintf(root, sizeof root, "%s", r->roots[0]);
+	data_dir = dirname(root);
+	snprintf(database, sizeof database, "%s/segand.db", data_dir);
+	if (!file_exists(database))
+		return 0;
+	return (*t = trail_open(data_dir, e)) != NULL && trail_record(*t, a, e) == 0 ? 0 : err_note(e, "nothing was done");
+}
+
+static int
+promote_recorded(const struct registry *r, const char *name_version, const struct promotion *why, struct err *e)
+{
+	char text[512];
+	const struct audit_entry a = { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_SOFTWARE, .action = 'E', .text = text };
+	struct trail *t;
+	int rc;
+
+	snprintf(text, sizeof text, "model %.150s promoted%s%.200s", name_version, why->evaluation_sha256 != NULL ? ", by an evaluation" : ": ", why->evaluation_sha256 != NULL ? "" : why->reason);
+	if ((rc = record(r, &a, &t, e)) == 0 && (rc = registry_promote(r, name_version, why, e)) != 0)
+		trail_failed(t, &a, e);
+	trail_close(t);
+	return rc;
+}
+
+static int
+rollback_recorded(const struct registry *r, const char *name, char version[65], struct err *e)
+{
+	char text[512];
+	const struct audit_entry a = { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_SOFTWARE, .action = 'E', .text = text };
+	struct trail *t;
+	int rc;
+
+	snprintf(text, sizeof text, "model %.150s rolled back", name);
+	if ((rc = record(r, &a, &t, e)) == 0 && (rc = registry_rollback(r, name, version, e)) != 0)
+		trail_failed(t, &a, e);
+	trail_close(t);
+	return rc;
+}
+
 /* ---- promote ---- */
 
 static int
@@ -140,7 +190,7 @@ model_promote(char *const *words, const struct model_options *o)
 		why = (struct promotion){ .reason = o->reason, .evaluation_sha256 = gate.sha256, .beaten = beaten, .cases = gate.cases, .difference = gate.difference,
 			.low = gate.low, .high = gate.high, .p = gate.p };
 	}
-	if (registry_promote(&r, words[0], &why, &e) != 0)
+	if (promote_recorded(&r, words[0], &why, &e) != 0)
 		return command_fail(&e);
 	return promoted(words[0], &why, o);
 }
@@ -155,7 +205,7 @@ model_rollback(char *const *words, const struct model_options *o)
 
 	if (open_registry(o, &roots, &r, &e) != 0)
 		return command_config(&e);
-	if (registry_rollback(&r, words[0], version, &e) != 0)
+	if (rollback_recorded(&r, words[0], version, &e) != 0)
 		return command_fail(&e);
 	if (o->json)
 		return command_print_json(named(words[0], version, NULL));

@@ -1,6 +1,8 @@
-/* segan token: who may ask a node over HTTP. Works on the tokens_file alone: a running node follows it, and it can be done before the first start. */
+/* segan token: who may ask a node over HTTP. Works on the tokens_file, which a running node follows, and on the node's audit trail; it can be done before the
+ * first start. What cannot be recorded gives nobody a right; what takes one away is done all the same. */
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
+#include "service/commands/trail.h"
 #include "service/http/auth.h"
 
 #include <stddef.h>
@@ -11,10 +13,10 @@ static const char usage[] =
     "usage: segan token add NAME --role viewer|operator|admin\n"
     "       segan token list | revoke NAME\n"
     "  --config FILE       the node's configuration, whose http.tokens_file is changed (default /etc/segand/segand.json)\n"
-    "  --tokens-file FILE  that file itself\n"
+    "  --tokens-file FILE  that file itself; where it is the configuration's, too, the node's audit trail records it as without this option\n"
     "  --json              what was made or is there as JSON\n"
     "add prints the token once, on stdout: only its SHA-256 is kept. viewer: reads. operator: also sends (STOW-RS), retries, cancels. admin: everything.\n"
-    "A running node takes a change up at its next request.\n";
+    "A running node takes a change up at its next request. The node's audit trail has each change and who made it, so it is for root or the node's own user.\n";
 
 struct options { const char *config, *tokens_file, *role; bool json; };
 
@@ -28,21 +30,63 @@ struct place { char path[SETTINGS_PATH], data_dir[SETTINGS_PATH]; }; /* data_dir
 static int
 find_place(const struct options *o, struct place *p, struct err *e)
 {
-	struct settings *s;
+	struct settings *s = command_settings(o->config, e);
 	int rc = 0;
 
 	*p = (struct place){ .path = "" };
-	if (o->tokens_file != NULL) {
-		snprintf(p->path, sizeof p->path, "%s", o->tokens_file);
-		return 0;
-	}
-	if ((s = command_settings(o->config, e)) == NULL)
+	if (s == NULL && (o->tokens_file == NULL || o->config != NULL))
 		return -1;
-	memcpy(p->path, s->http.tokens_file, sizeof p->path);
-	memcpy(p->data_dir, s->data_dir, sizeof p->data_dir);
+	snprintf(p->path, sizeof p->path, "%s", o->tokens_file != NULL ? o->tokens_file : s->http.tokens_file);
+	if (s != NULL && strcmp(p->path, s->http.tokens_file) == 0)
+		memcpy(p->data_dir, s->data_dir, sizeof p->data_dir);
 	if (p->path[0] == '\0')
 		rc = err_set(e, ERR_INPUT, "http.tokens_file is not set%s%s: set it, e.g. to /etc/segand/tokens.json, or give --tokens-file FILE", s->file[0] != '\0' ? " in " : "", s->file);
 	settings_free(s);
+	return rc;
+}
+
+/* *t: NULL where the file is no node's that we know of, and as trail_record says. */
+static int
+record(const struct place *p, const struct audit_entry *a, struct trail **t, struct err *e)
+{
+	*t = NULL;
+	if (p->data_dir[0] != '\0')
+		return (*t = trail_open(p->data_dir, e)) == NULL ? -1 : trail_record(*t, a, e);
+	fprintf(stderr, "segan: in no audit trail: %s is not the tokens_file of the configuration (--config FILE)\n", p->path);
+	return 0;
+}
+
+static int
+add_recorded(const struct place *p, const char *name, enum auth_role role, char token[AUTH_TOKEN], struct err *e)
+{
+	char text[AUTH_NAME + 64];
+	const struct audit_entry a = { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_RIGHTS, .action = 'E', .text = text };
+	struct trail *t;
+	int rc;
+
+	snprintf(text, sizeof text, "token %.64s added, %s", name, auth_role_name(role));
+	if ((rc = record(p, &a, &t, e)) != 0)
+		err_note(e, "nothing was done");
+	else if ((rc = auth_add(p->path, p->data_dir[0] != '\0' ? p->data_dir : NULL, name, role, token, e)) != 0)
+		trail_failed(t, &a, e);
+	trail_close(t);
+	return rc;
+}
+
+static int
+revoke_recorded(const struct place *p, const char *name, struct err *e)
+{
+	char text[AUTH_NAME + 64];
+	const struct audit_entry a = { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_RIGHTS, .action = 'E', .text = text };
+	struct trail *t;
+	int rc;
+
+	snprintf(text, sizeof text, "token %.64s revoked", name);
+	if (record(p, &a, &t, e) != 0)
+		fprintf(stderr, "segan: warning: revoked all the same: %s\n", e->text);
+	if ((rc = auth_revoke(p->path, name, e)) != 0)
+		trail_failed(t, &a, e);
+	trail_close(t);
 	return rc;
 }
 
@@ -55,7 +99,7 @@ add(const struct options *o, const struct place *p, const char *name)
 
 	if (o->role == NULL || auth_role_parse(o->role, &role) != 0)
 		return command_usage(usage, "token add needs --role viewer, --role operator or --role admin");
-	if (auth_add(p->path, p->data_dir[0] != '\0' ? p->data_dir : NULL, name, role, token, &e) != 0)
+	if (add_recorded(p, name, role, token, &e) != 0)
 		return command_fail(&e);
 	if (o->json) {
 		struct json *v = json_new_object();
@@ -112,7 +156,7 @@ revoke(const struct options *o, const struct place *p, const char *name)
 {
 	struct err e;
 
-	if (auth_revoke(p->path, name, &e) != 0)
+	if (revoke_recorded(p, name, &e) != 0)
 		return command_fail(&e);
 	if (o->json) {
 		struct json *v = json_new_object();

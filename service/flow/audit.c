@@ -229,27 +229,27 @@ run(void *arg)
 
 /* ---- start and stop ---- */
 
-/* Who runs us, of the operating system; its number where it has no name. */
-static void
-user_name(char name[65])
+void
+audit_user_name(char name[AUDIT_USER_NAME])
 {
 	struct passwd p, *found = NULL;
 	char room[4096];
+	const char *by = getuid() == 0 ? getenv("SUDO_USER") : NULL;
 
 	if (getpwuid_r(getuid(), &p, room, sizeof room, &found) == 0 && found != NULL)
-		snprintf(name, 65, "%s", found->pw_name);
+		snprintf(name, AUDIT_USER_NAME, by != NULL && by[0] != '\0' ? "%s (sudo by %s)" : "%s", found->pw_name, by);
 	else
-		snprintf(name, 65, "%lu", (unsigned long)getuid());
+		snprintf(name, AUDIT_USER_NAME, "%lu", (unsigned long)getuid());
 }
 
 /* With the models in service: the trail says which it was when. */
 static void
 record_life(struct node *n, enum audit_type type)
 {
-	char user[65], text[512];
+	char user[AUDIT_USER_NAME], text[512];
 	struct err e; /* the models were checked before */
 
-	user_name(user);
+	audit_user_name(user);
 	snprintf(text, sizeof text, "segand %.64s", dicom_software_version());
 	for (size_t i = 0; i < n->settings->n_models; i++) {
 		const struct catalog_entry *m = node_find_model(n->catalog, &n->settings->models[i], &e);

@@ -16,6 +16,8 @@ void audit_record(struct node *n, const struct audit_entry *a);
  * in a row of their own. */
 enum { AUDIT_ALARMS = 120, AUDIT_ALARMS_OF_ONE = 20 };
 void audit_alarm(struct node *n, const struct audit_entry *a);
+enum { AUDIT_USER_NAME = 65 };
+void audit_user_name(char name[AUDIT_USER_NAME]);                          /* who runs us, of the operating system; its number where it has no name */
 void audit_tell(struct node *n);                                           /* there is a row that was attached (audit_attach) */
 
 /* For the transaction that removes a study or the last of it: audit_attach it before. All borrowed. */

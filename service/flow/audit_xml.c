@@ -17,18 +17,20 @@ enum cast {                               /* who takes part */
 	CAST_APPLICATION,                     /* we, and who started us */
 	CAST_TRANSFER,                        /* from the other side to us; from us where there is a destination */
 	CAST_PERSON,                          /* who asks */
+	CAST_EXPORT,                          /* who takes it out, and where to */
 	CAST_GUARD                            /* who was noticed, and we who noticed */
 };
 static const struct event { int code; const char *name; enum cast cast; } events[] = {
 	{ AUDIT_APPLICATION, "Application Activity", CAST_APPLICATION }, { AUDIT_LOG_USED, "Audit Log Used", CAST_PERSON },
 	{ AUDIT_BEGIN_TRANSFER, "Begin Transferring DICOM Instances", CAST_TRANSFER }, { AUDIT_ACCESSED, "DICOM Instances Accessed", CAST_PERSON },
 	{ AUDIT_TRANSFERRED, "DICOM Instances Transferred", CAST_TRANSFER }, { AUDIT_STUDY_DELETED, "DICOM Study Deleted", CAST_APPLICATION },
+	{ AUDIT_EXPORT, "Export", CAST_EXPORT },
 	{ AUDIT_QUERY, "Query", CAST_TRANSFER }, { AUDIT_SECURITY_ALERT, "Security Alert", CAST_GUARD }, { AUDIT_USER, "User Authentication", CAST_GUARD },
 	{ AUDIT_JOB, "Job changed by a person", CAST_PERSON },
 };
 static const struct { int code; const char *name; } types[] = {
 	{ AUDIT_START, "Application Start" }, { AUDIT_STOP, "Application Stop" }, { AUDIT_LOGIN, "Login" }, { AUDIT_LOGOUT, "Logout" }, { AUDIT_NODE, "Node Authentication" },
-	{ AUDIT_RESTRICTED, "Use of Restricted Function" }, { AUDIT_RETRY, "Retry" }, { AUDIT_CANCEL, "Cancel" }, { AUDIT_GIVE_UP, "Give up" },
+	{ AUDIT_SOFTWARE, "Software Configuration" }, { AUDIT_RIGHTS, "User Security Attributes Changed" }, { AUDIT_RESTRICTED, "Use of Restricted Function" }, { AUDIT_RETRY, "Retry" }, { AUDIT_CANCEL, "Cancel" }, { AUDIT_GIVE_UP, "Give up" },
 };
 enum { OURS = 1000 };                     /* codes below are of 99SEGAN */
 static const char study_root_find[] = "1.2.840.10008.5.1.4.1.2.2.1"; /* PS3.4 C.6.2: what A.5.3.10 wants a query to name */
@@ -196,11 +198,26 @@ put_other(FILE *out, const struct audit_row *r, enum role role, bool is_requesto
 	fputs("</ActiveParticipant>", out);
 }
 
+/* A.5.3.5: what leaves goes into a file or folder of that name. */
+static void
+put_media(FILE *out, const char *name)
+{
+	fputs("<ActiveParticipant", out);
+	put_attribute(out, "UserID", name[0] != '\0' ? name : "unknown");
+	fputs(" UserIsRequestor=\"false\">", out);
+	put_number_code(out, "RoleIDCode", 110154, "Destination Media");
+	fputs("<MediaIdentifier>", out);
+	put_number_code(out, "MediaType", 110037, "URI");
+	fputs("</MediaIdentifier></ActiveParticipant>", out);
+}
+
 static void
 put_participants(FILE *out, const struct audit_row *r, const struct audit_source *us, enum cast cast)
 {
 	bool is_outward = r->destination[0] != '\0';
+	struct audit_row person = *r;
 
+	person.destination[0] = '\0';
 	switch (cast) {
 	case CAST_APPLICATION:
 		put_us(out, us, ROLE_APPLICATION, r->user[0] == '\0');
@@ -216,6 +233,10 @@ put_participants(FILE *out, const struct audit_row *r, const struct audit_source
 		break;
 	case CAST_PERSON:
 		put_other(out, r, ROLE_NONE, true);
+		break;
+	case CAST_EXPORT:
+		put_other(out, &person, ROLE_NONE, true);
+		put_media(out, r->destination);
 		break;
 	case CAST_GUARD:
 		put_other(out, r, ROLE_NONE, true);

@@ -42,7 +42,7 @@ tests/tools/dicomweb_archive.py "$work/dicom" --cut 2 > "$work/tears.log" 2>&1 &
 tests/tools/dicomweb_archive.py "$work/dicom" --cut 1000 > "$work/torn.log" 2>&1 & started+=($!)
 tears=$(wait_line "$work/tears.log" '^port ' 30); tears=${tears#port }; torn=$(wait_line "$work/torn.log" '^port ' 30); torn=${torn#port }
 echo secret > "$work/token"
-jq -n --argjson qr "$dimse_port" --argjson away "$away_port" --arg web "http://127.0.0.1:$web/dicom-web" --arg work "$work" --arg tears "http://127.0.0.1:$tears/dicom-web" --arg torn "http://127.0.0.1:$torn/dicom-web" '{archives: {
+jq -n --argjson qr "$dimse_port" --argjson away "$away_port" --arg web "http://127.0.0.1:$web/dicom-web" --arg work "$work" --arg tears "http://127.0.0.1:$tears/dicom-web" --arg torn "http://127.0.0.1:$torn/dicom-web" '{data_dir: "\($work)/node", archives: {
 	tears: {type: "dicomweb", url: $tears}, torn: {type: "dicomweb", url: $torn},
 	qr: {type: "dimse", aet: "QR", host: "127.0.0.1", port: $qr}, away: {type: "dimse", aet: "QR", host: "127.0.0.1", port: $away, timeout: 5},
 	other: {type: "dimse", aet: "NOBODY", host: "127.0.0.1", port: $qr},
@@ -61,7 +61,11 @@ cases() { jq -c '[.cases[] | {study_uid, digest, label_sop_uid, creator}] | sort
 reason() { jq -r --arg what "$2" '.left_out[] | select(.what == $what) | .reason' "$work/$1/dataset.json"; }
 
 must folder --archive folder
+mkdir "$work/node"; "$B/segan" spool reindex --config "$work/segand.json" > "$work/out" 2>&1 || { cat "$work/out"; fail "a database for the audit trail"; }
 must qr --archive qr
+same "studies that were fetched, in the audit trail" "$(sqlite3 "$work/node/segand.db" "select count(*), count(distinct study_uid), count(user), min(destination), min(text) from audit where event = 110106 and action = 'R'")" \
+	"3|3|3|$work/qr|segan dataset create, from archive qr"
+same "the study without SEG, in the audit trail" "$(sqlite3 "$work/node/segand.db" "select count(*) from audit where study_uid = '$(dcmdump -q +P 0020,000d "$(find "$work/dicom/without" -name '*.dcm' | head -n 1)" | sed 's/.*\[\(.*\)\].*/\1/')'")" 0
 refused 1 'HTTP 503' --archive web                   # asked for the studies: the making cannot begin
 must web --archive web
 same "cases of the folder" "$(jq '.cases | length' "$work/folder/dataset.json")" 3
@@ -83,11 +87,15 @@ refused 1 '"Nonsense" is no DICOM keyword' --archive qr --query Nonsense=1
 refused 2 'which cannot be asked' --archive folder --query StudyDate=2020
 
 # ---- what cannot work
+sqlite3 "$work/node/segand.db" 'pragma user_version = 99'
+refused 1 'audit trail cannot record it.*another version' --archive qr
+rm -r "$work/node"
 refused 1 "archive away: QR at 127.0.0.1:$away_port" --archive away
 refused 1 'called AE title not recognised' --archive other
 refused 1 'HTTP 401: the token' --archive bare
 refused 2 'no archive "nothing"; configured under "archives": tears, torn, qr' --archive nothing
 refused 1 'archive torn: .*broke off' --archive torn                          # none can be had
+grep -q 'in no audit trail: there is no database' "$work/err" || fail "that nothing is recorded is not said"
 must tears --archive tears                                                    # the third try is whole
 same "cases after two answers that broke off" "$(cases tears)" "$(cases folder)"
 echo "archives: DIMSE, DICOMweb and folder give the same set"

@@ -62,6 +62,32 @@ same "the session" "$(events '.event == "User Authentication" and .type == "Logi
 same "the wrong token" "$(events '.event == "User Authentication" and .outcome == 4 and .who.token == null and .who.address == "127.0.0.1"')" 1
 [ "$(events '.event == "Audit Log Used" and .who.token == "the-admin"')" -gt 3 ] || fail "who reads the trail is not in it"
 
+# ---- commands beside the node; what cannot be recorded gives no right, and takes one away all the same
+segan() { "$B/segan" "$@" --config "$work/segand.json" > "$work/segan.out" 2> "$work/segan.err"; }
+segan token add late --role admin || fail "token add: $(cat "$work/segan.err")"
+segan token add late --role viewer && fail "the same name twice"
+segan token revoke late || fail "token revoke: $(cat "$work/segan.err")"
+segan model promote glioma-flair@0.1.0 --force --reason 'a test' || fail "model promote: $(cat "$work/segan.err")"
+segan model rollback glioma-flair || fail "model rollback: $(cat "$work/segan.err")"
+by_user='.event == "Security Alert" and .who.user != null and .who.token == null'
+same "rights" "$(events "$by_user and .type == \"User Security Attributes Changed\" and .outcome == 0 and (.text | test(\"^token late (added, (admin|viewer)|revoked)$\"))")" 3
+same "one that came to nothing" "$(events "$by_user and .outcome == 8 and (.text | test(\"token late added, viewer; it failed: .*late\"))")" 1
+same "models" "$(events "$by_user and .type == \"Software Configuration\" and (.text | test(\"^model glioma-flair(@0.1.0 promoted: a test| rolled back)$\"))")" 2
+mkdir "$work/other"; sqlite3 "$work/other/segand.db" 'pragma user_version = 99'
+jq --arg w "$work" '.data_dir = $w + "/other" | .http.tokens_file = $w + "/others.json"' "$work/segand.json" > "$work/other.json"
+other() { "$B/segan" token "$@" --config "$work/other.json" > "$work/segan.out" 2> "$work/segan.err"; }
+token() { "$B/segan" token "$@" --tokens-file "$work/others.json" > "$work/segan.out" 2> "$work/segan.err"; }
+token add kept --role admin || fail "token add: $(cat "$work/segan.err")"
+holds "that nothing is recorded" "$(cat "$work/segan.err")" 'in no audit trail: .*others.json is not the tokens_file'
+other add unseen --role admin && fail "a right that nobody sees"
+holds "why not" "$(cat "$work/segan.err")" 'nothing was done: the node.s audit trail cannot record it .*another version'
+! grep -q unseen "$work/others.json" || fail "it was given all the same"
+other revoke kept || fail "a right cannot be taken away: $(cat "$work/segan.err")"
+holds "that it is not recorded" "$(cat "$work/segan.err")" 'warning: revoked all the same: .*cannot record'
+rm "$work/other/segand.db"
+other add first --role admin || fail "before the first start: $(cat "$work/segan.err")"
+holds "that there is no trail yet" "$(cat "$work/segan.err")" 'in no audit trail: there is no database'
+
 # ---- asking
 same "of a study" "$(ask admin GET "/api/v1/audit?study=$study")" 200
 same "all are of it" "$(jq -r --arg s "$study" '[.events[] | select(.study_uid != $s)] | length' "$work/answer")" 0
