@@ -122,7 +122,17 @@ take_over(const struct restore *r, struct err *e)
 
 /* ---- into place ---- */
 
-/* node-id stays until the new one takes its place. */
+static int
+move(const char *from_dir, const char *to_dir, const char *name, struct err *e)
+{
+	char from[COPY_PATH], to[COPY_PATH];
+
+	copy_join(from, from_dir, name);
+	copy_join(to, to_dir, name);
+	return rename(from, to) == 0 ? 0 : err_errno(e, "moving %s to %s", from, to);
+}
+
+/* The database first, and node-id stays until the new one takes its place: should this be ended in the middle, segand misses its database and does not start. */
 static int
 move_aside(const struct restore *r, struct err *e)
 {
@@ -139,16 +149,17 @@ move_aside(const struct restore *r, struct err *e)
 	copy_join(to, aside, "node-id");
 	if (file_make_dirs(aside, 0700, e) != 0 || (file_exists(from) && file_copy(from, to, e) != 0))
 		return -1;
+	copy_join(from, r->data, "segand.db");
+	if (file_exists(from) && move(r->data, aside, "segand.db", e) != 0)
+		return -1;
 	if ((d = opendir(r->data)) == NULL)
 		return err_errno(e, "reading %s", r->data);
 	while (rc == 0 && (entry = readdir(d)) != NULL) {
 		bool stays = strcmp(entry->d_name, stage_name) == 0 || strncmp(entry->d_name, "replaced-", 9) == 0;
 		for (size_t i = 0; i < sizeof staying / sizeof staying[0]; i++)
 			stays = stays || strcmp(entry->d_name, staying[i]) == 0;
-		copy_join(from, r->data, entry->d_name);
-		copy_join(to, aside, entry->d_name);
-		if (!stays && rename(from, to) != 0)
-			rc = err_errno(e, "moving %s to %s", from, to);
+		if (!stays)
+			rc = move(r->data, aside, entry->d_name, e);
 	}
 	closedir(d);
 	if (rc == 0)
@@ -157,21 +168,11 @@ move_aside(const struct restore *r, struct err *e)
 }
 
 static int
-put(const struct restore *r, const char *name, struct err *e)
-{
-	char from[COPY_PATH], to[COPY_PATH];
-
-	copy_join(from, r->stage, name);
-	copy_join(to, r->data, name);
-	return rename(from, to) == 0 ? 0 : err_errno(e, "moving %s to %s", from, to);
-}
-
-static int
 put_all(const struct restore *r, struct err *e)
 {
 	struct dirent *entry;
 	DIR *d;
-	int rc = put(r, "node-id", e);
+	int rc = move(r->stage, r->data, "node-id", e);
 
 	if (rc != 0 || file_sync_dir(r->data, e) != 0)
 		return -1;
@@ -179,9 +180,9 @@ put_all(const struct restore *r, struct err *e)
 		return err_errno(e, "reading %s", r->stage);
 	while (rc == 0 && (entry = readdir(d)) != NULL)
 		if (!is_dot(entry->d_name) && strcmp(entry->d_name, "segand.db") != 0)
-			rc = put(r, entry->d_name, e);
+			rc = move(r->stage, r->data, entry->d_name, e);
 	closedir(d);
-	if (rc != 0 || file_sync_dir(r->data, e) != 0 || put(r, "segand.db", e) != 0)
+	if (rc != 0 || file_sync_dir(r->data, e) != 0 || move(r->stage, r->data, "segand.db", e) != 0)
 		return -1;
 	return file_remove_tree(r->stage, e) == 0 ? file_sync_dir(r->data, e) : -1;
 }

@@ -115,6 +115,16 @@ node_refuses 'segand.db is gone.*segan restore.*segan spool reindex'
 [ ! -e "$work/data/segand.db" ] || fail "a silent empty database"
 refused 1 'not empty' segan restore "$work/backup"
 refused 1 'backup.json is not there' segan restore "$work/study" --force
+case $B in
+*asan*|*tsan*) ;; # what is preloaded must not come before a sanitizer
+*) # killed when the first file was moved aside: the new one must not be started with half of the old
+	cp "$work/backup/segand.db" "$work/data/"; touch "$work"/data/other-{1..30} # so that it hardly comes first by chance
+	cc -D_GNU_SOURCE -shared -fPIC -o "$work/strike.so" tests/tools/strike.c -ldl
+	STRIKE_AT=segan.rename.aside:1:after STRIKE_DONE=$work/struck LD_PRELOAD=$work/strike.so "$B/segan" restore "$work/backup" --force --config "$work/segand.json" > /dev/null 2>&1 || true
+	[ -s "$work/struck" ] || fail "segan restore was not struck"
+	node_refuses 'segand.db is gone.*segan restore'
+	rm -r "$work"/data/replaced-* ;;
+esac
 segan restore "$work/backup" --force > "$work/said"
 [ -d "$(find "$work/data" -maxdepth 1 -name 'replaced-*')/spool" ] || fail "what was there is not kept"
 mark

@@ -1,11 +1,11 @@
-/* Ends segand, or its worker, by SIGKILL at a named step, without a line in the product: LD_PRELOADed by tests/e2e/crash.sh, it stands before the calls by
+/* Ends segand, its worker or segan by SIGKILL at a named step, without a line in the product: LD_PRELOADed by tests/e2e/crash.sh, it stands before the calls by
  * which anything becomes durable or is answered.
  *   cc -shared -fPIC -o strike.so tests/tools/strike.c
  *   STRIKE_ARM=FILE    steps count while this file exists
  *   STRIKE_LOG=FILE    gets a line a counted step: its name, as "daemon.fsync.tmp": who, which call, on what
  *   STRIKE_DONE=FILE   gets a byte at the strike; where it has one nobody is struck: a worker that follows one that died is not
  *   STRIKE_AT=NAME:N:WHEN    the N-th step of that name since the process's start: before it, "half" (of what is to be written), or after
- * On what: tmp, spool, work, results, db and wal (segand's folders and files below a "data" folder), in and out (sockets that were accepted, connected). */
+ * On what: tmp, spool, work, results, db, wal and aside (folders and files below a "data" folder), in and out (sockets that were accepted, connected). */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,12 +40,16 @@ begin(void)
 	const char *at = getenv("STRIKE_AT"), *log = getenv("STRIKE_LOG"), *done = getenv("STRIKE_DONE");
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
 	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	bool is_segan;
 
-	if (n < 7 || strcmp(exe + n - 7, "/segand") != 0 || fd < 0 || (n = read(fd, line, sizeof line - 1)) <= 0)
+	if (n < 7 || (strcmp(exe + n - 7, "/segand") != 0 && strcmp(exe + n - 6, "/segan") != 0) || fd < 0)
+		return;
+	is_segan = exe[n - 1] == 'n';
+	if ((n = read(fd, line, sizeof line - 1)) <= 0)
 		return;
 	close(fd);
 	n = (ssize_t)strlen(line) + 1;
-	who = strcmp(line + n, "--worker") == 0 ? "worker" : strcmp(line + n, "--compare") == 0 ? "compare" : "daemon";
+	who = is_segan ? "segan" : strcmp(line + n, "--worker") == 0 ? "worker" : strcmp(line + n, "--compare") == 0 ? "compare" : "daemon";
 	arm = getenv("STRIKE_ARM");
 	if (log != NULL)
 		log_fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
@@ -63,7 +67,7 @@ static const char *
 class_of_path(const char *path)
 {
 	static const struct { const char *part, *name; } known[] = { { "/data/tmp", "tmp" }, { "/data/spool", "spool" }, { "/data/work", "work" }, { "/data/results", "results" },
-		{ "/data/segand.db-wal", "wal" }, { "/data/segand.db-shm", NULL }, { "/data/segand.db", "db" } };
+		{ "/data/segand.db-wal", "wal" }, { "/data/segand.db-shm", NULL }, { "/data/segand.db", "db" }, { "/data/replaced-", "aside" } };
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strstr(path, known[i].part) != NULL)
