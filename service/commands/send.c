@@ -12,12 +12,12 @@
 
 static const char send_usage[] =
     "usage: segan send DESTINATION FILE...\n"
-    "DESTINATION: a name of the configuration, or AET@HOST:PORT.\n"
+    "DESTINATION: a name of the configuration, as the node would reach it (TLS, certificates); or AET@HOST:PORT, without TLS.\n"
     "  --config FILE  the node's configuration (default /etc/segand/segand.json)\n"
     "One line a file; exit 1 when one was not stored.\n";
 static const char echo_usage[] =
     "usage: segan echo DESTINATION\n"
-    "C-ECHO to a destination of the configuration, or to AET@HOST:PORT; says who refuses whom.\n"
+    "C-ECHO to a destination of the configuration, as the node would reach it (TLS, certificates), or to AET@HOST:PORT, without TLS; says who refuses whom.\n"
     "  --config FILE  the node's configuration (default /etc/segand/segand.json)\n";
 
 /* Options and DESTINATION. -1: done (help), 0: go on, else an exit status. caller: settings_free(*s). */
