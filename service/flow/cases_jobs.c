@@ -346,14 +346,14 @@ study_follow(struct study *s, const struct model_setting *setting, struct err *e
 
 /* ---- jobs that wait ---- */
 
-/* Since when it is receiving: a job that was queued once may have become so long after it was made. */
+/* Since when it is receiving, while the node was there to receive: a job that was queued once may have become so long after it was made. */
 static int
 receiving_since(struct node *n, const struct job *j, int64_t *since_ms, struct err *e)
 {
 	struct job_event *events = NULL;
 	size_t count = 0;
 
-	*since_ms = j->created_ms;
+	*since_ms = j->created_ms > n->started_ms ? j->created_ms : n->started_ms;
 	if (jobs_history(n->db, j->id, &events, &count, e) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
