@@ -52,6 +52,29 @@ clock_text(int64_t ms, char text[CLOCK_TEXT])
 	snprintf(text + n, CLOCK_TEXT - n, ".%03uZ", (unsigned)part % 1000);
 }
 
+enum { LEAP_MS = 3600000 };
+static const int64_t day_ms = INT64_C(86400000), week_ms = 7 * INT64_C(86400000);
+
+void
+clock_watch_begin(struct clock_watch *w, int64_t known_ms)
+{
+	int64_t now_ms = clock_ms(), latest_ms = known_ms + week_ms;
+
+	*w = (struct clock_watch) { .wall_ms = known_ms > 0 && latest_ms < now_ms ? latest_ms - LEAP_MS : now_ms, .monotonic_ms = clock_monotonic_ms() };
+}
+
+bool
+clock_is_doubtful(struct clock_watch *w, int64_t monotonic_ms)
+{
+	int64_t wall_ms = clock_ms();
+
+	if (wall_ms - w->wall_ms > monotonic_ms - w->monotonic_ms + LEAP_MS)
+		w->doubt_ms = monotonic_ms + day_ms;
+	w->wall_ms = wall_ms;
+	w->monotonic_ms = monotonic_ms;
+	return monotonic_ms < w->doubt_ms;
+}
+
 static bool
 take_digits(const char **p, int n, int low, int high, int *value)
 {

@@ -2,6 +2,7 @@
 #pragma once
 #include "config/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -15,6 +16,12 @@ void clock_shift(int64_t ms);                        /* for tests of what takes 
 int64_t clock_monotonic_ms(void);                    /* for waiting and measuring */
 void clock_text(int64_t ms, char text[CLOCK_TEXT]);  /* RFC 3339, "2026-01-31T12:00:00.123Z" */
 int  clock_parse(const char *text, int64_t *ms, struct err *e); /* RFC 3339 with zone; ERR_INPUT */
+
+/* A wall clock that leaps ahead (an empty battery, a hand, a time server) makes everything old at once: what removes by age does not believe it for a day, in
+ * which it may be set right. Ahead is: more than an hour since the last call; more than a week since known_ms, the last that is known from before this process. */
+struct clock_watch { int64_t wall_ms, monotonic_ms, doubt_ms; };
+void clock_watch_begin(struct clock_watch *w, int64_t known_ms /* 0 = nothing is */);
+bool clock_is_doubtful(struct clock_watch *w, int64_t monotonic_ms /* clock_monotonic_ms() */);
 
 #ifdef __cplusplus
 }

@@ -139,6 +139,16 @@ list(struct db *d, const struct sql_ask *ask, struct audit_row **rows, size_t *n
 }
 
 int
+audit_last_before(struct db *d, int64_t before_ms, int64_t *ms, struct err *e)
+{
+	*ms = 0;
+	return sql_one(d, SQL_ASK(sql_fill_int, *ms, "SELECT coalesce(max(time_ms), 0) FROM audit WHERE time_ms < ?1", SQL_ARGS(sql_int(before_ms))), ms, e) < 0 ? -1 : 0;
+}
+
+/* Ids grow with time but where the clock was set back: a bound of ids, or all rows before would be asked. */
+#define SINCE "id >= CASE WHEN ?2 > 0 THEN (SELECT min(+id) FROM audit INDEXED BY audit_time WHERE time_ms >= ?2) ELSE 0 END AND time_ms >= ?2 "
+
+int
 audit_list(struct db *d, const struct audit_filter *f, struct audit_row **rows, size_t *n, struct err *e)
 {
 	int64_t before = f->before_id > 0 ? f->before_id : INT64_MAX;
@@ -146,7 +156,7 @@ audit_list(struct db *d, const struct audit_filter *f, struct audit_row **rows, 
 	if (f->study_uid != NULL)
 		return list(d, SQL_ASK(fill_row, **rows, AUDIT_COLUMNS "WHERE study_uid = ?1 AND id < ?2 AND time_ms >= ?3 ORDER BY id DESC LIMIT ?4",
 		                       SQL_ARGS(sql_text(f->study_uid), sql_int(before), sql_int(f->since_ms), sql_int((int64_t)f->limit))), rows, n, e);
-	return list(d, SQL_ASK(fill_row, **rows, AUDIT_COLUMNS "WHERE id < ?1 AND time_ms >= ?2 ORDER BY id DESC LIMIT ?3",
+	return list(d, SQL_ASK(fill_row, **rows, AUDIT_COLUMNS "WHERE id < ?1 AND " SINCE "ORDER BY id DESC LIMIT ?3",
 	                       SQL_ARGS(sql_int(before), sql_int(f->since_ms), sql_int((int64_t)f->limit))), rows, n, e);
 }
 

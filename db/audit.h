@@ -46,6 +46,7 @@ struct audit_row {
 };
 void audit_rows_free(struct audit_row *rows, size_t n);
 struct audit_filter { const char *study_uid; int64_t since_ms, before_id /* cursor, 0 = from the newest */; size_t limit; };
+int audit_last_before(struct db *d, int64_t before_ms, int64_t *ms, struct err *e); /* when the last row before that time was written; 0: there is none */
 int audit_list(struct db *d, const struct audit_filter *f, struct audit_row **rows, size_t *n, struct err *e); /* newest first; caller: audit_rows_free */
 
 /* ---- the syslog's share: rows up to a mark were told ---- */

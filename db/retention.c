@@ -3,12 +3,12 @@
 
 #include "db/sql.h"
 
-/* Each study of a series or of a job with results, where no row of it is held. The words are those of CHECKs in schema.c. */
+/* Each study of a series or of a job with results, where no row of it is held; use: as in enum. The words are those of CHECKs in schema.c. */
 #define STUDIES(of_series, of_jobs) \
-	"SELECT study_uid, max(at) AS since, max(used) FROM" \
-	" (SELECT study_uid, last_ms AS at, state <> 'ignored' AS used, state IN ('open', 'waiting') OR" \
+	"SELECT study_uid, max(at) AS since, max(use) FROM" \
+	" (SELECT study_uid, last_ms AS at, state <> 'ignored' AS use, state IN ('open', 'waiting') OR" \
 	"   EXISTS(SELECT 1 FROM contributions c WHERE c.series_uid = series.series_uid) AS held FROM series" of_series \
-	"  UNION ALL SELECT study_uid, max(created_ms, finished_ms), 1, state NOT IN ('done', 'failed', 'rejected', 'cancelled') OR" \
+	"  UNION ALL SELECT study_uid, max(created_ms, finished_ms), 2, state NOT IN ('done', 'failed', 'rejected', 'cancelled') OR" \
 	"   EXISTS(SELECT 1 FROM deliveries d WHERE d.job = jobs.id AND d.state IN ('waiting', 'sending')) FROM jobs WHERE removed_ms = 0" of_jobs ")" \
 	" GROUP BY study_uid HAVING max(held) = 0"
 
@@ -20,7 +20,7 @@ fill_study(sqlite3_stmt *q, void *element, struct err *e)
 	(void)e; /* bounded copies cannot fail */
 	SQL_COPY(q, 0, s->study_uid);
 	s->since_ms = sqlite3_column_int64(q, 1);
-	s->is_used = sqlite3_column_int(q, 2) != 0;
+	s->use = sqlite3_column_int(q, 2);
 	return 0;
 }
 
@@ -37,7 +37,7 @@ check_unchanged(struct sql *s, const struct kept_study *k, struct err *e)
 {
 	sqlite3_stmt *q = sql_query(s, STUDIES(" WHERE study_uid = ?1", " AND study_uid = ?1"), SQL_ARGS(sql_text(k->study_uid)), e);
 	int r = q ? sql_step(q, e) : -1;
-	bool is_same = r == 1 && sqlite3_column_int64(q, 1) == k->since_ms && (sqlite3_column_int(q, 2) != 0) == k->is_used;
+	bool is_same = r == 1 && sqlite3_column_int64(q, 1) == k->since_ms && sqlite3_column_int(q, 2) == (int)k->use;
 
 	if (r < 0)
 		return -1;
@@ -117,17 +117,23 @@ fill_leftover(sqlite3_stmt *q, void *element, struct err *e)
 }
 
 int
-retention_leftovers(struct db *d, size_t limit, struct leftover **out, size_t *n, struct err *e)
+retention_leftovers(struct db *d, int64_t after_id, size_t limit, struct leftover **out, size_t *n, struct err *e)
 {
-	return sql_list(d, SQL_ASK(fill_leftover, **out, "SELECT id, coalesce(job, 0), sop_uid FROM leftovers ORDER BY id LIMIT ?1", SQL_ARGS(sql_int((int64_t)limit))), out, n, e);
+	return sql_list(d, SQL_ASK(fill_leftover, **out, "SELECT id, coalesce(job, 0), sop_uid FROM leftovers WHERE id > ?1 ORDER BY id LIMIT ?2",
+	                           SQL_ARGS(sql_int(after_id), sql_int((int64_t)limit))), out, n, e);
 }
 
 int
-retention_forget(struct db *d, int64_t last_id, struct err *e)
+retention_forget(struct db *d, const struct leftover *gone, size_t n, struct err *e)
 {
 	struct sql *s = sql_write(d, e);
+	int r = 0;
 
-	return s == NULL ? -1 : sql_write_end(s, sql_run(s, "DELETE FROM leftovers WHERE id <= ?1", SQL_ARGS(sql_int(last_id)), e), e);
+	if (s == NULL)
+		return -1;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = sql_run(s, "DELETE FROM leftovers WHERE id = ?1", SQL_ARGS(sql_int(gone[i].id)), e);
+	return sql_write_end(s, r, e);
 }
 
 /* ---- how much there is ---- */

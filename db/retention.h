@@ -8,7 +8,7 @@
 struct kept_study {
 	char study_uid[DB_UID];
 	int64_t since_ms;                                              /* its last instance, or the last job's beginning or end */
-	bool is_used;                                                  /* a rule accepts one of its series, or it has a job */
+	enum { STUDY_UNUSED, STUDY_WAITS /* a rule accepts one of its series */, STUDY_HAS_JOB } use;
 };
 /* Those that nothing needs, by since_ms. Needed: while a series is open or waiting, or an open association brings a part of it; while a job or a delivery has not
  * ended. caller: free */
@@ -19,8 +19,8 @@ int retention_remove(struct db *d, const struct kept_study *s, int64_t now_ms, c
 
 /* Files without rows: of an instance, or all results of a job. */
 struct leftover { int64_t id, job /* 0: an instance */; char sop_uid[DB_UID]; };
-int retention_leftovers(struct db *d, size_t limit, struct leftover **out, size_t *n, struct err *e); /* by id; caller: free */
-int retention_forget(struct db *d, int64_t last_id, struct err *e); /* that one and those before it are gone */
+int retention_leftovers(struct db *d, int64_t after_id, size_t limit, struct leftover **out, size_t *n, struct err *e); /* by id; caller: free */
+int retention_forget(struct db *d, const struct leftover *gone, size_t n, struct err *e); /* their files are gone */
 
 /* ---- how much there is ---- */
 int retention_bytes(struct db *d, int64_t *bytes, struct err *e);  /* of instances, and of the results that are measured */

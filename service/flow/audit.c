@@ -25,10 +25,11 @@ enum { MINUTE_MS = 60000, AWAY_MS = 1000, BATCH = 100, ROUNDS = 50 /* batches at
 struct audit {
 	struct node *node;
 	pthread_t thread;
-	struct audit_syslog syslog;          /* of the thread, as the next three */
+	struct audit_syslog syslog;          /* of the thread, as the next four */
 	bool is_away;
 	int64_t told;                        /* the last row that the syslog has, should the database not take that */
 	int64_t removed_ms;                  /* when it looked for old rows last, monotonic */
+	struct clock_watch clock;
 	pthread_mutex_t lock;                /* around the rest */
 	int64_t minute;                      /* of the counts */
 	unsigned n_alarms, n_left_out, of_one[SLOTS];
@@ -189,7 +190,7 @@ remove_old(struct audit *a, struct err *e)
 	int64_t now = clock_monotonic_ms(), days = a->node->settings->audit_days;
 	size_t n = BATCH;
 
-	if (days == 0 || (a->removed_ms != 0 && now - a->removed_ms < HOUR_MS))
+	if (clock_is_doubtful(&a->clock, now) || days == 0 || (a->removed_ms != 0 && now - a->removed_ms < HOUR_MS))
 		return 0;
 	for (int i = 0; i < ROUNDS && n == BATCH; i++)
 		if (audit_remove(a->node->db, clock_ms() - days * DAY_MS, BATCH, &n, e) != 0)
@@ -264,12 +265,18 @@ struct audit *
 audit_start(struct node *n, struct err *e)
 {
 	struct audit *a = calloc(1, sizeof *a);
+	int64_t known_ms;
 	int rc;
 
 	if (a == NULL) {
 		err_errno(e, "audit trail");
 		return NULL;
 	}
+	if (audit_last_before(n->db, n->started_ms, &known_ms, e) != 0) {
+		free(a);
+		return NULL;
+	}
+	clock_watch_begin(&a->clock, known_ms);
 	a->node = n;
 	a->syslog.fd = -1;
 	pthread_mutex_init(&a->lock, NULL);

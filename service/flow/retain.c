@@ -2,7 +2,7 @@
  * retention.days ago (retention.unused_days when no rule accepts any of it); earlier, the oldest first, while spool and results take more than retention.max_mb, or,
  * where that is set, while the disk has hardly more than disk_reserve_mb. What is left of it in the database: db/retention.h.
  * DESIGN: one thread does all of this. A crash between rows and files leaves notes, which the first look after a start works off; a file under the name of an instance
- * that has come again meanwhile stays (intake_remove). A look that fails is repeated.
+ * that has come again meanwhile stays (intake_remove). A look that fails is repeated; a file that cannot be removed is tried again with each, and holds nothing else up.
  * Removed is: unlinked, and the folder synced. Nothing is overwritten, see "Retention" in README.md. */
 #include "service/flow/retain.h"
 
@@ -30,8 +30,12 @@ enum { LEFTOVERS = 500 /* a commit */, PACE_MS = 1000, AGAIN_MS = 60000, LONGEST
 struct retain {
 	struct node *node;
 	pthread_t thread;
-	int64_t next_ms;                     /* when to look at the studies again, if nothing presses */
-	int64_t orphans_ms;                  /* when to look for files without rows */
+	int64_t next_ms;                     /* when to look at the studies again, if nothing presses; within LONGEST_MS */
+	int64_t orphans_ms;                  /* when to look for files without rows; within DAY_MS */
+	struct clock_watch clock;            /* of the thread */
+	bool is_clock_doubtful;
+	int64_t stuck_id;                    /* the last note of this look whose file stays */
+	struct err stuck;                    /* why the first of them does */
 };
 
 static bool
@@ -40,44 +44,98 @@ goes_on(const struct retain *r)
 	return bell_rest(&r->node->retain, 0);
 }
 
+/* Also when the wall clock was set back since then. */
+static bool
+is_time(int64_t at_ms, int64_t longest_ms)
+{
+	int64_t now_ms = clock_ms();
+
+	return now_ms >= at_ms || now_ms < at_ms - longest_ms;
+}
+
 /* ---- files ---- */
 
+enum { RESULTS = SPOOL_FOLDERS, PLACES };  /* the folders that are synced: those of the spool, and the one of results */
+enum place { PLACE_UNTOUCHED, PLACE_TOUCHED, PLACE_FAILED };
+
+static unsigned
+place_of(const struct leftover *l)
+{
+	return l->job != 0 ? RESULTS : spool_folder(l->sop_uid);
+}
+
 static int
-remove_file(struct retain *r, const struct leftover *l, bool folders[SPOOL_FOLDERS], bool *results, struct err *e)
+remove_file(struct retain *r, const struct leftover *l, struct err *e)
 {
 	char path[SPOOL_PATH];
 	bool is_gone;
 
-	if (l->job == 0) {
-		folders[spool_folder(l->sop_uid)] = true;
+	if (l->job == 0)
 		return intake_remove(r->node, l->sop_uid, &is_gone, e);
-	}
-	*results = true;
 	spool_result(r->node, l->job, "", path);
 	path[strlen(path) - 1] = 0; /* the folder itself */
 	return file_remove_tree(path, e);
+}
+
+static int
+sync_place(const struct retain *r, unsigned place, struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	if (place != RESULTS)
+		return spool_sync_folder(r->node, place, e);
+	snprintf(path, sizeof path, "%s/results", r->node->settings->data_dir);
+	return file_sync_dir(path, e);
+}
+
+static void
+note_stuck(struct retain *r, int64_t id, const struct err *why)
+{
+	if (r->stuck.code == ERR_NONE)
+		r->stuck = *why;
+	if (id > r->stuck_id)
+		r->stuck_id = id;
+}
+
+/* The files of the list go; what is left in it, *n, the disk has forgotten. */
+static void
+remove_files(struct retain *r, struct leftover *list, size_t *n)
+{
+	enum place places[PLACES] = { PLACE_UNTOUCHED };
+	struct err e;
+	size_t removed = 0, synced = 0;
+
+	for (size_t i = 0; i < *n; i++)
+		if (remove_file(r, &list[i], &e) == 0) {
+			list[removed++] = list[i];
+			places[place_of(&list[i])] = PLACE_TOUCHED;
+		} else {
+			note_stuck(r, list[i].id, &e);
+		}
+	for (unsigned p = 0; p < PLACES; p++)
+		if (places[p] == PLACE_TOUCHED && sync_place(r, p, &e) != 0)
+			places[p] = PLACE_FAILED;
+	for (size_t i = 0; i < removed; i++)
+		if (places[place_of(&list[i])] == PLACE_TOUCHED)
+			list[synced++] = list[i];
+		else
+			note_stuck(r, list[i].id, &e);
+	*n = synced;
 }
 
 /* The notes go when the disk has forgotten the files. */
 static int
 work_off(struct retain *r, size_t *n, struct err *e)
 {
-	bool folders[SPOOL_FOLDERS] = { false }, results = false;
 	struct leftover *list = NULL;
-	char path[SPOOL_PATH];
-	int result;
+	size_t n_gone;
+	int result = retention_leftovers(r->node->db, r->stuck_id, LEFTOVERS, &list, n, e);
 
-	result = retention_leftovers(r->node->db, LEFTOVERS, &list, n, e);
-	for (size_t i = 0; i < *n && result == 0; i++)
-		result = remove_file(r, &list[i], folders, &results, e);
-	for (unsigned i = 0; i < SPOOL_FOLDERS && result == 0; i++)
-		if (folders[i])
-			result = spool_sync_folder(r->node, i, e);
-	snprintf(path, sizeof path, "%s/results", r->node->settings->data_dir);
-	if (result == 0 && results)
-		result = file_sync_dir(path, e);
-	if (result == 0 && *n > 0)
-		result = retention_forget(r->node->db, list[*n - 1].id, e);
+	n_gone = *n;
+	if (result == 0)
+		remove_files(r, list, &n_gone);
+	if (result == 0 && n_gone > 0)
+		result = retention_forget(r->node->db, list, n_gone, e);
 	free(list);
 	return result == 0 ? 0 : err_note(e, "removing what retention has marked");
 }
@@ -118,10 +176,9 @@ measure(struct node *n, struct err *e)
 		char path[SPOOL_PATH];
 		int64_t bytes = 0;
 		spool_result(n, jobs[i], "", path);
-		if (file_exists(path))
-			result = file_walk(path, add_size, &bytes, e);
-		if (result == 0)
-			result = retention_measured(n->db, jobs[i], bytes, e);
+		if (file_exists(path) && file_walk(path, add_size, &bytes, e) != 0)
+			log_event(LOG_WARN, "results_not_measured", "job=%" PRId64 " bytes=%" PRId64 " text=\"%s\"", jobs[i], bytes, e->text);
+		result = retention_measured(n->db, jobs[i], bytes, e);
 	}
 	free(jobs);
 	return result;
@@ -164,7 +221,7 @@ due_ms(const struct settings *s, const struct kept_study *k)
 
 	if (days == 0)
 		return INT64_MAX;
-	if (!k->is_used && s->retention_unused_days > 0 && s->retention_unused_days < days)
+	if (k->use == STUDY_UNUSED && s->retention_unused_days > 0 && s->retention_unused_days < days)
 		days = s->retention_unused_days;
 	return k->since_ms + days * DAY_MS;
 }
@@ -189,19 +246,27 @@ remove_study(struct retain *r, const struct kept_study *k, enum why why, struct 
 	return work_all_off(r, e);
 }
 
+/* Its other series may still be on their way: pressure takes it only when no job of it would wait for them any more. */
+static bool
+is_growing(const struct settings *s, const struct kept_study *k)
+{
+	return k->use == STUDY_WAITS && !is_time(k->since_ms + s->study_forcecomplete_trigger * 1000, s->study_forcecomplete_trigger * 1000);
+}
+
 static int
 consider(struct retain *r, const struct kept_study *k, enum why *pressed, struct err *e)
 {
-	int64_t due = due_ms(r->node->settings, k);
-	bool is_due = clock_ms() >= due;
+	const struct settings *s = r->node->settings;
+	int64_t due = due_ms(s, k);
+	enum why why = *pressed;
 
-	if (!is_due && *pressed == WHY_NOT) {
-		r->next_ms = due < r->next_ms ? due : r->next_ms;
+	if (clock_ms() >= due && !r->is_clock_doubtful)
+		why = due < k->since_ms + s->retention_days * DAY_MS ? WHY_UNUSED : WHY_AGE;
+	else if (why == WHY_NOT && due < r->next_ms && !r->is_clock_doubtful)
+		r->next_ms = due;
+	if (why == WHY_NOT || ((why == WHY_SIZE || why == WHY_DISK) && is_growing(s, k)))
 		return 0;
-	}
-	if (remove_study(r, k, !is_due ? *pressed : k->is_used || due == k->since_ms + r->node->settings->retention_days * DAY_MS ? WHY_AGE : WHY_UNUSED, e) != 0)
-		return -1;
-	return press(r->node, pressed, e);
+	return remove_study(r, k, why, e) == 0 ? press(r->node, pressed, e) : -1;
 }
 
 static int
@@ -268,12 +333,12 @@ look_for_orphans(struct retain *r, struct err *e)
 {
 	char spool[SPOOL_PATH];
 
-	if (clock_ms() < r->orphans_ms || r->node->settings->retention_days == 0)
+	if (!is_time(r->orphans_ms, DAY_MS) || r->is_clock_doubtful || r->node->settings->retention_days == 0)
 		return 0;
+	r->orphans_ms = clock_ms() + DAY_MS;
 	snprintf(spool, sizeof spool, "%s/spool", r->node->settings->data_dir);
 	if (file_walk(spool, look_at_file, r, e) < 0)
 		return err_note(e, "looking for files without rows");
-	r->orphans_ms = clock_ms() + DAY_MS;
 	return 0;
 }
 
@@ -286,16 +351,32 @@ retain_look(struct retain *r, int64_t *wait_ms, struct err *e)
 	int64_t now_ms;
 
 	*wait_ms = AGAIN_MS;
+	r->stuck_id = 0;
+	r->stuck.code = ERR_NONE;
 	if (work_all_off(r, e) != 0 || measure(r->node, e) != 0 || press(r->node, &pressed, e) != 0)
 		return -1;
-	if ((clock_ms() >= r->next_ms || pressed != WHY_NOT) && go_through(r, &pressed, e) != 0)
+	if ((is_time(r->next_ms, LONGEST_MS) || pressed != WHY_NOT) && go_through(r, &pressed, e) != 0)
 		return -1;
 	if (look_for_orphans(r, e) != 0)
 		return -1;
+	if (r->stuck.code != ERR_NONE) {
+		*e = r->stuck;
+		return err_note(e, "removing what retention has marked");
+	}
 	now_ms = clock_ms();
 	if (r->node->settings->retention_max_mb == 0 || r->next_ms < now_ms + AGAIN_MS) /* else the disk is watched, which others fill too */
 		*wait_ms = r->next_ms > now_ms ? r->next_ms - now_ms : 0;
 	return 0;
+}
+
+static void
+watch_clock(struct retain *r)
+{
+	bool was_doubtful = r->is_clock_doubtful;
+
+	r->is_clock_doubtful = clock_is_doubtful(&r->clock, clock_monotonic_ms());
+	if (r->is_clock_doubtful && !was_doubtful)
+		log_event(LOG_WARN, "clock_leapt", "text=\"the clock has leapt ahead, or the node was off for more than a week: for a day nothing is removed for its age\"");
 }
 
 static void *
@@ -307,6 +388,7 @@ retain_thread(void *arg)
 	struct err e;
 
 	do {
+		watch_clock(r);
 		if (retain_look(r, &wait_ms, &e) != 0)
 			log_event(LOG_ERROR, "retention_failed", "retry_ms=%" PRId64 " text=\"%s\"", wait_ms, e.text);
 	} while (bell_rest(&r->node->retain, PACE_MS) && bell_wait(&r->node->retain, &seen, wait_ms));
@@ -329,10 +411,16 @@ struct retain *
 retain_start(struct node *n, struct err *e)
 {
 	struct retain *r = retain_new(n, e);
+	int64_t known_ms;
 	int code;
 
 	if (r == NULL)
 		return NULL;
+	if (audit_last_before(n->db, n->started_ms, &known_ms, e) != 0) {
+		free(r);
+		return NULL;
+	}
+	clock_watch_begin(&r->clock, known_ms);
 	code = pthread_create(&r->thread, NULL, retain_thread, r);
 	if (code == 0)
 		return r;

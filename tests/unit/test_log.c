@@ -200,6 +200,34 @@ times_are_read_and_written(void **state)
 	assert_true(clock_monotonic_ms() > 0);
 }
 
+/* A monotonic clock of the test's own; the wall clock is moved with it, and leaps. */
+static void
+a_wall_clock_that_leaps_ahead_is_doubted_for_a_day(void **state)
+{
+	enum { HOUR = 3600000 };
+	static const struct { int64_t at, leap; bool is_doubtful; } steps[] = { { 1, 0, false }, { 25, 0, false }, { 26, -1000, false } /* backwards: nothing gets old */,
+		{ 27, 50, true }, { 50, 0, true }, { 52, 0, false }, { 53, 2, true }, { 60, -2, true }, { 78, 0, false } };
+	struct clock_watch w;
+	int64_t begin, shift = 0;
+
+	(void)state;
+	clock_watch_begin(&w, 0);
+	begin = w.monotonic_ms;
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		shift += steps[i].leap;
+		clock_shift((steps[i].at + shift) * HOUR);
+		if (clock_is_doubtful(&w, begin + steps[i].at * HOUR) != steps[i].is_doubtful)
+			fail_msg("at %d h", (int)steps[i].at);
+	}
+	clock_shift(0);
+	clock_watch_begin(&w, clock_ms() - INT64_C(6) * 24 * HOUR); /* off for six days, for eight, and a clock that was ahead before */
+	assert_false(clock_is_doubtful(&w, w.monotonic_ms));
+	clock_watch_begin(&w, clock_ms() - INT64_C(8) * 24 * HOUR);
+	assert_true(clock_is_doubtful(&w, w.monotonic_ms));
+	clock_watch_begin(&w, clock_ms() + INT64_C(8000) * 24 * HOUR);
+	assert_false(clock_is_doubtful(&w, w.monotonic_ms));
+}
+
 int
 main(void)
 {
@@ -207,7 +235,7 @@ main(void)
 		cmocka_unit_test(a_line_has_time_level_event_values), cmocka_unit_test(a_closed_stderr_changes_nothing), cmocka_unit_test(nothing_behind_the_event_leaves_no_space),
 		cmocka_unit_test(levels_below_are_silent), cmocka_unit_test(received_text_cannot_forge_a_line), cmocka_unit_test(received_text_cannot_forge_a_value), cmocka_unit_test(a_cut_text_keeps_its_end_quote),
 		cmocka_unit_test(the_longest_line_is_one_line),
-		cmocka_unit_test(times_are_read_and_written),
+		cmocka_unit_test(times_are_read_and_written), cmocka_unit_test(a_wall_clock_that_leaps_ahead_is_doubted_for_a_day),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
