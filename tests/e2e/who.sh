@@ -121,6 +121,7 @@ second=$(head_of Set-Cookie | sed 's/^[^:]*: \([^;]*\);.*/\1/')
 same "good-bye" "$(ask - DELETE /api/v1/session -b "$cookie" -H "Origin: http://$http")" 204
 holds "the browser forgets" "$(head_of Set-Cookie)" 'segand_session=; .*Max-Age=0'
 same "after it" "$(ask - GET /api/v1/jobs -b "$cookie")" 401
+holds "and it forgets again" "$(head_of Set-Cookie)" 'segand_session=; .*Max-Age=0'
 same "the other session" "$(ask - GET /api/v1/jobs -b "$second")" 200
 token revoke nurse
 same "a session of a revoked token" "$(ask - GET /api/v1/jobs -b "$second")" 401

@@ -5,6 +5,8 @@
 #include "service/http/session.h"
 #include "service/http/who.h"
 
+#include "tests/unit/syncs.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -153,6 +156,50 @@ a_token_comes_and_goes(void **state)
 	assert_int_equal(auth_find(a, digest, &found, &e), -1);          /* no file, nobody */
 	assert_int_equal(auth_count(a), 0);
 	auth_close(a);
+}
+
+static int
+add_some(int who)
+{
+	char name[16], token[AUTH_TOKEN];
+	struct err e;
+	int rc = 0;
+
+	for (int i = 0; i < 8 && rc == 0; i++) {
+		snprintf(name, sizeof name, "%d-%d", who, i);
+		rc = auth_add(path, NULL, name, AUTH_VIEWER, token, &e);
+	}
+	return rc;
+}
+
+/* Commands at once lose none of each other's, and what was said to be there is there after a power cut. */
+static void
+many_add_at_once(void **state)
+{
+	struct auth_list l;
+	struct err e;
+	int status = 0;
+	char token[AUTH_TOKEN], beside[320];
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		pid_t child = fork();
+		assert_true(child >= 0);
+		if (child == 0)
+			_exit(add_some(i) == 0 ? 0 : 1);
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(auth_list_load(path, &l, &e), 0);
+	assert_int_equal(l.n, 32);
+	auth_list_free(&l);
+	synced("", NULL);
+	assert_int_equal(auth_add(path, NULL, "last", AUTH_VIEWER, token, &e), 0);
+	snprintf(beside, sizeof beside, "%s.new", path);
+	assert_true(synced(beside, dir));
+	unlink(path);
 }
 
 /* Root makes the file of a node that runs as somebody else. */
@@ -342,7 +389,7 @@ many_addresses(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(roles), cmocka_unit_test(routes_need_somebody), cmocka_unit_test(credentials), cmocka_unit_test(digests), cmocka_unit_test(a_token_comes_and_goes), cmocka_unit_test(the_node_may_read_it), cmocka_unit_test(bad_files_let_nobody_in),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(roles), cmocka_unit_test(routes_need_somebody), cmocka_unit_test(credentials), cmocka_unit_test(digests), cmocka_unit_test(a_token_comes_and_goes), cmocka_unit_test(many_add_at_once), cmocka_unit_test(the_node_may_read_it), cmocka_unit_test(bad_files_let_nobody_in),
 		cmocka_unit_test(sessions), cmocka_unit_test(addresses), cmocka_unit_test(rates), cmocka_unit_test(many_addresses) };
 	const char *tmp = getenv("TMPDIR");
 	struct err e;

@@ -1,6 +1,8 @@
 /* Files: whole or not at all, walks and removals that follow no link, a disk that is full (RLIMIT_FSIZE stands in for it). */
 #include "config/file.h"
 
+#include "tests/unit/syncs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -215,6 +217,21 @@ commit_moves_a_file(void **state)
 	assert_int_equal(file_sync_dir(in_root("x/y/to"), &e), -1);
 }
 
+/* Content before the name, the name before success: what is there after a power cut is whole. */
+static void
+what_is_said_to_be_there_is_synced(void **state)
+{
+	struct err e;
+
+	(void)state;
+	assert_int_equal(file_make_dirs(in_root("s"), 0700, &e), 0);
+	assert_true(synced(root, NULL));
+	assert_int_equal(file_write(in_root("s/a"), "new", 3, &e), 0);
+	assert_true(synced(in_root("s/a.tmp-"), in_root("s")));
+	assert_int_equal(file_commit(in_root("s/a"), in_root("s/b"), &e), 0);
+	assert_true(synced(in_root("s/a"), in_root("s")));
+}
+
 static void
 folders_are_made(void **state)
 {
@@ -325,7 +342,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(written_files_are_read_back), TEST(a_part_of_a_file_is_read_whole_or_refused),
 		TEST(files_without_a_size_are_read_within_the_bound), TEST(writing_replaces_only_files),
-		TEST(a_full_disk_leaves_no_half_file), TEST(commit_moves_a_file), TEST(folders_are_made), TEST(links_are_not_followed),
+		TEST(a_full_disk_leaves_no_half_file), TEST(commit_moves_a_file), TEST(what_is_said_to_be_there_is_synced), TEST(folders_are_made), TEST(links_are_not_followed),
 		TEST(walks_are_sorted_and_can_stop), TEST(free_space_is_known), TEST(copies_have_bytes_and_time_and_replace_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,6 +224,8 @@ what_no_rule_uses_goes_sooner(void **state)
 	look_after(3 * DAY + 60);
 	assert_false(is_there(2100));
 	assert_true(is_there(FLAIR) && is_there(1300));
+	look_after(14 * DAY + 60);
+	assert_false(is_there(FLAIR) || is_there(1300)); /* all of it at once */
 }
 
 static void
@@ -238,12 +240,12 @@ a_series_that_is_not_settled_is_held(void **state)
 	look_after(20 * DAY);
 	assert_true(is_there(FLAIR)); /* nobody has looked at it yet */
 	look(QUIET + 1);
-	look_after(20 * DAY); /* its job waits */
+	look_after(40 * DAY); /* its job waits */
 	assert_true(is_there(FLAIR));
 	run_job(study);
-	look_after(20 * DAY + HOUR); /* it has just ended */
+	look_after(40 * DAY + HOUR); /* it has just ended */
 	assert_true(is_there(FLAIR));
-	look_after(35 * DAY);
+	look_after(55 * DAY);
 	assert_false(is_there(FLAIR));
 }
 

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -102,6 +103,7 @@ has_a_child_run_a_program(void)
 }
 
 static int signals_the_daemon(void) { return kill(getppid(), 0) == 0 ? 0 : errno; }
+static int signals_a_thread_of_the_daemon(void) { return syscall(SYS_tgkill, getppid(), getppid(), 0) == 0 ? 0 : errno; }
 static int limits_the_daemon(void) { struct rlimit l; return prlimit(getppid(), RLIMIT_NOFILE, NULL, &l) == 0 ? 0 : errno; }
 static int raises_its_memory(void) { struct rlimit l = { RLIM_INFINITY, RLIM_INFINITY }; return setrlimit(RLIMIT_AS, &l) == 0 ? 0 : errno; }
 static int signals_itself(void) { return raise(SIGCONT) == 0 ? 0 : errno; }
@@ -127,6 +129,7 @@ static const struct deed { const char *name; int (*try)(void); int wanted; bool 
 	{ "runs a program", runs_a_program, EPERM, false },
 	{ "has a child run a program", has_a_child_run_a_program, EPERM, false },
 	{ "signals the daemon", signals_the_daemon, EPERM, false },
+	{ "signals a thread of the daemon", signals_a_thread_of_the_daemon, EPERM, false },
 	{ "limits the daemon", limits_the_daemon, EPERM, false },
 	{ "signals itself", signals_itself, 0, false },
 	{ "may be read by others", may_be_read, 0, false },
@@ -137,6 +140,14 @@ static const struct deed { const char *name; int (*try)(void); int wanted; bool 
 	{ "reads another input", reads_another_input, EACCES, true },
 	{ "makes another job's output", makes_output_of_another, EACCES, true },
 	{ "reads a model", reads_model, EACCES, true },
+};
+
+/* Called with zeros, which the kernel itself would answer otherwise (the superuser at least). */
+static const struct { const char *name; long number; } calls[] = {
+#define CALL(name) { #name, SYS_##name }
+	CALL(socket), CALL(socketpair), CALL(connect), CALL(bind), CALL(listen), CALL(accept), CALL(accept4), CALL(io_uring_setup), CALL(execve), CALL(execveat), CALL(kill),
+	CALL(tkill), CALL(rt_sigqueueinfo), CALL(rt_tgsigqueueinfo), CALL(pidfd_open), CALL(pidfd_send_signal), CALL(pidfd_getfd), CALL(ptrace), CALL(process_vm_readv),
+	CALL(process_vm_writev), CALL(unshare), CALL(setns), CALL(mount), CALL(bpf), CALL(perf_event_open), CALL(userfaultfd), CALL(keyctl), CALL(add_key), CALL(request_key),
 };
 
 /* ---- the process ---- */
@@ -151,6 +162,9 @@ try_all(const struct deed *d, size_t n)
 		if (met != d[i].wanted && !(d[i].by_landlock && landlock_version() == 0))
 			fprintf(answers, "%s: %s instead of %s\n", d[i].name, strerror(met), strerror(d[i].wanted));
 	}
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+		if (syscall(calls[i].number, 0, 0, 0, 0, 0, 0) == 0 || errno != EPERM)
+			fprintf(answers, "calls %s: %s\n", calls[i].name, strerror(errno));
 	/* Of version 3 on; before, a file could be cut off. */
 	if (landlock_version() >= 3 && cuts_input() != EACCES)
 		fprintf(answers, "cuts an input off\n");
