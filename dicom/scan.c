@@ -198,11 +198,17 @@ check_length(struct reader *r, const struct element *x, struct err *e)
 	return 0;
 }
 
+static bool
+is_pixels(const struct reader *r, const struct element *x)
+{
+	return r->depth == 1 && (x->tag == PIXEL_DATA || x->tag == TAG(0x7FE0, 0x0008) || x->tag == TAG(0x7FE0, 0x0009));
+}
+
 static int
 skip_value(struct reader *r, const struct element *x, struct err *e)
 {
 	r->value_bytes += x->length;
-	if (x->length > r->largest_value)
+	if (x->length > r->largest_value && (!r->scan->is_deflated || is_pixels(r, x)))
 		r->largest_value = x->length;
 	r->scan->header_bytes = r->value_bytes - r->largest_value;
 	if (r->scan->header_bytes > SCAN_MAX_HEADER)
@@ -246,7 +252,7 @@ open_undefined(struct reader *r, const struct element *x, struct err *e)
 static void
 note_pixels(struct reader *r, const struct element *x)
 {
-	if (r->depth != 1 || (x->tag != PIXEL_DATA && x->tag != TAG(0x7FE0, 0x0008) && x->tag != TAG(0x7FE0, 0x0009)))
+	if (!is_pixels(r, x))
 		return;
 	r->scan->has_pixels = true;
 	r->scan->has_integer_pixels = x->tag == PIXEL_DATA;

@@ -21,7 +21,7 @@ struct scan {
 	bool has_pixel_words;                     /* its VR is OW, or implicit */
 	uint64_t pixels, n_pixel_bytes;           /* its value, as stored (padding and, when encapsulated, item tags included) */
 	size_t n_elements;
-	uint64_t header_bytes;                    /* of all values but the largest, which is mostly the pixels */
+	uint64_t header_bytes;                    /* of all values but the largest, which is mostly the pixels; deflated: but the pixels, all else comes into memory */
 };
 
 /* ERR_INPUT: not Part 10, truncated, beyond a bound of bounds.h, ...: says tag and byte. A syntax of another name is taken for an encapsulated one: whether its pixels are
