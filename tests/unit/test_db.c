@@ -420,6 +420,7 @@ test_removed_while_open(void **state)
 	static const char *const ends[] = { "", "-wal", "-shm" };
 	struct err e;
 	struct db *d = db_open(path, &e);
+	struct sql *s;
 	int64_t id;
 	char away[16];
 
@@ -436,6 +437,10 @@ test_removed_while_open(void **state)
 		move(away, ends[i]);
 		assert_int_equal(associations_open(d, "A", "127.0.0.1", 1, &id, &e), 0);
 	}
+	assert_non_null(s = sql_write(d, &e));
+	move("", ".away");
+	assert_int_equal(sql_write_end(s, 0, &e), -1); /* after the commit, too */
+	move(".away", "");
 	db_close(d);
 }
 
