@@ -195,8 +195,9 @@ a_message_is_one_datagram(void **state)
 {
 	struct audit_syslog to = { -1 };
 	struct audit_row r = row(AUDIT_USER, AUDIT_LOGIN);
+	enum { LARGE = 8 << 20 };
 	int s = listen_here(), year, pid;
-	char host[300], rest[64];
+	char host[300], rest[64], *large = calloc(1, LARGE + 1);
 	const char *text;
 	struct err e = { 0 };
 
@@ -213,6 +214,11 @@ a_message_is_one_datagram(void **state)
 	s = listen_here();                                          /* another syslog under the same name */
 	assert_int_equal(audit_syslog_send(&to, socket_path, &r, "again", &e), 0);
 	assert_non_null(strstr(heard(s, 0), "again"));
+	assert_non_null(large);
+	memset(large, 'x', LARGE);
+	assert_int_equal(audit_syslog_send(&to, socket_path, &r, large, &e), -1); /* no socket takes that: it must not hold up those behind it */
+	assert_int_equal(e.code, ERR_LIMIT);
+	free(large);
 	close(s);
 	unlink(socket_path);
 	assert_int_equal(audit_syslog_send(&to, socket_path, &r, "gone", &e), -1);
@@ -406,6 +412,22 @@ a_flood_is_counted(void **state)
 }
 
 static void
+rows_go_by_age(void **state)
+{
+	static const int64_t days[] = { 0, 3, 1 };
+
+	(void)state;
+	record(1);
+	clock_shift(INT64_C(2) * 86400 * 1000);
+	for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+		settings->audit_days = days[i];
+		end(start());
+		assert_int_equal(count(AUDIT_ACCESSED), days[i] != 1);
+	}
+	clock_shift(0);
+}
+
+static void
 a_study_that_was_removed(void **state)
 {
 	const struct audit_entry gone = audit_study_deleted("1.2.9", "[]", "older than retention.days");
@@ -425,7 +447,7 @@ main(void)
 	static const char *const specs[] = { NULL };
 	const struct CMUnitTest tests[] = {
 		T(every_event_is_valid), T(who_gave_and_who_took), T(texts_are_only_texts), T(a_row_of_another_program_is_an_error), T(a_message_is_one_datagram), T(all_are_told_in_order),
-		T(a_syslog_that_is_not_there), T(a_syslog_that_is_full), T(a_flood_is_counted), T(a_study_that_was_removed),
+		T(a_syslog_that_is_not_there), T(a_syslog_that_is_full), T(a_flood_is_counted), T(rows_go_by_age), T(a_study_that_was_removed),
 	};
 
 	return RUN_WITH_STUDIES(specs, tests);

@@ -153,17 +153,20 @@ a_report_is_taken_and_answered(void **state)
 	assert_int_equal(response_status(fd), 0);
 	send_report(fd, &some);
 	assert_int_equal(response_status(fd), 0);
+	some.reason = 0;
+	send_report(fd, &some);
+	assert_int_equal(response_status(fd), 0);
 	send_pdu(fd, 5, "\0\0\0\0", 4);
 	assert_int_equal(receive_pdu(fd, &v), 6);
 	free(v.at);
 	close(fd);
 	wait_closed(t, 1);
 	assert_int_equal(t->seen.n_released, 1);
-	assert_int_equal(t->seen.n_reported, 2);
+	assert_int_equal(t->seen.n_reported, 3);
 	assert_string_equal(t->seen.transaction, TRANSACTION);
-	assert_int_equal(t->seen.n_committed, 2);
-	assert_int_equal(t->seen.n_failed, 1);
-	assert_int_equal(t->seen.reason, 0x0112);
+	assert_int_equal(t->seen.n_committed, 3);
+	assert_int_equal(t->seen.n_failed, 2);
+	assert_int_equal(t->seen.reason, 0x0110); /* of the last, which failed and gave none */
 }
 
 /* A scanner that asks us to answer for its images would delete them because of us. */
