@@ -77,6 +77,19 @@ an_interrupted_series_waits_for_the_next_try(void **state)
 	expect_job("2.25.1", "queued v1");
 }
 
+/* The node dies under an open association: for its sender that is one that broke off. */
+static void
+a_kill_interrupts_what_is_open(void **state)
+{
+	(void)state;
+	take_series(&node, "flair", 0);
+	die_and_come_back();
+	look(QUIET + 1);
+	expect_series("2.25.10", SERIES_STATE_WAITING, "flair", "waiting: the association that brought it was interrupted");
+	look(INTERRUPTED + 1);
+	expect_series("2.25.10", SERIES_STATE_COMPLETE, "flair", "rule flair");
+}
+
 static void
 nobody_tries_again_and_it_counts_as_it_is(void **state)
 {
@@ -196,6 +209,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(an_open_association_holds_it_open, open_node, close_node),
 		cmocka_unit_test_setup_teardown(the_time_away_is_no_silence, open_node, close_node),
 		cmocka_unit_test_setup_teardown(an_interrupted_series_waits_for_the_next_try, open_node, close_node),
+		cmocka_unit_test_setup_teardown(a_kill_interrupts_what_is_open, open_node, close_node),
 		cmocka_unit_test_setup_teardown(nobody_tries_again_and_it_counts_as_it_is, open_node, close_node),
 		cmocka_unit_test_setup_teardown(open_when_the_node_died_is_interrupted, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_gap_released_in_order_is_rejected, open_node, close_node),

@@ -360,6 +360,30 @@ no_room(void **state)
 	assert_int_equal(stow("/dicom-web/studies", RELATED, &a), 200);
 }
 
+/* What a sender puts before the data set stays outside (PS3.10 7.1). */
+static void
+a_preamble_stays_outside(void **state)
+{
+	static const char script[] = "#!/bin/sh\nrm -rf $HOME\n";
+	char path[SPOOL_PATH], zeros[128] = "", *bytes;
+	struct answer a;
+	struct err e;
+	size_t n;
+
+	(void)state;
+	body.n = 0;
+	part(&body, "B", "1.2.3.85", "1.2.5", "FLAIR");
+	memcpy((char *)memmem(body.at, body.n, "DICM", 4) - sizeof zeros, script, sizeof script);
+	delimiter(&body, "B");
+	add_text(&body, "--");
+	assert_int_equal(stow("/dicom-web/studies", RELATED, &a), 200);
+	spool_path(&site.node, "1.2.3.85", path);
+	assert_non_null(bytes = file_read(path, ROOM, &n, &e));
+	assert_memory_equal(bytes, zeros, sizeof zeros);
+	assert_memory_equal(bytes + sizeof zeros, "DICM", 4);
+	free(bytes);
+}
+
 /* The connection goes in the middle of the second part: the first is kept, its series knows that its sender did not finish. */
 static void
 cut(void **state)
@@ -408,6 +432,7 @@ main(void)
 		cmocka_unit_test(headers),
 		cmocka_unit_test(too_large),
 		cmocka_unit_test(no_room),
+		cmocka_unit_test(a_preamble_stays_outside),
 		cmocka_unit_test(cut),
 	};
 	return cmocka_run_group_tests(tests, site_open, site_close);
