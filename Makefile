@@ -149,6 +149,7 @@ soak: DEPS = test
 soak: deps
 	+@$(SUBMAKE) all
 	@B=$(B) POINTS=$${POINTS:-500} tests/e2e/crash.sh
+	@B=$(B) POINTS=$${KILLS:-200} tests/load/kill.sh
 
 load: DEPS = test
 load: deps
@@ -184,7 +185,7 @@ help:
 	@echo 'make bench      speed against the peers, which it installs; one line each: name ours peer ratio'
 	@echo 'make train-table SET=DIR OUT=DIR MINUTES=15: what the critic adds, on a set of segan dataset create; two to four hours on one core'
 	@echo 'make fuzz       libFuzzer with ASan + UBSan, SECONDS=60 a target, all of tests/fuzz or TARGET= one; findings in build/fuzz/found'
-	@echo 'make soak       kill -9 at POINTS=500 named steps and random instants (SEED= repeats what is chosen)'
+	@echo 'make soak       kill -9 at POINTS=500 named steps and random instants, then KILLS=200 times under load (SEED= repeats what is chosen)'
 	@echo 'make load       4 associations, 4 STOW senders, 50 REST readers and running jobs for MINUTES=10; prints figures, fails when one is missed'
 	@echo 'make faults     every call that changes the disk fails once with ENOSPC and once with EIO, a run of the node each (about 15 minutes; POINTS=n: only so many)'
 	@echo 'make install    PREFIX=/usr/local (DESTDIR= for packages)'
