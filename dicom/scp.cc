@@ -109,13 +109,35 @@ make_room(struct scp *s)
 	}
 }
 
+// A renewed certificate counts from the next connection on. Of files that cannot be used together, as between the change of one and of the other, the old ones stay.
+static void
+renew_tls(struct scp *s)
+{
+	struct err e = {};
+
+	if (!s->tls)
+		return;
+	std::string files = tls_files(s->config.tls);
+	if (files == s->tls_files)
+		return;
+	s->tls_files = files;
+	std::shared_ptr<tls_context> renewed(new tls_context(true, ""));
+	if (renewed->open(s->config.tls, &e) == 0) {
+		s->tls = renewed;
+		log_event(LOG_INFO, "dicom_tls_renewed", "certificate=%s", s->config.tls.certificate);
+	} else {
+		log_event(LOG_ERROR, "dicom_tls_not_renewed", "text=\"the certificate from before stays in use: %s\"", e.text);
+	}
+}
+
 static int
 begin(struct scp *s, int fd, struct err *e)
 {
 	return shim_int(e, [&] {
+		renew_tls(s);
 		std::lock_guard<std::mutex> hold(s->lock);
 		make_room(s);
-		s->sessions.emplace_back(new session(s, s->config.idle_timeout_s * INT64_C(1000), s->stop_fd));
+		s->sessions.emplace_back(new session(s, s->config.idle_timeout_s * INT64_C(1000), s->stop_fd, s->tls));
 		session *i = s->sessions.back().get();
 		try {
 			i->thread = std::thread(run, i, fd);
@@ -219,6 +241,7 @@ start(struct scp *s, struct err *e)
 	if (check(&s->config, e) != 0 || open_door(s, e) != 0)
 		return -1;
 	if (s->config.tls.is_on) {
+		s->tls_files = tls_files(s->config.tls);
 		s->tls.reset(new tls_context(true, ""));
 		if (s->tls->open(s->config.tls, e) != 0)
 			return -1;

@@ -47,7 +47,7 @@ struct scp_config {
 	unsigned association_timeout_s;           /* the longest association, which is aborted then; 0: no bound */
 	int64_t max_instance_bytes;
 	bool check_called_aet;
-	struct dicom_tls tls;                     /* its paths are read by scp_start */
+	struct dicom_tls tls;                     /* its paths are borrowed: the files are read by scp_start, and again when they have changed */
 };
 
 struct scp;

@@ -7,15 +7,18 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 // One connection and its thread.
 struct session {
-	session(struct scp *owner, int64_t idle_ms, int stop_fd) : scp(owner), line(idle_ms, stop_fd) {}
+	session(struct scp *owner, int64_t idle_ms, int stop_fd, std::shared_ptr<tls_context> security)
+		: scp(owner), tls(std::move(security)), line(idle_ms, stop_fd) {}
 
 	char address[64] = "";               // the peer's; written before is_admitted, under scp->lock
 
 	struct scp *const scp;
+	const std::shared_ptr<tls_context> tls; // NULL: plain
 	wire line;
 	std::thread thread;
 	bool is_admitted = false, is_cut = false, is_done = false; // under scp->lock
@@ -28,7 +31,8 @@ struct scp {
 	int stop_fd = -1;                    // an eventfd, readable from scp_stop on: nobody reads it
 	int wake_fd = -1;                    // an eventfd: a session has ended, the listener joins it
 	unsigned port = 0;
-	std::unique_ptr<tls_context> tls;    // NULL: plain
+	std::shared_ptr<tls_context> tls;    // of new sessions; NULL: plain. As the next, changed by the listener alone
+	std::string tls_files;               // what its files were when it was read, or in vain
 	std::thread listener;
 	std::mutex lock;                     // guards what follows and the flags of the sessions
 	std::list<std::unique_ptr<session>> sessions;

@@ -369,13 +369,13 @@ serve(session &s, int fd)
 	OFCondition end;
 
 	read_address(fd, a.peer.address, sizeof a.peer.address);
-	s.line.secure(s.scp->tls.get());
+	s.line.secure(s.tls.get());
 	if (s.scp->config.request_timeout_s != 0)
 		s.line.end_by(s.scp->config.request_timeout_s * INT64_C(1000));
 	end = s.line.accept(fd, s.scp->config.max_pdu, &a.network, &a.dul);
 	if (end.bad()) {
 		log_event(LOG_INFO, "association_none", "peer=%s text=\"%s\"", a.peer.address, reason(s, end));
-		if (s.scp->tls && !s.line.is_stopped() && s.line.why()[0] != '\0' && s.scp->handler->stranger != NULL)
+		if (s.tls && !s.line.is_stopped() && s.line.why()[0] != '\0' && s.scp->handler->stranger != NULL)
 			s.scp->handler->stranger(s.scp->handler->arg, a.peer.address, s.line.why());
 		return 0;
 	}

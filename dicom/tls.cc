@@ -20,6 +20,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 enum { FIRST_NONE = -1, RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16, ALERT_MS = 500, MAX_WASTE = 64 };
 
@@ -120,6 +121,24 @@ tls_context::open(const struct dicom_tls &t, struct err *e)
 	if ((is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str()) : X509_VERIFY_PARAM_set1_host(param, name.c_str(), 0)) != 1)
 		return err_set(e, ERR_INPUT, "\"%.100s\" is no name that a certificate could carry", name.c_str());
 	return 0;
+}
+
+std::string
+tls_files(const struct dicom_tls &t)
+{
+	const char *const paths[] = { t.certificate, t.key, t.authorities };
+	std::string text;
+
+	for (const char *path : paths) {
+		struct stat st = {};
+		char mark[128];
+		if (is_given(path) && stat(path, &st) != 0)
+			st = {};                     // not there just now, or not for us
+		snprintf(mark, sizeof mark, "%llu %llu %lld.%ld %lld;", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, (long long)st.st_mtim.tv_sec,
+			(long)st.st_mtim.tv_nsec, (long long)st.st_size);
+		text += mark;
+	}
+	return text;
 }
 
 // ---- bytes to and from the socket

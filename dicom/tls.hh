@@ -24,6 +24,9 @@ public:
 	std::unique_ptr<tls_parts> parts;
 };
 
+// What the files are at this moment: another text when one of them was changed or replaced.
+std::string tls_files(const struct dicom_tls &t);
+
 // One connection's. The socket must not block; every wait is the wire's. Failures are told to the wire in words.
 class tls_session {
 public:

@@ -48,8 +48,8 @@ begin_connection(struct server *s, struct MHD_Connection *connection, void **con
 		if (client)
 			clients_leave(s->gate.clients, client, clock_monotonic_ms());
 		shutdown(fd, SHUT_RDWR);
-	} else if (s->tls && tls_client_ca(s->tls)) {
-		tls_demand_certificate(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session, &s->guard);
+	} else if (s->tls) {
+		tls_begin(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session, &s->guard);
 	}
 }
 
@@ -94,8 +94,7 @@ start_daemon(struct server *s, const struct sockaddr *address)
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG | (address->sa_family == AF_INET6 ? MHD_USE_IPv6 : 0) | (s->tls ? MHD_USE_TLS : 0);
 	unsigned most = (unsigned)set->http.max_connections, of_one = (unsigned)set->http.max_connections_per_client + EXCESS_ANSWERED;
 	struct MHD_OptionItem tls[] = {
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls ? (void *)(uintptr_t)tls_certificate(s->tls) : NULL },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls ? (void *)(uintptr_t)tls_key(s->tls) : NULL },
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)tls_show },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities },
 		{ s->tls && tls_client_ca(s->tls) ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, s->tls ? (void *)(uintptr_t)tls_client_ca(s->tls) : NULL },
 		{ MHD_OPTION_END, 0, NULL },
@@ -112,7 +111,7 @@ start_daemon(struct server *s, const struct sockaddr *address)
 		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 		MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, NULL,
-		MHD_OPTION_ARRAY, s->tls ? tls : &tls[4],
+		MHD_OPTION_ARRAY, s->tls ? tls : &tls[3],
 		MHD_OPTION_END);
 }
 
@@ -194,6 +193,7 @@ start(struct server *s, struct err *e)
 {
 	if (s->node->settings->http.tls_certificate[0] && (s->tls = tls_load(s->node->settings, e)) == NULL)
 		return -1;
+	s->guard.tls = s->tls;
 	if (open_gate(s, e) != 0 || bind_and_start(s, e) != 0)
 		return -1;
 	if (!settings_is_loopback(s->node->settings->http.bind) && !s->tls)
@@ -212,7 +212,7 @@ server_start(struct node *n, struct workers *w, struct err *e)
 	}
 	s->node = n;
 	s->workers = w;
-	s->guard = (struct tls_guard){ refuse_client, s };
+	s->guard = (struct tls_guard){ .refused = refuse_client, .arg = s };
 	if (start(s, e) == 0)
 		return s;
 	server_stop(s);

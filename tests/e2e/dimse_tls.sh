@@ -43,6 +43,20 @@ holds "the line for the plain one" "$(grep association_none "$node_log")" 'speak
 echoscu -aet MR2 -aec SEGAN +tls "$t/client-key.pem" "$t/client.pem" +cf "$t/ca.pem" 127.0.0.1 "$dicom_port" > "$work/peer.log" 2>&1 && fail "TLS makes a peer of a stranger"
 holds "what the stranger is told" "$(cat "$work/peer.log")" 'Calling AE Title Not Recognized'
 to_node echoscu +tls "$t/client-key.pem" "$t/client.pem" +cf "$t/ca.pem" 127.0.0.1 "$dicom_port" || fail "echoscu +tls after the strangers"
+
+# ---- renewed under way: from the next connection on; half of a pair changes nothing
+shown() { timeout 60 openssl s_client -connect "127.0.0.1:$dicom_port" -cert "$t/client.pem" -key "$t/client-key.pem" < /dev/null 2> /dev/null | openssl x509 -noout -subject | tr -d ' '; }
+for pem in node.pem node-key.pem; do cp "$t/$pem" "$t/$pem.kept"; done
+same "the certificate" "$(shown)" "subject=CN=node"
+cp "$t/named.pem" "$t/node.pem"
+same "with another's key" "$(shown)" "subject=CN=node"
+holds "what is said of it" "$(grep dicom_tls_not_renewed "$node_log")" 'error dicom_tls_not_renewed text="the certificate from before stays in use: .*node-key\.pem'
+cp "$t/named-key.pem" "$t/node-key.pem"
+same "renewed" "$(shown)" "subject=CN=named"
+rm "$t/node.pem"
+to_node echoscu +tls "$t/client-key.pem" "$t/client.pem" +cf "$t/ca.pem" 127.0.0.1 "$dicom_port" || fail "echoscu when the file is gone"
+for pem in node.pem node-key.pem; do mv "$t/$pem.kept" "$t/$pem"; done
+same "as it was" "$(shown)" "subject=CN=node"
 stop_node
 same "refused handshakes in the audit trail" "$(sqlite3 "$work/data/segand.db" "select count(*) >= 4, min(aet is null), max(address) from audit where event = 110113 and type = 110126 and (text like '%certificate%' or text like '%TLS%' or text like '%authority%')")" '1|1|127.0.0.1'
 

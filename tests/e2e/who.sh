@@ -188,6 +188,21 @@ send() { "$B/segan" send "$1" "$work/study/0001.dcm" --config "$work/send.json" 
 send right || fail "segan send over TLS: $(cat "$work/send")"
 ! send wrong || fail "segan send trusts another authority"
 ! send viewer || fail "a viewer's token sends"
+# ---- renewed under way: from the next connection on; half of a pair, and what is none, changes nothing
+make_signed renewed ca 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n'
+shown() { openssl s_client -connect "$http" < /dev/null 2> /dev/null | openssl x509 -noout -subject | tr -d ' '; }
+same "the certificate" "$(shown)" "subject=CN=node"
+cp "$work/renewed.pem" "$work/node.pem"
+same "with another's key" "$(shown)" "subject=CN=node"
+holds "what is said of it" "$(grep tls_not_renewed "$node_log")" 'error tls_not_renewed text="the certificate from before stays in use: http.tls_key .*node.key is not the key'
+cp "$work/renewed.key" "$work/node.key.new"; mv "$work/node.key.new" "$work/node.key"
+same "renewed" "$(shown)" "subject=CN=renewed"
+echo none > "$work/node.pem"
+same "when it is broken again" "$(shown)" "subject=CN=renewed"
+rm "$work/node.pem"
+same "when it is gone" "$(ask viewer GET /api/v1/jobs --cacert "$work/ca.pem")" 200
+cp "$work/renewed.pem" "$work/node.pem"
+same "lines about it" "$(grep -c tls_not_renewed "$node_log") $(grep -c 'info tls_renewed' "$node_log")" "3 1"
 wait "$silent" || fail "a client that says nothing is not hung up on"
 stop_node
 no_identity "$node_log"
