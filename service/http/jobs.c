@@ -1,20 +1,18 @@
 /* /api/v1/jobs: the list, one job, its files, retry, cancel and giving a delivery up. What a job looks like is service/flow/job_json, what may be done to it service/flow/control. */
 #include "config/clock.h"
-#include "dicom/dicom.h"
 #include "service/flow/audit.h"
 #include "service/flow/control.h"
 #include "service/flow/job_json.h"
 #include "service/flow/node.h"
 #include "service/flow/spool.h"
 #include "service/http/handlers.h"
+#include "service/http/page.h"
 #include "service/http/problem.h"
 #include "service/http/who.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { LIMIT_DEFAULT = 50, LIMIT_MOST = 1000 };
 
 /* NAME or NAME@VERSION as a model's folder may be called. */
 static bool
@@ -28,44 +26,36 @@ is_model_name(const char *text)
 }
 
 static int
-read_filter(const struct request *q, struct job_filter *f, struct err *e)
+read_filter(const struct request *q, struct page *p, struct job_filter *f, struct err *e)
 {
-	const char *state = request_query(q, "state"), *since = request_query(q, "since"), *limit = request_query(q, "limit"), *cursor = request_query(q, "cursor");
-	int64_t most = LIMIT_DEFAULT;
+	const char *state = request_query(q, "state");
 
-	f->study_uid = request_query(q, "study");
-	f->model = request_query(q, "model");
-	f->has_state = state != NULL;
+	if (page_read(q, p, e) < 0)
+		return -1;
+	/* one more than shown: is there a next page? */
+	*f = (struct job_filter){ .study_uid = p->study_uid, .model = request_query(q, "model"), .has_state = state != NULL, .since_ms = p->since_ms, .before_id = p->before_id,
+		.limit = p->limit + 1 };
 	if (state && !job_state_parse(state, &f->state))
 		return err_set(e, ERR_INPUT, "state: one of receiving, queued, running, delivering, done, failed, rejected, cancelled");
-	if (f->study_uid && !dicom_uid_is_valid(f->study_uid))
-		return err_set(e, ERR_INPUT, "study: not a UID");
 	if (f->model && !is_model_name(f->model))
 		return err_set(e, ERR_INPUT, "model: NAME or NAME@VERSION");
-	if (since && clock_parse(since, &f->since_ms, e) < 0)
-		return err_note(e, "since");
-	if (limit && request_integer(limit, 1, LIMIT_MOST, &most) < 0)
-		return err_set(e, ERR_INPUT, "limit: a number from 1 to %d", LIMIT_MOST);
-	if (cursor && request_integer(cursor, 1, INT64_MAX, &f->before_id) < 0)
-		return err_set(e, ERR_INPUT, "cursor: what \"next\" said, unchanged");
-	f->limit = (size_t)most;
 	return 0;
 }
 
 static struct json *
-list_json(struct db *d, const struct job_filter *f, struct err *e)
+list_json(const struct request *q, struct err *e)
 {
-	struct job_filter wider = *f;
+	struct db *d = q->node->db;
 	struct json *o = NULL, *list;
+	struct job_filter f;
+	struct page p;
 	struct job *jobs;
 	size_t n;
-	char next[24];
 
-	wider.limit = f->limit + 1;                                /* one more than shown: is there a next page? */
-	if (jobs_list(d, &wider, &jobs, &n, e) < 0)
+	if (read_filter(q, &p, &f, e) < 0 || jobs_list(d, &f, &jobs, &n, e) < 0)
 		return NULL;
 	list = json_new_array();
-	for (size_t i = 0; i < n && i < f->limit; i++) {
+	for (size_t i = 0; i < n && i < p.limit; i++) {
 		struct json *job = job_json(d, &jobs[i], e);
 		if (!job) {
 			json_free(list);
@@ -73,11 +63,7 @@ list_json(struct db *d, const struct job_filter *f, struct err *e)
 		}
 		json_add(list, job);
 	}
-	o = json_new_object();
-	json_set(o, "jobs", list);
-	if (n > f->limit)
-		snprintf(next, sizeof next, "%lld", (long long)jobs[f->limit - 1].id);
-	json_set_string(o, "next", n > f->limit ? next : NULL);
+	o = page_json("jobs", list, n > p.limit, n > p.limit ? jobs[p.limit - 1].id : 0);
 out:
 	jobs_free(jobs, n);
 	return o;
@@ -86,14 +72,13 @@ out:
 void
 jobs_list_answer(struct request *q, struct reply *r)
 {
-	struct job_filter f = { .limit = 0 };
-	struct json *o;
 	struct err e;
+	struct json *o = list_json(q, &e);
 
-	if (read_filter(q, &f, &e) < 0 || (o = list_json(q->node->db, &f, &e)) == NULL)
-		problem_error(r, &e);
-	else
+	if (o)
 		reply_json(r, 200, o);
+	else
+		problem_error(r, &e);
 }
 
 /* The job number in the path. False: *r says that there is none. */
