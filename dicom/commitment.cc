@@ -14,7 +14,7 @@
 #include <cstring>
 #include <memory>
 
-enum { MAX_REPORT = 4 << 20, MAX_COMMAND = 1 << 20, ACTION_REQUEST = 1, EVENT_ALL_GOOD = 1, EVENT_SOME_FAILED = 2 };
+enum { MAX_REPORT = 4 << 20, MAX_COMMAND = 1 << 20, MAX_HEARD = 100 /* messages of one association: reports of others' transactions, say */, ACTION_REQUEST = 1, EVENT_ALL_GOOD = 1, EVENT_SOME_FAILED = 2 };
 
 // ---- what a failure means (PS3.3 C.14.1.1)
 
@@ -259,7 +259,7 @@ hear(asking &a, T_ASC_PresentationContextID pc, T_DIMSE_Message &m, struct err *
 static int
 listen_to(asking &a, struct err *e)
 {
-	while (!a.is_answered || !a.is_reported) {
+	for (int n = 0; n < MAX_HEARD && (!a.is_answered || !a.is_reported); n++) {
 		T_DIMSE_Message m = {};
 		T_ASC_PresentationContextID pc = 0;
 		a.r.line.fresh(MAX_COMMAND);
@@ -273,7 +273,7 @@ listen_to(asking &a, struct err *e)
 		if (hear(a, pc, m, e) != 0)
 			return -1;
 	}
-	return 0;
+	return a.is_answered ? 0 : err_set(e, ERR_PEER, "it sends reports, but no answer to the request for storage commitment");
 }
 
 static int

@@ -1,4 +1,4 @@
-// Associations out: C-ECHO and C-STORE as a requestor (PS3.4 A, B; PS3.7 9.1). What a failure means for trying again is said here, once, in two tables;
+// Associations out: C-ECHO and C-STORE as a requestor (PS3.4 A, B; PS3.7 9.1). What a rejection means for trying again is said here, a status in scu_answer.cc;
 // when to try again is the deliverer's business. Any number of threads: nothing is shared but DCMTK's connect timeout, see scu_open.
 #include "dicom/object.hh"
 #include "dicom/scu_parts.hh"
@@ -25,39 +25,6 @@
 
 enum { MAX_CONTEXTS = 128 };
 
-// PS3.4 B.2.3, PS3.7 C: the first row that fits.
-static const struct {
-	unsigned mask, value;
-	enum scu_outcome outcome;
-	const char *words;
-} meanings[] = {
-	{ 0xFFFF, 0x0000, SCU_STORED, "stored" },
-	{ 0xF000, 0xB000, SCU_STORED, "stored with a warning" },
-	{ 0xFF00, 0xA700, SCU_PASSING, "out of resources" },
-	{ 0xFF00, 0xA900, SCU_REFUSED, "the data set does not match its SOP class" },
-	{ 0xF000, 0xC000, SCU_REFUSED, "it cannot understand the instance" },
-	{ 0xFFFF, 0x0122, SCU_REFUSED, "SOP class not supported" },
-	{ 0xFFFF, 0x0124, SCU_PASSING, "we are not authorised" },
-	{ 0xFFFF, 0x0110, SCU_PASSING, "processing failure" },
-	{ 0x0000, 0x0000, SCU_PASSING, "failure" },
-};
-
-static size_t
-meaning_of(unsigned status)
-{
-	size_t i = 0;
-
-	while ((status & meanings[i].mask) != meanings[i].value)
-		i++;                             // the last one fits all
-	return i;
-}
-
-extern "C" enum scu_outcome
-scu_meaning(unsigned status)
-{
-	return meanings[meaning_of(status)].outcome;
-}
-
 struct outgoing {
 	std::string sop_class, sop_uid, syntax; // as the meta header says
 	enum seg_syntax wanted = SEG_EXPLICIT; // a SEG's: which is tried first
@@ -76,7 +43,7 @@ requestor::~requestor()
 void
 requestor::release()
 {
-	line.fresh();
+	line.fresh(SCU_MOST_ANSWER);
 	line.hurry(SCU_GOODBYE_MS);
 	if (ASC_releaseAssociation(dul).bad())
 		abort();
@@ -85,7 +52,7 @@ requestor::release()
 void
 requestor::abort()
 {
-	line.fresh();
+	line.fresh(SCU_MOST_ANSWER);
 	line.hurry(SCU_GOODBYE_MS);
 	ASC_abortAssociation(dul);
 }
@@ -166,6 +133,8 @@ scu_reason(const requestor &r, const OFCondition &c)
 {
 	if (c == DUL_PEERABORTEDASSOCIATION && !r.line.has_heard() && r.line.why()[0] == '\0' && !r.line.is_timed_out())
 		return "it closed the connection without a word: is it a DICOM port, and one without TLS? (\"tls\": true asks for TLS)";
+	if (r.line.is_overdue())
+		return "its answers did not end within ten times the \"timeout\" it is given";
 	return r.line.why()[0] != '\0' ? r.line.why() : r.line.is_timed_out() ? "it did not answer in time" : c == DUL_PEERABORTEDASSOCIATION ? "it aborted the association" : c.text();
 }
 
@@ -182,7 +151,7 @@ scu_open(requestor &r, const std::vector<scu_context> &contexts, struct err *e)
 		return -1;
 	// Process-wide in DCMTK: a thread that opens at the same moment may get this peer's time instead of its own, but always some bound.
 	dcmConnectionTimeout.set((Sint32)r.peer.timeout_s);
-	r.line.fresh();
+	r.line.fresh(SCU_MOST_ANSWER);
 	OFCondition c = ASC_requestAssociation(r.network, r.params, &r.dul, NULL, NULL, DUL_NOBLOCK, WIRE_RULES_S);
 	if (r.dul != NULL)
 		r.params = NULL;                     // the association's now
@@ -201,7 +170,7 @@ echo(requestor &r, struct err *e)
 
 	if (scu_open(r, { { UID_VerificationSOPClass, UID_LittleEndianImplicitTransferSyntax, false } }, e) != 0)
 		return -1;
-	r.line.fresh();
+	r.line.fresh(SCU_MOST_ANSWER);
 	OFCondition c = ASC_findAcceptedPresentationContextID(r.dul, UID_VerificationSOPClass) == 0 ? DIMSE_NOVALIDPRESENTATIONCONTEXTID
 		: DIMSE_echoUser(r.dul, r.dul->nextMsgID++, DIMSE_NONBLOCKING, WIRE_RULES_S, &status, &detail);
 	delete detail;
@@ -317,19 +286,6 @@ find_context(requestor &r, const outgoing &o)
 	return id;
 }
 
-static void
-judge(struct scu_result *r, unsigned status, DcmDataset *detail)
-{
-	OFString comment;
-	size_t i = meaning_of(status);
-
-	if (detail != NULL)
-		(void)detail->findAndGetOFString(DCM_ErrorComment, comment); // absent: the words of the table say it
-	r->outcome = meanings[i].outcome;
-	r->status = status;
-	snprintf(r->text, sizeof r->text, "it answered 0x%04x, %s%s%s", status, meanings[i].words, comment.empty() ? "" : ": ", comment.c_str());
-}
-
 // False: the association is of no use any more.
 static bool
 exchange(requestor &r, T_ASC_PresentationContextID pc, const outgoing &o, DcmDataset *data, struct scu_result *result)
@@ -350,11 +306,13 @@ exchange(requestor &r, T_ASC_PresentationContextID pc, const outgoing &o, DcmDat
 		say(result, SCU_NOT_SENT, "sending stopped half-way", scu_reason(r, c));
 		return false;
 	}
-	r.line.fresh();
+	r.line.fresh(SCU_MOST_ANSWER);
 	c = DIMSE_receiveCommand(r.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &pc, &answer, &detail);
-	bool is_answer = c == EC_Normal && answer.CommandField == DIMSE_C_STORE_RSP && answer.msg.CStoreRSP.MessageIDBeingRespondedTo == id;
+	const T_DIMSE_C_StoreRSP &rsp = answer.msg.CStoreRSP;
+	bool is_answer = c == EC_Normal && answer.CommandField == DIMSE_C_STORE_RSP && rsp.MessageIDBeingRespondedTo == id &&
+		((rsp.opts & O_STORE_AFFECTEDSOPINSTANCEUID) == 0 || o.sop_uid == rsp.AffectedSOPInstanceUID);
 	if (is_answer)
-		judge(result, answer.msg.CStoreRSP.DimseStatus, detail);
+		scu_judge(result, rsp.DimseStatus, detail, *data);
 	else
 		say(result, SCU_IN_DOUBT, "sent, but no response came", c == EC_Normal ? "it answered something else" : scu_reason(r, c));
 	delete detail;
@@ -373,6 +331,15 @@ encode_as_accepted(requestor &r, DcmFileFormat &file, outgoing &o)
 }
 
 static bool
+was_offered(const T_ASC_PresentationContext &c)
+{
+	for (int i = 0; i < c.transferSyntaxCount; i++)
+		if (strcmp(c.proposedTransferSyntaxes[i], c.acceptedTransferSyntax) == 0)
+			return true;
+	return false;
+}
+
+static bool
 send_one(requestor &r, const char *path, outgoing &o, struct scu_result *result)
 {
 	T_ASC_PresentationContext accepted;
@@ -386,6 +353,10 @@ send_one(requestor &r, const char *path, outgoing &o, struct scu_result *result)
 	}
 	if (c.good())
 		c = ASC_findAcceptedPresentationContext(r.dul->params, pc, &accepted);
+	if (c.good() && !was_offered(accepted)) {
+		say(result, SCU_REFUSED, "it accepts a transfer syntax that it was not offered", accepted.acceptedTransferSyntax);
+		return true;
+	}
 	if (c.bad() || !file.getDataset()->canWriteXfer(DcmXfer(accepted.acceptedTransferSyntax).getXfer())) {
 		say(result, SCU_REFUSED, "the data set cannot be read or not be sent as accepted", c.good() ? "" : c.text());
 		return true;

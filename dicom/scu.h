@@ -16,12 +16,12 @@ int scu_echo(const struct scu_peer *p, struct err *e);     /* ERR_PEER says whet
 
 enum scu_outcome {
 	SCU_NOT_SENT,                             /* never reached: connection, abort, timeout before it */
-	SCU_STORED,                               /* 0x0000 or a warning Bxxx */
+	SCU_STORED,                               /* 0x0000 or a warning: Bxxx, 0x0001, 0x0107, 0x0116 */
 	SCU_REFUSED,                              /* permanent: A9xx, Cxxx, 0x0122, no presentation context, association rejected-permanent */
 	SCU_PASSING,                              /* A7xx, 0x0110 and the like: try again */
-	SCU_IN_DOUBT                              /* sent, but no response came */
+	SCU_IN_DOUBT                              /* sent, but no response came, or one for another instance; 0x0111: something of its UID is there already */
 };
-enum scu_outcome scu_meaning(unsigned status);            /* of a C-STORE response: STORED, REFUSED, PASSING (PS3.4 B.2.3); one table, see scu.cc */
+enum scu_outcome scu_meaning(unsigned status);            /* of a C-STORE response: STORED, REFUSED, PASSING, IN_DOUBT (PS3.4 B.2.3, PS3.7 C); one table, see scu.cc */
 struct scu_result { enum scu_outcome outcome; unsigned status; char text[256]; };  /* text: the peer's words and what would help */
 
 /* Sends n files over one association; results[i] for paths[i]. 0 when the association could be opened (look at the results), -1 with ERR_PEER (passing)
@@ -31,7 +31,7 @@ int scu_store(const struct scu_peer *p, const char *const *paths, size_t n, stru
 int scu_store_as(const struct scu_peer *p, enum seg_syntax syntax, const char *const *paths, size_t n, struct scu_result *results, struct err *e);
 
 /* C-FIND at the study root (PS3.4 C.4.1), level "STUDY", "SERIES" or "IMAGE". keys: keyword or "GGGG,EEEE" and what must match, "" to have it returned. found: the
- * values in the order of keys, in UTF-8 ('?' for what could not be read), "" where there is none, after the association's end; nonzero ends with that value. ERR_INPUT: a key that is not known. */
+ * values in the order of keys, in UTF-8 ('?' for what could not be read), "" where there is none, after the association's end; nonzero ends with that value. ERR_INPUT: a key that is not known. ERR_LIMIT: too many matches. */
 struct scu_key { const char *keyword, *value; };
 typedef int (*scu_found_fn)(void *arg, const char *const *values, struct err *e);
 int scu_find(const struct scu_peer *p, const char *level, const struct scu_key *keys, size_t n, scu_found_fn found, void *arg, struct err *e);

@@ -13,7 +13,7 @@
 
 #include <cstdio>
 
-enum { MAX_MATCHES = 100000, MAX_INSTANCES = 100000, STATUS_PENDING = 0xFF00, STATUS_PENDING_WARNING = 0xFF01 };
+enum { MAX_MATCHES = 100000, MAX_MATCH = 4 << 20 /* bytes of one as it comes */, MAX_KEPT = 32 << 20 /* of all values */, MAX_INSTANCES = 100000, MAX_ANSWERS = 2 * MAX_INSTANCES /* an instance and a response each */, STATUS_PENDING = 0xFF00, STATUS_PENDING_WARNING = 0xFF01 };
 
 // What of an archive can become a case: images that a rule may take, and segmentations.
 static const char *const wanted_classes[] = {
@@ -46,6 +46,8 @@ struct finding {
 	requestor &r;
 	const std::vector<DcmTagKey> &tags;
 	std::vector<std::vector<std::string>> rows;
+	size_t n_kept = 0;                   // bytes of the values
+	bool is_too_much = false;
 };
 
 static void
@@ -55,7 +57,7 @@ take_match(void *arg, T_DIMSE_C_FindRQ *, int, T_DIMSE_C_FindRSP *, DcmDataset *
 	std::vector<std::string> row;
 	text_reader reader;
 
-	f->r.line.fresh();
+	f->r.line.fresh(MAX_MATCH);
 	reader.select(*match);
 	for (const DcmTagKey &tag : f->tags) {
 		DcmElement *element = NULL;
@@ -63,9 +65,14 @@ take_match(void *arg, T_DIMSE_C_FindRQ *, int, T_DIMSE_C_FindRSP *, DcmDataset *
 		if (match->findAndGetElement(tag, element).good() && element != NULL) // absent: ""
 			reader.read(*element, text);
 		row.push_back(text.c_str());
+		f->n_kept += text.length();
 	}
-	if (f->rows.size() <= MAX_MATCHES)
+	if (f->rows.size() < MAX_MATCHES && f->n_kept <= MAX_KEPT) {
 		f->rows.push_back(row);
+	} else {
+		f->is_too_much = true;
+		f->r.line.cut();                 // DCMTK reads on until the last one, which may never come
+	}
 }
 
 static int
@@ -107,11 +114,15 @@ find(requestor &r, DcmDataset &query, finding &f, struct err *e)
 	rq.DataSetType = DIMSE_DATASET_PRESENT;
 	rq.Priority = DIMSE_PRIORITY_MEDIUM;
 	snprintf(rq.AffectedSOPClassUID, sizeof rq.AffectedSOPClassUID, "%s", UID_FINDStudyRootQueryRetrieveInformationModel);
-	r.line.fresh();
+	r.line.fresh(MAX_MATCH);
+	r.line.end_by(r.peer.timeout_s * INT64_C(1000) * SCU_PATIENCES);
 	OFCondition c = DIMSE_findUser(r.dul, pc, &rq, &query, n, take_match, &f, DIMSE_NONBLOCKING, WIRE_RULES_S, &rsp, &detail);
 	delete detail;
-	if (c.bad()) {
-		err_set(e, ERR_PEER, "the C-FIND: %s", scu_reason(r, c));
+	if (c.bad() || f.is_too_much) {
+		if (f.is_too_much)
+			err_set(e, ERR_LIMIT, "more than %d matches, or %d bytes of them: narrow the query", MAX_MATCHES, MAX_KEPT);
+		else
+			err_set(e, ERR_PEER, "the C-FIND: %s", scu_reason(r, c));
 		r.abort();
 		return -1;
 	}
@@ -122,8 +133,6 @@ find(requestor &r, DcmDataset &query, finding &f, struct err *e)
 static int
 hand_over(const std::vector<std::vector<std::string>> &rows, scu_found_fn found, void *arg, struct err *e)
 {
-	if (rows.size() > MAX_MATCHES)
-		return err_set(e, ERR_LIMIT, "more than %d matches: narrow the query", MAX_MATCHES);
 	for (const auto &row : rows) {
 		std::vector<const char *> values;
 		for (const std::string &text : row)
@@ -214,6 +223,7 @@ take_instance(getting &g, T_ASC_PresentationContextID pc, const T_DIMSE_C_StoreR
 	snprintf(i.transfer_syntax, sizeof i.transfer_syntax, "%s", context.acceptedTransferSyntax);
 	if (file.open(g.w.dir, e) != 0 || file.write_meta(&i, g.r.peer.calling_aet, e) != 0)
 		return -1;
+	g.r.line.fresh();                    // the file says when it is too large
 	OFCondition c = DIMSE_receiveDataSetInFile(g.r.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &data_pc, &file, stop_endless, &on_its_way);
 	if (c != EC_Normal || data_pc != pc)
 		return err_set(e, ERR_PEER, "an instance broke off: %s", c.bad() ? scu_reason(g.r, c) : "its data set came on another presentation context");
@@ -232,6 +242,7 @@ take_response(getting &g, const T_DIMSE_C_GetRSP &rsp, bool *is_pending_still, s
 	if (rsp.DataSetType != DIMSE_DATASET_NULL) {
 		T_ASC_PresentationContextID pc = 0;
 		DcmDataset *list = NULL;
+		g.r.line.fresh(MAX_MATCH);
 		OFCondition c = DIMSE_receiveDataSetInMemory(g.r.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &pc, &list, NULL, NULL);
 		delete list;
 		if (c.bad())
@@ -275,6 +286,7 @@ static int
 get_series(getting &g, T_ASC_PresentationContextID get_pc, const char *series_uid, struct err *e)
 {
 	bool is_pending_still = true;
+	size_t n_answers = 0;
 	DIC_US id = 0;
 
 	if (ask(g, get_pc, series_uid, &id, e) != 0)
@@ -282,10 +294,12 @@ get_series(getting &g, T_ASC_PresentationContextID get_pc, const char *series_ui
 	while (is_pending_still) {
 		T_DIMSE_Message m = {};
 		T_ASC_PresentationContextID pc = 0;
-		g.r.line.fresh();
+		g.r.line.fresh(SCU_MOST_ANSWER);
 		OFCondition c = DIMSE_receiveCommand(g.r.dul, DIMSE_NONBLOCKING, WIRE_RULES_S, &pc, &m, NULL, NULL);
 		if (c != EC_Normal)
 			return err_set(e, ERR_PEER, "waiting for a series: %s", scu_reason(g.r, c));
+		if (n_answers++ > MAX_ANSWERS)
+			return err_set(e, ERR_PEER, "it answers the C-GET for ever");
 		if (m.CommandField == DIMSE_C_STORE_RQ) {
 			if (take_instance(g, pc, m.msg.CStoreRQ, e) != 0)
 				return -1;

@@ -68,9 +68,10 @@ add_timing(struct db *db, const struct job *j, int64_t ms)
 static void
 log_outcome(const struct delivery *d, const struct job *j, const struct verdict *v, int64_t next_ms)
 {
-	if (v->state == DELIVERY_DELIVERED)
-		log_event(v->text[0] == '\0' ? LOG_INFO : LOG_WARN, "delivered", "job=%" PRId64 " study=%s destination=%s attempts=%" PRId64 "%s%s%s", j->id, j->study_uid, d->destination,
-		    d->attempts, v->text[0] == '\0' ? "" : " text=\"", v->text, v->text[0] == '\0' ? "" : "\"");
+	if (v->state == DELIVERY_DELIVERED && v->text[0] == '\0')
+		log_event(LOG_INFO, "delivered", "job=%" PRId64 " study=%s destination=%s attempts=%" PRId64, j->id, j->study_uid, d->destination, d->attempts);
+	else if (v->state == DELIVERY_DELIVERED)
+		log_event(LOG_WARN, "delivered", "job=%" PRId64 " study=%s destination=%s attempts=%" PRId64 " text=\"%s\"", j->id, j->study_uid, d->destination, d->attempts, v->text);
 	else if (v->state == DELIVERY_WAITING)
 		log_event(LOG_WARN, "delivery_waits", "job=%" PRId64 " destination=%s attempts=%" PRId64 " next_s=%" PRId64 " text=\"%s\"", j->id, d->destination, d->attempts,
 		    (next_ms - clock_ms()) / 1000, v->text);

@@ -3,6 +3,7 @@
 #include "service/flow/deliver_stow.h"
 
 #include "config/json.h"
+#include "dicom/revise.h"
 #include "dicom/scu.h"
 #include "dicom/seg_recode.h"
 #include "service/flow/deliver_transfer.h"
@@ -16,7 +17,7 @@ enum { MAX_ANSWER = 1 << 20 };
 
 struct answer_body { char *bytes; size_t n; };
 struct sending { struct transfer http; curl_mime *mime; struct answer_body body; };
-struct payload { const char *path, *bytes; size_t n; };        /* bytes NULL: the file */
+struct payload { const char *path, *bytes; size_t n; struct revise_ids ids; };        /* bytes NULL: the file; sop_uid "": it does not tell */
 
 int
 stow_start(struct err *e)
@@ -82,32 +83,54 @@ prepare(struct sending *t, const struct destination_setting *d, const struct pay
 }
 
 /* What a DICOM JSON answer says of the instance; -1: nothing, or the body is not one (many answer with nothing, or with a page for people). */
-struct said { int failure /* FailureReason (0008,1197) in the Failed SOP Sequence */, warning /* WarningReason (0008,1196) in the Referenced SOP Sequence */; };
+struct said {
+	int failure;                   /* FailureReason (0008,1197) in the Failed SOP Sequence */
+	int warning;                   /* WarningReason (0008,1196) in the Referenced SOP Sequence */
+	bool is_of_others;             /* instances are named, and ours is not */
+};
+
+/* Its item in a sequence; one that names no instance can only mean ours, for no other was sent. NULL: none, and *others whether there are any. */
+static const struct json *
+item_of(const struct json *root, const char *sequence, const char *sop_uid, bool *others)
+{
+	const struct json *list = json_get(json_get(root, sequence), "Value");
+
+	for (const struct json *item = json_first(list); item != NULL; item = json_next(item)) {
+		const char *uid = json_text(json_first(json_get(json_get(item, "00081155"), "Value")));
+		if (uid == NULL || sop_uid[0] == '\0' || strcmp(uid, sop_uid) == 0)
+			return item;
+		*others = true;
+	}
+	return NULL;
+}
 
 static int
-reason_in(const struct json *root, const char *sequence, const char *reason, int otherwise)
+reason_in(const struct json *item, const char *reason, int otherwise)
 {
-	const struct json *item = json_first(json_get(json_get(root, sequence), "Value"));
 	double value = item == NULL ? 0 : json_number(json_first(json_get(json_get(item, reason), "Value")), 0);
 
 	return item == NULL ? -1 : value >= 1 && value <= 0xFFFF ? (int)value : otherwise;
 }
 
 static struct said
-read_answer(const struct answer_body *b)
+read_answer(const struct answer_body *b, const char *sop_uid)
 {
-	struct said said = { -1, -1 };
+	struct said said = { .failure = -1, .warning = -1 };
 	struct err e;
 	struct json_doc *d = b->n == 0 ? NULL : json_parse(b->bytes, b->n, 0, &e);
-	const struct json *root;
+	const struct json *root, *failed, *referenced;
+	bool others = false;
 
 	if (d == NULL)
 		return said;
 	root = json_root(d);
 	if (json_type(root) == JSON_ARRAY)
 		root = json_first(root);
-	said.failure = reason_in(root, "00081198", "00081197", 0x0110); /* a failure that gives no reason: processing failure */
-	said.warning = reason_in(root, "00081199", "00081196", -1);
+	failed = item_of(root, "00081198", sop_uid, &others);
+	referenced = item_of(root, "00081199", sop_uid, &others);
+	said.failure = reason_in(failed, "00081197", 0x0110); /* a failure that gives no reason: processing failure */
+	said.warning = reason_in(referenced, "00081196", -1);
+	said.is_of_others = others && failed == NULL && referenced == NULL;
 	json_doc_free(d);
 	return said;
 }
@@ -117,29 +140,31 @@ static enum stow_outcome
 outcome_of_reason(int reason)
 {
 	static const enum stow_outcome outcomes[] = { [SCU_NOT_SENT] = STOW_PASSING, [SCU_STORED] = STOW_REFUSED /* listed as failed all the same */, [SCU_REFUSED] = STOW_REFUSED,
-		[SCU_PASSING] = STOW_PASSING, [SCU_IN_DOUBT] = STOW_PASSING };
+		[SCU_PASSING] = STOW_PASSING, [SCU_IN_DOUBT] = STOW_IN_DOUBT };
 
 	return outcomes[scu_meaning((unsigned)reason)];
 }
 
 static void
-judge(const struct sending *t, struct stow_result *out)
+judge(const struct sending *t, const char *sop_uid, struct stow_result *out)
 {
 	static const enum stow_outcome outcomes[] = { [TRANSFER_DONE] = STOW_STORED, [TRANSFER_REFUSED] = STOW_REFUSED, [TRANSFER_PASSING] = STOW_PASSING,
 		[TRANSFER_IN_DOUBT] = STOW_IN_DOUBT };
 	long status = 0;
 	curl_off_t retry_after = 0;
-	struct said said = read_answer(&t->body);
+	struct said said = read_answer(&t->body, sop_uid);
 	const char *help;
 
 	curl_easy_getinfo(t->http.curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(t->http.curl, CURLINFO_RETRY_AFTER, &retry_after);
 	out->retry_after_s = (int64_t)retry_after;
 	out->outcome = said.failure >= 0 ? outcome_of_reason(said.failure) : outcomes[transfer_meaning(status, &help)];
+	if (out->outcome == STOW_STORED && said.is_of_others)
+		out->outcome = STOW_IN_DOUBT;
 	if (said.failure >= 0)
 		snprintf(out->text, sizeof out->text, "answered HTTP %ld with failure reason 0x%04X", status, (unsigned)said.failure);
 	else if (out->outcome != STOW_STORED)
-		snprintf(out->text, sizeof out->text, "answered HTTP %ld%s", status, help);
+		snprintf(out->text, sizeof out->text, "answered HTTP %ld%s%s", status, help, said.is_of_others ? ", about other instances than the one it was sent" : "");
 	else if (said.warning >= 0)
 		snprintf(out->text, sizeof out->text, "stored with a warning, reason 0x%04X", (unsigned)said.warning);
 }
@@ -158,7 +183,7 @@ store(const struct destination_setting *d, const struct payload *p, const atomic
 		out->outcome = e.code == ERR_INPUT ? STOW_REFUSED : STOW_PASSING; /* a token may come back, a lost result not */
 		memcpy(out->text, e.text, sizeof out->text);
 	} else if ((rc = curl_easy_perform(t.http.curl)) == CURLE_OK) {
-		judge(&t, out);
+		judge(&t, p->ids.sop_uid, out);
 	} else {
 		curl_off_t sent = 0;
 		curl_easy_getinfo(t.http.curl, CURLINFO_SIZE_UPLOAD_T, &sent);
@@ -177,6 +202,8 @@ stow_store(const struct destination_setting *d, const char *path, const atomic_b
 	char *bytes = NULL;
 	struct err e;
 
+	if (revise_read_ids(path, &p.ids, &e) != 0)
+		p.ids.sop_uid[0] = '\0';
 	if (d->seg_syntax != SEG_EXPLICIT && seg_recode(path, d->seg_syntax, &bytes, &p.n, &e) == 0 && bytes != NULL) {
 		p.bytes = bytes;
 		store(d, &p, stop, out);

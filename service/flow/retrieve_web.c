@@ -1,6 +1,7 @@
 /* QIDO-RS pages are bounded and parsed whole; WADO-RS answers are multipart/related and go to files as they arrive, in a few kB of memory. */
 #include "service/flow/retrieve_web.h"
 
+#include "config/clock.h"
 #include "config/json.h"
 #include "service/flow/deliver_transfer.h"
 #include "service/http/multipart.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAGE = 200, MAX_PAGES = 1000, MAX_ANSWER = 64 << 20, MAX_INSTANCES = 100000, URL_SIZE = 8192, MAX_VALUES = 40 };
+enum { PAGE = 200, MAX_PAGES = 1000, MAX_ANSWER = 64 << 20, MAX_INSTANCES = 100000, URL_SIZE = 8192, MAX_VALUES = 40, PATIENCES = 10 /* of the timeout: a question that has answers for ever ends, too */ };
 
 /* ---- one GET ---- */
 
@@ -21,6 +22,7 @@ struct receiver {
 	int (*begin)(void *arg, const char *content_type, struct err *e);
 	int (*bytes)(void *arg, const char *bytes, size_t n, struct err *e);
 	void *arg;
+	bool is_question;                      /* a page of QIDO-RS: none takes so long */
 };
 struct get { CURL *curl; const struct receiver *to; bool is_begun, has_failed; struct err why; };
 
@@ -73,6 +75,8 @@ run(const struct destination_setting *d, const char *url, const char *accept, co
 		curl_easy_setopt(t.curl, CURLOPT_HTTPHEADER, t.headers);
 		curl_easy_setopt(t.curl, CURLOPT_WRITEFUNCTION, take);
 		curl_easy_setopt(t.curl, CURLOPT_WRITEDATA, &g);
+		if (to->is_question)
+			curl_easy_setopt(t.curl, CURLOPT_TIMEOUT, (long)d->timeout * PATIENCES);
 		done = curl_easy_perform(t.curl);
 		*status = status_of(t.curl);
 		if (g.has_failed)
@@ -206,7 +210,7 @@ static int
 find_page(const struct destination_setting *d, const char *url, const struct scu_key *keys, size_t n, scu_found_fn found, void *arg, size_t *n_items, struct err *e)
 {
 	struct answer body = { 0 };
-	const struct receiver to = { begin_answer, add_answer, &body };
+	const struct receiver to = { begin_answer, add_answer, &body, true };
 	struct json_doc *doc = NULL;
 	long status = 0;
 	int rc = run(d, url, "Accept: application/dicom+json", &to, &status, e);
@@ -249,6 +253,7 @@ retrieve_web_find(const struct destination_setting *d, const char *path, const s
 {
 	struct paging p = { .found = found, .arg = arg };
 	char url[URL_SIZE];
+	int64_t until_ms = clock_monotonic_ms() + d->timeout * 1000 * PATIENCES;
 	size_t total = 0, n_items = 1;
 
 	if (n > MAX_VALUES)
@@ -257,6 +262,8 @@ retrieve_web_find(const struct destination_setting *d, const char *path, const s
 		p.is_first = true;
 		if (page == MAX_PAGES)
 			return err_set(e, ERR_LIMIT, "more than %zu matches: narrow the query", total);
+		if (clock_monotonic_ms() > until_ms)
+			return err_set(e, ERR_PEER, "GET %.300s/%s: its answers did not end within %d times the \"timeout\" it is given", d->url, path, PATIENCES);
 		if (query_url(d, path, keys, n, total, url, e) != 0 || find_page(d, url, keys, n, found_once, &p, &n_items, e) != 0)
 			return -1;
 	}
@@ -345,7 +352,7 @@ add_parts(void *arg, const char *bytes, size_t n, struct err *e)
 static int
 get_series(const struct destination_setting *d, struct arriving *a, const char *series_uid, struct err *e)
 {
-	const struct receiver to = { begin_parts, add_parts, a };
+	const struct receiver to = { begin_parts, add_parts, a, false };
 	char url[URL_SIZE];
 	long status = 0;
 	int rc;

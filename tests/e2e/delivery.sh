@@ -26,6 +26,7 @@ wait_line "$node_log" 'delivery_waits .*destination=away' 60 "$node_pid" > /dev/
 job 1 > "$work/job"
 same "state while one is away" "$(jq -r .state "$work/job")" delivering
 same "state of web" "$(state web)" delivered
+holds "the line of one that came late" "$(grep ' delivered .*destination=web' "$node_log")" ' attempts=3( text=".*")?$'
 same "state of no" "$(state no)" refused
 holds "words of no" "$(jq -r '.deliveries[] | select(.destination == "no") | .last_error' "$work/job")" '0xA900'
 holds "words of away" "$(jq -r '.deliveries[] | select(.destination == "away") | .last_error' "$work/job")" '127.0.0.1'

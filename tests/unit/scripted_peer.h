@@ -2,8 +2,10 @@
  * A thread a peer, one association at a time, PDUs by hand (peers.h). It keeps what it takes: how often each content came under which SOP Instance UID.
  *   plan: g stored   w stored with a warning   f out of resources   x A900   c C000   r rejected for now   R rejected for good   n no presentation context
  *         a aborts in mid-data set   s takes it and drops the connection   d drops both   h takes nothing and never answers   l takes it and answers too late
- *         k stores and closes without a release   p closes at once
- *   find: y answers by what it has   n not offered   e refuses with C001   h never answers   b busy (A700) */
+ *         k stores and closes without a release   p closes at once   D keeps it and says that it had it (0111)   o answers for another instance
+ *         j accepts with a transfer syntax that nobody offered
+ *   find: y answers by what it has   n not offered   e refuses with C001   h never answers   b busy (A700)
+ *         E matches for ever */
 #pragma once
 #include "tests/unit/peers.h"
 
@@ -53,7 +55,7 @@ read_request(const struct bytes *rq, struct asked *a)
 }
 
 static void
-accept_request(int fd, const struct bytes *rq, const struct asked *a, bool takes)
+accept_request(int fd, const struct bytes *rq, const struct asked *a, bool takes, const char *syntax /* NULL: what was offered */)
 {
 	struct bytes b = { 0 }, user = { 0 };
 
@@ -62,7 +64,7 @@ accept_request(int fd, const struct bytes *rq, const struct asked *a, bool takes
 	for (size_t i = 0; i < a->n; i++) {
 		struct bytes c = { 0 };
 		put_big(&c, (uint32_t)a->ids[i] << 24 | (takes ? 0 : 3) << 8, 4);
-		put_item(&c, 0x40, a->syntaxes[i], strlen(a->syntaxes[i]));
+		put_item(&c, 0x40, syntax != NULL ? syntax : a->syntaxes[i], strlen(syntax != NULL ? syntax : a->syntaxes[i]));
 		put_item(&b, 0x21, c.at, c.n);
 		free(c.at);
 	}
@@ -141,7 +143,7 @@ command_value(const struct message *m, unsigned element, size_t *n)
 }
 
 static void
-respond(int fd, const struct message *m, unsigned field, unsigned status, const struct bytes *data)
+respond_for(int fd, const struct message *m, unsigned field, unsigned status, const struct bytes *data, const char *sop_uid)
 {
 	struct bytes b = { 0 }, all = { 0 };
 	size_t n;
@@ -153,6 +155,8 @@ respond(int fd, const struct message *m, unsigned field, unsigned status, const 
 	put_element(&b, 0, 0x120, NULL, command_value(m, 0x110, &n), 2);
 	put_element(&b, 0, 0x800, NULL, data == NULL ? "\1\1" : "\0\0", 2);
 	put_element(&b, 0, 0x900, NULL, s, 2);
+	if (sop_uid != NULL)
+		put_text(&b, 0, 0x1000, NULL, sop_uid);
 	put_little(&all, 0, 4);
 	put_little(&all, 4, 4);
 	put_little(&all, (uint32_t)b.n, 4);
@@ -162,6 +166,12 @@ respond(int fd, const struct message *m, unsigned field, unsigned status, const 
 		send_fragment(fd, m->context, false, true, data->at, data->n);
 	free(b.at);
 	free(all.at);
+}
+
+static void
+respond(int fd, const struct message *m, unsigned field, unsigned status, const struct bytes *data)
+{
+	respond_for(fd, m, field, status, data, NULL);
 }
 
 static void
@@ -213,6 +223,23 @@ answer_study(struct scripted_peer *p, int fd, const struct message *m)
 	free(d.at);
 }
 
+/* Large ones, so that it is soon too much. */
+static void
+answer_for_ever(int fd, const struct message *m)
+{
+	struct pollfd heard = { .fd = fd, .events = POLLIN };
+	struct bytes d = { 0 };
+	char name[12000];
+
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	put_text(&d, 8, 0x52, "CS", "STUDY");
+	put_text(&d, 0x10, 0x20, "LO", name);
+	while (poll(&heard, 1, 0) == 0)
+		respond(fd, m, 0x8020, 0xFF00, &d);
+	free(d.at);
+}
+
 static void
 answer_questions(struct scripted_peer *p, int fd)
 {
@@ -221,6 +248,8 @@ answer_questions(struct scripted_peer *p, int fd)
 	while (next_message(fd, &m, false)) {
 		if (p->find == 'h') {
 			(void)is_closed_by_peer(fd);
+		} else if (p->find == 'E') {
+			answer_for_ever(fd, &m);
 		} else if (p->find == 'y') {
 			if (memmem(m.data.at, m.data.n, "IMAGE", 5) != NULL)
 				answer_image(p, fd, &m);
@@ -240,15 +269,17 @@ answer_questions(struct scripted_peer *p, int fd)
 static void
 take_objects(struct scripted_peer *p, int fd, char how)
 {
-	static const struct { char how; unsigned status; } statuses[] = { { 'g', 0 }, { 'w', 0xB000 }, { 'f', 0xA700 }, { 'x', 0xA900 }, { 'c', 0xC000 }, { 'k', 0 } };
+	static const struct { char how; unsigned status; } statuses[] = { { 'g', 0 }, { 'w', 0xB000 }, { 'f', 0xA700 }, { 'x', 0xA900 }, { 'c', 0xC000 }, { 'k', 0 }, { 'D', 0x0111 } };
 	struct message m;
 
 	while (next_message(fd, &m, how == 'a')) {
-		if (strchr("gwslk", how) != NULL)
+		if (strchr("gwslkD", how) != NULL)
 			keep(p, &m);
 		for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
 			if (statuses[i].how == how)
 				respond(fd, &m, 0x8001, statuses[i].status, NULL);
+		if (how == 'o')
+			respond_for(fd, &m, 0x8001, 0, NULL, "1.2.3.4");
 		message_free(&m);
 		if (how == 'a')
 			send_pdu(fd, 7, "\0\0\0\0", 4);
@@ -281,7 +312,7 @@ serve_association(struct scripted_peer *p, int fd)
 	if (how == 'r' || how == 'R') {
 		send_pdu(fd, 3, how == 'r' ? "\0\2\3\1" : "\0\1\1\3", 4);
 	} else if (how != 'p') {
-		accept_request(fd, &rq, &a, how != 'n');
+		accept_request(fd, &rq, &a, how != 'n', how == 'j' ? "1.2.840.10008.1.2.2" : NULL);
 		if (a.is_question)
 			answer_questions(p, fd);
 		else

@@ -39,6 +39,8 @@ answer(int fd, char what)
 		{ 'o', "HTTP/1.1 202 Accepted\r\nContent-Length: 65\r\nConnection: close\r\n\r\n{\"00081198\":{\"Value\":[{\"00081197\":{\"vr\":\"US\",\"Value\":[42752]}}]}}" },
 		{ 'w', "HTTP/1.1 200 OK\r\nContent-Length: 65\r\nConnection: close\r\n\r\n{\"00081198\":{\"Value\":[{\"00081197\":{\"vr\":\"US\",\"Value\":[1e300]}}]}}" },
 		{ 'j', "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot JSON!" },
+		{ 'x', "HTTP/1.1 200 OK\r\nContent-Length: 67\r\nConnection: close\r\n\r\n{\"00081199\":{\"Value\":[{\"00081155\":{\"Value\":[\"1.2.3.4.5.6.7.8\"]}}]}}" },
+		{ 'd', "HTTP/1.1 409 Conflict\r\nContent-Length: 63\r\nConnection: close\r\n\r\n{\"00081198\":{\"Value\":[{\"00081197\":{\"vr\":\"US\",\"Value\":[273]}}]}}" },
 		{ 'n', "" },                 /* closes without a word */
 	};
 
@@ -427,12 +429,49 @@ stop_does_not_wait_for_a_silent_service(void **state)
 	close_node();
 }
 
+/* What the service says of another instance, or that it has one already, is no answer: it is asked what is there. */
+static void
+an_answer_about_another_instance(void **state)
+{
+	static const struct { const char *name, *plan, *instances; int64_t attempts; size_t n; } rows[] = {
+		{ "other", "xg", "[]", 2, 2 }, { "doubled", "d", "[{\"00080018\": {\"vr\": \"UI\", \"Value\": [\"1.2.3.1.1\"]}}]", 2, 1 },
+	};
+	enum { ROWS = sizeof rows / sizeof *rows };
+	char more[1000] = "\"retry_delay\": 1, \"destinations\": {";
+	const char *names[ROWS];
+	struct bytes seg = make_seg("1.2.3", "1.2.3.1", "1.2.3.1.1");
+	struct deliver *d;
+	struct err e = { 0 };
+	int64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS; i++) {
+		size_t n = strlen(more);
+		open_asked(&services[i], rows[i].plan, "[]", rows[i].instances);
+		snprintf(more + n, sizeof more - n, "\"%s\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\"}%s", rows[i].name, services[i].port, i + 1 == ROWS ? "}," : ",");
+		names[i] = rows[i].name;
+	}
+	open_node(more);
+	id = add_computed("1.2.3", names, ROWS, "[{\"kind\":\"seg\"}]", seg.at, seg.n);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	assert_true(deliver_stop(d));
+	for (size_t i = 0; i < ROWS; i++) {
+		close_service(&services[i]);
+		delivery_is(id, rows[i].name, DELIVERY_DELIVERED, rows[i].attempts, "");
+		assert_int_equal(services[i].n, rows[i].n);
+	}
+	free(seg.at);
+	close_node();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_end), cmocka_unit_test(a_destination_that_is_no_more), cmocka_unit_test(a_result_that_is_lost_is_refused),
-		cmocka_unit_test(every_object_counts), cmocka_unit_test(a_service_is_asked), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
+		cmocka_unit_test(every_object_counts), cmocka_unit_test(a_service_is_asked), cmocka_unit_test(an_answer_about_another_instance), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

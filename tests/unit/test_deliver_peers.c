@@ -99,11 +99,15 @@ static const struct {
 	{ "dropped", "dg", 'y', DELIVERY_DELIVERED, 2, 1, ASKED_ABSENT, "" },
 	{ "hangs", "hg", 'y', DELIVERY_DELIVERED, 2, 1, ASKED_ABSENT, "" },
 	{ "late", "l", 'y', DELIVERY_DELIVERED, 2, 1, ASKED_FOUND, "" },
+	{ "doubled", "D", 'y', DELIVERY_DELIVERED, 2, 1, ASKED_FOUND, "" },
+	{ "other", "og", 'y', DELIVERY_DELIVERED, 2, 1, ASKED_ABSENT, "" },
+	{ "unoffered", "j", 'y', DELIVERY_REFUSED, 1, 0, ASKED_NEVER, "not offered" },
 	{ "rude", "k", 'y', DELIVERY_DELIVERED, 1, 1, ASKED_NEVER, "" },
 	/* who cannot be asked gets the same object again */
 	{ "nofind", "sg", 'n', DELIVERY_DELIVERED, 2, 2, ASKED_IN_VAIN, "" },
 	{ "finderror", "sg", 'e', DELIVERY_DELIVERED, 2, 2, ASKED_IN_VAIN, "" },
 	{ "findbusy", "sg", 'b', DELIVERY_DELIVERED, 3, 2, ASKED_IN_VAIN, "" },  /* waited for once */
+	{ "findendless", "g", 'E', DELIVERY_DELIVERED, 2, 1, ASKED_NEVER, "" },
 	{ "findhangs", "g", 'h', DELIVERY_DELIVERED, 2, 1, ASKED_NEVER, "" },
 };
 enum { N_PLANS = sizeof plans / sizeof *plans };

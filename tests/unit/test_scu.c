@@ -254,7 +254,7 @@ an_abort_in_mid_data_set_is_no_success(void **state)
 }
 
 /* An acceptor by hand, that takes one context, one instance, and answers with a status of the test's. */
-struct by_hand { int listening; unsigned status; bool has_comment; };
+struct by_hand { int listening; unsigned status; const char *comment /* NULL: none */, *sop_uid; };
 
 static void *
 answer_with(void *arg)
@@ -285,16 +285,16 @@ answer_with(void *arg)
 	put_element(&rsp, 0, 0x120, NULL, "\1\0", 2);
 	put_element(&rsp, 0, 0x800, NULL, "\1\1", 2);
 	put_element(&rsp, 0, 0x900, NULL, status, 2);
-	if (h->has_comment)
-		put_text(&rsp, 0, 0x902, NULL, "call the archive");
-	put_text(&rsp, 0, 0x1000, NULL, "1.2.3");
+	if (h->comment != NULL)
+		put_text(&rsp, 0, 0x902, NULL, h->comment);
+	put_text(&rsp, 0, 0x1000, NULL, h->sop_uid);
 	put_element(&all, 0, 0, NULL, "\0\0\0\0", 4);
 	memcpy(all.at + 8, &(uint32_t){ (uint32_t)rsp.n }, 4);
 	put(&all, rsp.at, rsp.n);
 	send_fragment(fd, 1, true, true, all.at, all.n);
 	free(v.at);
-	assert_int_equal(receive_pdu(fd, &v), 5);
-	send_pdu(fd, 6, "\0\0\0\0", 4);
+	if (receive_pdu(fd, &v) == 5)                /* or an abort */
+		send_pdu(fd, 6, "\0\0\0\0", 4);
 	close(fd);
 	free(v.at);
 	free(ac.at);
@@ -305,36 +305,89 @@ answer_with(void *arg)
 	return NULL;
 }
 
+static struct scu_peer
+stand_by_hand(struct by_hand *h)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof a;
+
+	h->listening = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(h->listening, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(getsockname(h->listening, (struct sockaddr *)&a, &n), 0);
+	assert_int_equal(listen(h->listening, 8), 0);
+	return (struct scu_peer) { "127.0.0.1", "PACS", "SEGAN", ntohs(a.sin_port), 10, { 0 } };
+}
+
+static struct scu_result
+store_by_hand(struct by_hand *h, const struct scu_peer *p, const char *file)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, answer_with, h), 0);
+	struct scu_result r = store_one(p, file);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	return r;
+}
+
 static void
 each_status_has_its_outcome(void **state)
 {
 	static const struct { unsigned status; enum scu_outcome outcome; } cases[] = {
 		{ 0x0000, SCU_STORED }, { 0xB000, SCU_STORED }, { 0xB006, SCU_STORED }, { 0xA700, SCU_PASSING }, { 0xA701, SCU_PASSING }, { 0xA900, SCU_REFUSED },
 		{ 0xC000, SCU_REFUSED }, { 0xC123, SCU_REFUSED }, { 0x0122, SCU_REFUSED }, { 0x0110, SCU_PASSING }, { 0x0124, SCU_PASSING }, { 0x0211, SCU_PASSING },
+		{ 0x0001, SCU_STORED }, { 0x0107, SCU_STORED }, { 0x0116, SCU_STORED }, { 0x0111, SCU_IN_DOUBT }, { 0xFF00, SCU_PASSING }, { 0xFE00, SCU_PASSING },
 	};
 	struct stage *t = *state;
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof a;
-	struct by_hand h = { .listening = socket(AF_INET, SOCK_STREAM, 0) };
+	struct by_hand h = { .sop_uid = "1.2.3" };
 	char number[16];
 
-	assert_int_equal(bind(h.listening, (struct sockaddr *)&a, sizeof a), 0);
-	assert_int_equal(getsockname(h.listening, (struct sockaddr *)&a, &n), 0);
-	assert_int_equal(listen(h.listening, 8), 0);
-	struct scu_peer p = { "127.0.0.1", "PACS", "SEGAN", ntohs(a.sin_port), 10, { 0 } };
+	struct scu_peer p = stand_by_hand(&h);
 	write_dicom(t->file, SEG, "1.2.3", false, 50000);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		pthread_t thread;
 		h.status = cases[i].status;
-		h.has_comment = i % 2 == 1;
-		assert_int_equal(pthread_create(&thread, NULL, answer_with, &h), 0);
-		struct scu_result r = store_one(&p, t->file);
-		assert_int_equal(pthread_join(thread, NULL), 0);
+		h.comment = i % 2 == 1 ? "call the archive" : NULL;
+		struct scu_result r = store_by_hand(&h, &p, t->file);
 		assert_int_equal(r.outcome, cases[i].outcome);
 		assert_int_equal(r.status, cases[i].status);
 		snprintf(number, sizeof number, "0x%04x", cases[i].status);
 		assert_non_null(strstr(r.text, number));
-		assert_int_equal(strstr(r.text, "call the archive") != NULL, h.has_comment);
+		assert_int_equal(strstr(r.text, "call the archive") != NULL, h.comment != NULL);
+	}
+	close(h.listening);
+}
+
+/* A response for another instance is none for ours. */
+static void
+an_answer_for_another_instance_leaves_doubt(void **state)
+{
+	struct stage *t = *state;
+	struct by_hand h = { .sop_uid = "1.2.4" };
+	struct scu_peer p = stand_by_hand(&h);
+
+	write_dicom(t->file, SEG, "1.2.3", false, 1000);
+	struct scu_result r = store_by_hand(&h, &p, t->file);
+	assert_int_equal(r.outcome, SCU_IN_DOUBT);
+	close(h.listening);
+}
+
+/* Its words go to logs and terminals: no patient (CANARY^NET, see write_dicom), nothing that moves a cursor. */
+static void
+a_comment_tells_no_patient(void **state)
+{
+	static const struct { const char *comment, *words; } cases[] = {
+		{ "Patient NET^CANARY unknown", "is not repeated" }, { "canary", "is not repeated" }, { "ne", ": ne" }, { "red \x1b[31m\nline", ": red  [31m line" },
+	};
+	struct stage *t = *state;
+	struct by_hand h = { .sop_uid = "1.2.3", .status = 0xC001 };
+	struct scu_peer p = stand_by_hand(&h);
+
+	write_dicom(t->file, SEG, "1.2.3", false, 1000);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		h.comment = cases[i].comment;
+		struct scu_result r = store_by_hand(&h, &p, t->file);
+		assert_int_equal(r.outcome, SCU_REFUSED);
+		if (strstr(r.text, cases[i].words) == NULL)
+			fail_msg("%s", r.text);
 	}
 	close(h.listening);
 }
@@ -348,6 +401,7 @@ main(void)
 		T(echo_answered), T(nobody_there_may_pass), T(an_association_refused_for_good_is_final), T(a_mute_peer_is_left_in_time), T(stored_byte_by_byte),
 		T(a_class_that_is_not_accepted_is_refused_by_name), T(files_that_cannot_be_sent_do_not_stop_the_others), T(no_response_leaves_doubt),
 		T(a_slow_response_leaves_doubt_in_time), T(an_abort_in_mid_data_set_is_no_success), T(each_status_has_its_outcome),
+		T(an_answer_for_another_instance_leaves_doubt), T(a_comment_tells_no_patient),
 	};
 	struct err e;
 
