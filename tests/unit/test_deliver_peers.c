@@ -74,6 +74,37 @@ start(void)
 	return d;
 }
 
+/* Delivers until that job has ended. */
+static void
+run_to_end(int64_t job)
+{
+	struct deliver *d = start();
+
+	wait_for_end(job);
+	assert_true(deliver_stop(d));
+}
+
+/* One peer, as the destination "archive". */
+static void
+open_archive(struct scripted_peer *p, const char *settings_before)
+{
+	char more[ROOM];
+
+	snprintf(more, sizeof more, "%s\"destinations\": {", settings_before);
+	open_scripted(p, 0);
+	add_destination(more, "archive", p->port, true);
+	open_node(more);
+}
+
+static void
+reopen_node(void)
+{
+	struct err e = { 0 };
+
+	node_close(&node);
+	assert_int_equal(node_open(&node, settings, &e), 0);
+}
+
 /* ---- what each answer means ---- */
 
 static const struct {
@@ -118,7 +149,6 @@ each_answer_has_its_meaning(void **state)
 {
 	char more[ROOM] = "\"retry_delay\": 1, \"retry_max\": 1, \"destinations\": {";
 	const char *names[N_PLANS];
-	struct deliver *d;
 	int64_t id;
 
 	(void)state;
@@ -130,9 +160,7 @@ each_answer_has_its_meaning(void **state)
 	}
 	open_node(more);
 	id = add_seg(1, names, N_PLANS);
-	d = start();
-	wait_for_end(id);
-	assert_true(deliver_stop(d));
+	run_to_end(id);
 	for (size_t i = 0; i < N_PLANS; i++) {
 		stop_scripted(&peers[i]);
 		delivery_is(id, names[i], plans[i].state, plans[i].attempts, plans[i].words);
@@ -149,15 +177,12 @@ the_mark_is_there_before_the_answer(void **state)
 {
 	static const char *const name[] = { "archive" };
 	struct scripted_peer p = { .plan = "hg", .find = 'y' };
-	char more[ROOM] = "\"retry_delay\": 5, \"destinations\": {";
 	struct deliver *d;
 	size_t n_bringing = 0;
 	int64_t id;
 
 	(void)state;
-	open_scripted(&p, 0);
-	add_destination(more, "archive", p.port, true);
-	open_node(more);
+	open_archive(&p, "\"retry_delay\": 5, ");
 	id = add_seg(1, name, 1);
 	d = start();
 	while (n_bringing == 0) {
@@ -183,30 +208,20 @@ doubt_survives_a_kill(void **state)
 	static const char *const name[] = { "archive" };
 	struct delivery_object sent = { .state = OBJECT_SENT };
 	struct scripted_peer p = { .plan = "g", .find = 'y' };
-	char more[ROOM] = "\"retry_delay\": 1, \"destinations\": {";
 	struct delivery claimed;
 	struct err e = { 0 };
-	struct deliver *d;
 	int64_t ids[2];
 
 	(void)state;
-	open_scripted(&p, 0);
-	add_destination(more, "archive", p.port, true);
-	open_node(more);
+	open_archive(&p, "\"retry_delay\": 1, ");
 	ids[0] = add_seg(1, name, 1);
-	d = start();
-	wait_for_end(ids[0]);                      /* the archive has the first */
-	assert_true(deliver_stop(d));
-	node_close(&node);
-	assert_int_equal(node_open(&node, settings, &e), 0);
+	run_to_end(ids[0]);                        /* the archive has the first */
+	reopen_node();
 	ids[1] = add_seg(2, name, 1);
 	assert_int_equal(deliveries_claim(node.db, "archive", clock_ms(), &claimed, &e), 0);
 	assert_int_equal(deliveries_mark(node.db, claimed.id, 0, &sent, 1, &e), 0);
-	node_close(&node);                         /* killed here */
-	assert_int_equal(node_open(&node, settings, &e), 0);
-	d = start();
-	wait_for_end(ids[1]);
-	assert_true(deliver_stop(d));
+	reopen_node();                             /* killed here */
+	run_to_end(ids[1]);
 	stop_scripted(&p);
 	delivery_is(ids[1], "archive", DELIVERY_DELIVERED, 2, "");
 	assert_int_equal(object_of(ids[1], "archive").asked, ASKED_ABSENT);
@@ -234,7 +249,6 @@ patient_follows_the_archive(void **state)
 	};
 	enum { N = sizeof p / sizeof *p };
 	char more[ROOM] = "\"retry_delay\": 1, \"destinations\": {";
-	struct deliver *d;
 	int64_t id;
 
 	(void)state;
@@ -244,9 +258,7 @@ patient_follows_the_archive(void **state)
 	}
 	open_node(more);
 	id = add_seg(1, names, N);
-	d = start();
-	wait_for_end(id);
-	assert_true(deliver_stop(d));
+	run_to_end(id);
 	for (size_t i = 0; i < N; i++) {
 		bool is_new = i < 3 || i == 6;
 		const struct kept *k = &p[i].kept[0];
@@ -272,15 +284,11 @@ no_object_has_two_contents(void **state)
 {
 	static const char *const name[] = { "archive" };
 	struct scripted_peer p = { .plan = "sg", .find = 'y', .study = NEW_STUDY("ISO_IR 192", "CANARY^NEW", "NEWCLINIC") };
-	char more[ROOM] = "\"retry_delay\": 30, \"destinations\": {";
-	struct err e = { 0 };
 	struct deliver *d;
 	int64_t id;
 
 	(void)state;
-	open_scripted(&p, 0);
-	add_destination(more, "archive", p.port, true);
-	open_node(more);
+	open_archive(&p, "\"retry_delay\": 30, ");
 	id = add_seg(1, name, 1);
 	d = start();
 	while (delivery_to(id, "archive").next_attempt_ms == 0)
@@ -290,12 +298,9 @@ no_object_has_two_contents(void **state)
 	p.study[5] = "NEWER-2";
 	p.find = 'n';
 	open_scripted(&p, p.port);
-	node_close(&node);
-	assert_int_equal(node_open(&node, settings, &e), 0);
+	reopen_node();
 	clock_shift(3600000);
-	d = start();
-	wait_for_end(id);
-	assert_true(deliver_stop(d));
+	run_to_end(id);
 	stop_scripted(&p);
 	clock_shift(0);
 	delivery_is(id, "archive", DELIVERY_DELIVERED, 2, "");
