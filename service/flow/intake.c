@@ -93,6 +93,12 @@ conflict(struct err *e)
 }
 
 static bool
+is_same(const struct instance_row *a, const struct instance_row *b)
+{
+	return strcmp(a->digest, b->digest) == 0 || (a->content_digest[0] != 0 && strcmp(a->content_digest, b->content_digest) == 0);
+}
+
+static bool
 is_compressed(const struct instance_row *row)
 {
 	const struct syntax *syntax = syntax_find(row->transfer_syntax);
@@ -108,7 +114,7 @@ check_removed(const struct node *n, const struct instance_row *row, struct err *
 
 	if (instances_get_removed(n->db, row->sop_uid, &was, e) != 0)
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
-	if (strcmp(was.digest, row->digest) == 0 || strcmp(was.content_digest, row->content_digest) == 0 || is_compressed(&was) || is_compressed(row))
+	if (is_same(&was, row) || is_compressed(&was) || is_compressed(row))
 		return 0;
 	return err_set(e, ERR_STATE, "was here with other content, which a job has read: that was removed by retention, but one UID has one content");
 }
@@ -134,22 +140,25 @@ add_new(struct node *n, const struct intake_file *f, const struct instance_row *
 	return fate == INSTANCE_CONFLICT ? conflict(e) : 0;
 }
 
-/* Known: nothing moves but the series' association. A spool file that went missing comes back with these bytes. */
+/* Known: nothing moves but the series' association. A spool file that went missing comes back with these bytes; so it does when retention has just removed the row,
+ * and this is the first copy. */
 static int
-add_again(struct node *n, const struct intake_file *f, const struct instance_row *row, const struct instance_row *there, struct err *e)
+add_again(struct node *n, const struct intake_file *f, const struct instance_row *row, const struct instance_row *there, bool *known, struct err *e)
 {
 	char path[SPOOL_PATH];
 	struct stat st;
 	enum instance_fate fate;
 
+	if (!is_same(row, there))
+		return conflict(e);
 	if (instances_add(n->db, row, &fate, e) != 0)
 		return -1;
-	if (fate == INSTANCE_CONFLICT)
-		return conflict(e);
+	*known = fate != INSTANCE_NEW;
 	spool_path(n, row->sop_uid, path);
-	if (stat(path, &st) == 0 && st.st_size == there->size)
+	if (*known && stat(path, &st) == 0 && st.st_size == there->size)
 		return 0;
-	log_event(LOG_WARN, "spool_file_replaced", "instance=%s", row->sop_uid);
+	if (*known)
+		log_event(LOG_WARN, "spool_file_replaced", "instance=%s", row->sop_uid);
 	return file_commit(f->path, path, e);
 }
 
@@ -193,7 +202,7 @@ add_locked(struct node *n, const struct intake_file *f, struct instance_row *row
 	*known = instances_get(n->db, row->sop_uid, &there, e) == 0;
 	if (!*known && e->code != ERR_NOT_FOUND)
 		return -1;
-	return *known ? add_again(n, f, row, &there, e) : add_new(n, f, row, e);
+	return *known ? add_again(n, f, row, &there, known, e) : add_new(n, f, row, e);
 }
 
 /* As the first copy says it, which this one is equal to: only its association is noted. Where the first has gone meanwhile this one is it. */
@@ -267,7 +276,11 @@ intake_add(struct node *n, const struct intake_file *f, struct intake_answer *a,
 int
 intake_open_by(struct node *n, const struct association_peer *p, int64_t *association, struct err *e)
 {
-	return associations_open_by(n->db, p, clock_ms(), association, e);
+	if (associations_open_by(n->db, p, clock_ms(), association, e) == 0)
+		return 0;
+	if (e->code == ERR_LIMIT)
+		bell_ring(&n->retain);
+	return -1;
 }
 
 int
@@ -292,7 +305,7 @@ intake_remove(struct node *n, const char *sop_uid, bool *is_gone, struct err *e)
 int
 intake_open(struct node *n, const char *peer_aet, const char *address, int64_t *association, struct err *e)
 {
-	return associations_open(n->db, peer_aet, address, clock_ms(), association, e);
+	return intake_open_by(n, &(const struct association_peer) { .aet = peer_aet, .address = address }, association, e);
 }
 
 /* ---- the end of an association ----

@@ -193,12 +193,13 @@ static const char *const causes[] = {
 	[WHY_DISK] = "images and results removed by retention: the disk had hardly more than disk_reserve_mb left",
 };
 
-/* Whether even what is not old must go. An eighth above the reserve, so that no instance need be refused. Whoever sets no max_mb has not asked for that. */
+/* Whether even what is not old must go. An eighth above the reserve, so that no instance need be refused, and more than the ballast that may just have been dropped.
+ * Whoever sets no max_mb has not asked for that. */
 static int
 press(const struct node *n, enum why *why, struct err *e)
 {
 	const struct settings *s = n->settings;
-	int64_t bytes, free_mb;
+	int64_t bytes, free_mb, margin_mb = s->disk_reserve_mb / 8 > 2 * SPOOL_BALLAST_MB ? s->disk_reserve_mb / 8 : 2 * SPOOL_BALLAST_MB;
 
 	*why = WHY_NOT;
 	if (s->retention_max_mb == 0)
@@ -207,7 +208,7 @@ press(const struct node *n, enum why *why, struct err *e)
 		return -1;
 	if (bytes > s->retention_max_mb * MIB)
 		*why = WHY_SIZE;
-	else if (free_mb < s->disk_reserve_mb + s->disk_reserve_mb / 8)
+	else if (free_mb < s->disk_reserve_mb + margin_mb)
 		*why = WHY_DISK;
 	return 0;
 }
@@ -379,6 +380,20 @@ watch_clock(struct retain *r)
 		log_event(LOG_WARN, "clock_leapt", "text=\"the clock has leapt ahead, or the node was off for more than a week: for a day nothing is removed for its age\"");
 }
 
+static int
+look_even_when_full(struct retain *r, int64_t *wait_ms, struct err *e)
+{
+	int result = retain_look(r, wait_ms, e);
+
+	if (result != 0 && e->code == ERR_LIMIT) {
+		spool_drop_ballast(r->node);
+		result = retain_look(r, wait_ms, e);
+	}
+	if (result == 0)
+		spool_take_ballast(r->node);
+	return result;
+}
+
 static void *
 retain_thread(void *arg)
 {
@@ -389,7 +404,7 @@ retain_thread(void *arg)
 
 	do {
 		watch_clock(r);
-		if (retain_look(r, &wait_ms, &e) != 0)
+		if (look_even_when_full(r, &wait_ms, &e) != 0)
 			log_event(LOG_ERROR, "retention_failed", "retry_ms=%" PRId64 " text=\"%s\"", wait_ms, e.text);
 	} while (bell_rest(&r->node->retain, PACE_MS) && bell_wait(&r->node->retain, &seen, wait_ms));
 	return NULL;

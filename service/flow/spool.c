@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LEAST_MB = 8 /* what results and the database's log may want at once */ };
+enum { LEAST_MB = 8 /* what results and the database's log may want at once */, AMPLE_MB = 64 };
 
 static int
 make(const struct node *n, const char *below, struct err *e)
@@ -138,6 +138,39 @@ spool_can_write(const struct node *n)
 	can = file_write(path, bytes, sizeof bytes, &ignored) == 0;
 	unlink(path);
 	return can;
+}
+
+static void
+ballast_path(const struct node *n, char path[SPOOL_PATH])
+{
+	snprintf(path, SPOOL_PATH, "%s/ballast", n->settings->data_dir);
+}
+
+void
+spool_take_ballast(const struct node *n)
+{
+	char path[SPOOL_PATH];
+	struct err ignored; /* no room, no ballast */
+	int fd;
+
+	ballast_path(n, path);
+	if (file_exists(path) || file_free_mb(n->settings->data_dir, &ignored) < n->settings->disk_reserve_mb + AMPLE_MB)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (posix_fallocate(fd, 0, SPOOL_BALLAST_MB << 20) != 0)
+		unlink(path);
+	close(fd);
+}
+
+void
+spool_drop_ballast(const struct node *n)
+{
+	char path[SPOOL_PATH];
+
+	ballast_path(n, path);
+	unlink(path);
 }
 
 int

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct node;
-enum { SPOOL_PATH = 1200, SPOOL_FOLDERS = 256 /* of received instances */ };
+enum { SPOOL_PATH = 1200, SPOOL_FOLDERS = 256 /* of received instances */, SPOOL_BALLAST_MB = 4 /* removing a study of thousands of instances takes less */ };
 
 int  spool_prepare(const struct node *n, struct err *e);                    /* makes the folders, empties DATA/tmp */
 void spool_path(const struct node *n, const char *sop_uid, char path[SPOOL_PATH]);
@@ -20,4 +20,7 @@ int  spool_tmp(const struct node *n, char path[SPOOL_PATH], struct err *e); /* a
 void spool_result(const struct node *n, int64_t job, const char *name, char path[SPOOL_PATH]);
 void spool_work_dir(const struct node *n, int64_t job, int64_t attempt, char path[SPOOL_PATH]); /* a worker's output folder, below DATA/work */
 bool spool_can_write(const struct node *n);                                 /* some MiB are free, and a file can be written and synced: asked when something failed */
+/* A few MiB that nobody uses, DATA/ballast, given back when the disk is so full that not even a removal can be written. Made where room is ample. */
+void spool_take_ballast(const struct node *n);
+void spool_drop_ballast(const struct node *n);
 int  spool_has_room(const struct node *n, struct err *e);                   /* ERR_LIMIT below disk_reserve_mb */

@@ -102,5 +102,20 @@ stop_node
 here
 same "integrity" "$(db 'pragma integrity_check')" ok
 same "the tally" "$(db "select n from tallies where name = 'bytes'")" 0
+
+# ---- on a disk without a byte left, where the database cannot grow to say what goes
+if mkdir "$work/disk" && mount -t tmpfs -o size=96m tmpfs "$work/disk" 2> /dev/null; then
+	trap 'status=$?; set +e; stop_all; umount -l "$work/disk"; (exit $status); e2e_finish' EXIT
+	config '.data_dir = "'"$work/disk/data"'" | .disk_reserve_mb = 1 | .retention.max_mb = 1000000'
+	no_identity "$node_log"; node_log=$work/full.log
+	start_node "$work/segand.json"
+	for study in x1 x2; do sent $study; done
+	wait_line "$node_log" 'series_ignored .*study=2.25.8100002' 30 "$node_pid" > /dev/null
+	for n in $(seq 100); do [ ! -e "$work/disk/data/ballast" ] || break; pause; done
+	{ dd if=/dev/zero of="$work/disk/filler" bs=64k || dd if=/dev/zero of="$work/disk/rest" bs=512; } 2> /dev/null || true
+	sent x3 2> /dev/null || true # refused
+	wait_line "$node_log" 'study_removed study=2.25.8100001 why=disk instances=6 ' 30 "$node_pid" > /dev/null
+	stop_node
+fi
 no_identity "$node_log"
 echo "$struck strikes"

@@ -188,4 +188,4 @@ static const char *const studies[] = { "flair:n=4", "gap:n=4,skip=2", "missing:f
 	"flair-more:n=6,series=11,base=1100", "flair-more-gap:n=6,skip=3,series=11,base=1100", "localizer:n=3,series=12,base=1200,type=ORIGINAL/PRIMARY/LOCALIZER",
 	"ct:series=13,base=1300,modality=CT,text=flair", "mpr:series=14,base=1400,type=DERIVED/PRIMARY/MPR", "t1c:series=15,base=1500,text=T1+post+contrast",
 	"other-study:study=2,series=20,base=2000", "flair-fine:series=16,base=1600,attr=PixelSpacing/0.9+0.9", "flair-later:series=17,base=1700,attr=AcquisitionTime/102000",
-	"flair-changed:n=4,add=9", "flair-part:n=2", "other-ct:study=3,series=21,base=2100,modality=CT", "other-ct-changed:study=3,series=21,base=2100,modality=CT,add=9", "flair-sagittal:n=1,series=18,base=1800,attr=ImageOrientationPatient/0+1+0+0+0+-1", NULL };
+	"flair-changed:n=4,add=9", "flair-implicit:n=1,syntax=implicit", "flair-part:n=2", "other-ct:study=3,series=21,base=2100,modality=CT", "other-ct-changed:study=3,series=21,base=2100,modality=CT,add=9", "flair-sagittal:n=1,series=18,base=1800,attr=ImageOrientationPatient/0+1+0+0+0+-1", NULL };

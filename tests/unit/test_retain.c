@@ -4,9 +4,12 @@
 #include "db/audit.h"
 #include "db/deliveries.h"
 #include "db/retention.h"
+#include "db/sql.h"
 #include "service/flow/control.h"
 #include "service/flow/retain.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <utime.h>
 
@@ -585,6 +588,68 @@ a_file_without_a_row_goes_when_it_is_old(void **state)
 	assert_int_equal(unlink(broken), 0);
 }
 
+/* ---- what is sent again at the moment when its study goes ---- */
+
+struct sender { const char *name; int result; struct intake_answer answer; struct err e; };
+
+static void *
+send_again(void *arg)
+{
+	struct sender *s = arg;
+	char path[SPOOL_PATH];
+
+	sample(s->name, 0, path);
+	s->result = take_file(&node, path, 0, &s->answer, &s->e);
+	return NULL;
+}
+
+/* The sender has seen that it is known; before its row is asked again another has removed it. */
+static void
+send_while_it_goes(struct sender *s)
+{
+	struct err e = { 0 };
+	bool is_waiting = false;
+	pthread_t thread;
+	sqlite3 *remover;
+
+	assert_int_equal(sqlite3_open(node.db->path, &remover), SQLITE_OK);
+	assert_int_equal(sql_exec(remover, "BEGIN IMMEDIATE; DELETE FROM instances; DELETE FROM series; INSERT INTO leftovers(sop_uid) VALUES('2.25.1000')", &e), 0);
+	assert_int_equal(pthread_create(&thread, NULL, send_again, s), 0);
+	while (!is_waiting) {
+		pthread_mutex_lock(&node.db->add_lock);
+		is_waiting = node.db->adding;
+		pthread_mutex_unlock(&node.db->add_lock);
+		sched_yield();
+	}
+	assert_int_equal(sql_exec(remover, "COMMIT", &e), 0);
+	assert_int_equal(sqlite3_close(remover), SQLITE_OK);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	look_after(0);
+}
+
+static void
+what_is_sent_again_while_it_goes_is_new(void **state)
+{
+	struct sender s = { .name = "flair-implicit" };
+	struct attributes *a;
+	struct instance_row row;
+	char path[SPOOL_PATH];
+	struct err e = { 0 };
+
+	(void)state;
+	segmented("flair", study, 10);
+	send_while_it_goes(&s);
+	assert_int_equal(s.result, 0);
+	assert_false(s.answer.known);
+	assert_true(is_there(FLAIR));
+	assert_int_equal(instances_get(node.db, "2.25.1000", &row, &e), 0);
+	in_spool(FLAIR, path);
+	assert_non_null(a = attributes_load(path, &e));
+	assert_string_equal(attributes_header(a)->transfer_syntax, row.transfer_syntax); /* the file is the one of the row */
+	assert_string_equal(attributes_header(a)->digest, row.digest);
+	attributes_free(a);
+}
+
 /* ---- the thread ---- */
 
 /* A node that was on all the time. */
@@ -678,6 +743,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_file_that_cannot_be_removed_is_tried_again, open_default, close_retain),
 		cmocka_unit_test_setup_teardown(what_came_meanwhile_is_kept, open_default, close_retain),
 		cmocka_unit_test_setup_teardown(a_file_without_a_row_goes_when_it_is_old, open_default, close_retain),
+		cmocka_unit_test_setup_teardown(what_is_sent_again_while_it_goes_is_new, open_default, close_retain),
 		cmocka_unit_test_setup_teardown(the_thread_goes_when_it_is_rung, open_default, close_retain),
 		cmocka_unit_test_setup_teardown(a_clock_that_leaps_ahead_is_not_believed, open_default, close_retain),
 	};
