@@ -1,4 +1,5 @@
 /* The database file: made once, kept, refused when newer, foreign, cut off or damaged, never overwritten. */
+#include "db/audit.h"
 #include "db/db.h"
 #include "db/instances.h"
 #include "db/jobs.h"
@@ -564,12 +565,55 @@ test_copied_while_in_use(void **state)
 	db_close(d);
 }
 
+/* As a command beside a running node: the file as it is, and nothing but what it adds. */
+static void
+test_join(void **state)
+{
+	const struct audit_entry a = { .event = AUDIT_SECURITY_ALERT, .action = 'E', .text = "beside" };
+	struct audit_filter all = { .limit = 10 };
+	struct audit_row *rows;
+	struct db *d, *beside;
+	struct err e;
+	char sql[64];
+	size_t n;
+
+	(void)state;
+	assert_null(db_join(path, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_int_equal(access(path, F_OK), -1);
+	d = db_open(path, &e);
+	assert_non_null(d);
+	beside = db_join(path, &e);
+	assert_non_null(beside);
+	assert_string_equal(db_node_id(beside), db_node_id(d));
+	assert_int_equal(audit_add(beside, &a, &e), 0);
+	db_close(beside);
+	assert_int_equal(audit_untold(d, 10, &rows, &n, &e), 0); /* the node tells it to the syslog */
+	assert_int_equal(n, 1);
+	assert_string_equal(rows[0].text, "beside");
+	audit_rows_free(rows, n);
+	db_close(d);
+	beside = db_join(path, &e);                              /* no node: it is there at the next start */
+	assert_non_null(beside);
+	assert_int_equal(audit_add(beside, &a, &e), 0);
+	db_close(beside);
+	d = db_open(path, &e);
+	assert_int_equal(audit_list(d, &all, &rows, &n, &e), 0);
+	assert_int_equal(n, 2);
+	audit_rows_free(rows, n);
+	snprintf(sql, sizeof sql, "PRAGMA user_version = %d", schema_newest - 1);
+	assert_int_equal(sql_exec(d->writer->handle, sql, &e), 0);
+	assert_null(db_join(path, &e));                          /* migrating is the node's */
+	assert_int_equal(e.code, ERR_STATE);
+	db_close(d);
+}
+
 int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_node_id_and_mode_are_kept), TEST(test_durable_settings), TEST(test_lazy_is_only_for_once), TEST(test_newer_and_foreign_are_refused),
+		TEST(test_join), TEST(test_node_id_and_mode_are_kept), TEST(test_durable_settings), TEST(test_lazy_is_only_for_once), TEST(test_newer_and_foreign_are_refused),
 		TEST(test_damaged_is_refused), TEST(test_log_is_kept), TEST(test_folder_missing), TEST(test_migration), TEST(test_second_writer_process), TEST(test_failures_in_words),
 		TEST(test_copies_are_bounded), TEST(test_full_disk), TEST(test_removed_while_open), TEST(test_replaced_while_open), TEST(test_health),
 		TEST(test_made_with_an_id_in_an_epoch_of_its_own), TEST(test_copied_while_in_use),
