@@ -105,6 +105,12 @@ commitments_open(struct db *d, struct commitment **out, size_t *n, struct err *e
 
 /* ---- what became of it ---- */
 
+static int
+not_open(int64_t delivery, struct err *e)
+{
+	return err_set(e, ERR_STATE, "the storage commitment of delivery %lld is not open", (long long)delivery);
+}
+
 int
 commitments_later(struct db *d, int64_t delivery, int64_t next_ms, const char *words, struct err *e)
 {
@@ -114,7 +120,9 @@ commitments_later(struct db *d, int64_t delivery, int64_t next_ms, const char *w
 	if (s == NULL)
 		return -1;
 	rc = sql_run(s, "UPDATE commitments SET next_ms = ?2 WHERE delivery = ?1 AND open", SQL_ARGS(sql_int(delivery), sql_int(next_ms)), e);
-	if (rc == 0 && words != NULL && sql_changes(s) > 0)
+	if (rc == 0 && sql_changes(s) == 0)
+		rc = not_open(delivery, e);
+	if (rc == 0 && words != NULL)
 		rc = sql_run(s, "UPDATE deliveries SET last_error = ?2 WHERE id = ?1 AND state = 'delivered'", SQL_ARGS(sql_int(delivery), sql_text(words)), e);
 	return sql_write_end(s, rc, e);
 }
@@ -154,7 +162,7 @@ end(struct sql *s, int64_t delivery, const struct commitment_end *how, struct er
 	if (find_delivering(s, delivery, &job, e) < 0 || sql_run(s, "UPDATE commitments SET open = 0 WHERE delivery = ?1 AND open", SQL_ARGS(sql_int(delivery)), e) < 0)
 		return -1;
 	if (sql_changes(s) == 0)
-		return err_set(e, ERR_STATE, "the storage commitment of delivery %lld is not open", (long long)delivery);
+		return not_open(delivery, e);
 	if (state == DELIVERY_WAITING && job == 0)
 		state = DELIVERY_GIVEN_UP; /* its job was cancelled meanwhile: it is not sent again */
 	if (sql_run(s, "UPDATE deliveries SET state = ?2, next_attempt_ms = ?3, last_error = ?4 WHERE id = ?1 AND state = 'delivered'",

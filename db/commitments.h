@@ -17,7 +17,7 @@ int commitments_claim(struct db *d, const char *destination, int64_t now_ms, int
 int commitments_next_ms(struct db *d, const char *destination, int64_t *next_ms /* INT64_MAX = none */, struct err *e);
 int commitments_find(struct db *d, const char *transaction, struct commitment *out, struct err *e); /* ERR_NOT_FOUND: no transaction of ours */
 int commitments_open(struct db *d, struct commitment **out, size_t *n, struct err *e);              /* all that are; caller: free */
-/* An open one is due at next_ms; words: the delivery's last_error, NULL leaves it. Nothing happens when it is not open any more. */
+/* An open one is due at next_ms; words: the delivery's last_error, NULL leaves it. ERR_STATE when it is not open any more. */
 int commitments_later(struct db *d, int64_t delivery, int64_t next_ms, const char *words, struct err *e);
 struct commitment_end {
 	enum delivery_state state;                                     /* committed, delivered (no proof is to be had), refused, given_up; waiting: lost objects are sent again */

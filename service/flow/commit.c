@@ -194,8 +194,10 @@ ask_later(struct node *n, const struct commitment *c, int64_t wait_s, const char
 
 	if (is_over(n, c->since_ms, now))
 		return finish(n, c, &over, &(const struct commitment_end) { .words = words }, e);
+	if (commitments_later(n->db, c->delivery, now + wait_s * 1000, words, e) != 0)
+		return e->code == ERR_STATE ? 0 : -1; /* its report has come meanwhile, by another way */
 	log_event(LOG_WARN, "commitment_waits", "job=%" PRId64 " destination=%s requests=%" PRId64 " next_s=%" PRId64 " text=\"%s\"", c->job, c->destination, c->attempts, wait_s, words);
-	return commitments_later(n->db, c->delivery, now + wait_s * 1000, words, e);
+	return 0;
 }
 
 static int

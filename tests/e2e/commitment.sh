@@ -79,5 +79,6 @@ start_node "$work/without.json"
 wait_line "$node_log" 'commitment_dropped .*destination=odd' 60 "$node_pid" > /dev/null
 same "the job of a commitment that is asked for no more" "$(job 1 | jq -r .state)" done
 stop_node
+awk '/ committed .*destination=orthanc/ { n++ } / commitment_waits .*destination=orthanc/ && n { exit 1 }' "$node_log" || fail "a report that has come is waited for"
 no_identity "$node_log" "$work/data/segand.db"
 echo "committed where archives answer for it, asked and sent again where they do not"

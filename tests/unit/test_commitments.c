@@ -151,7 +151,8 @@ later_is_visible(void **state)
 	assert_string_equal(delivery_of(job, 0).last_error, "out of resources");
 	assert_int_equal(finish(pacs, DELIVERY_COMMITTED, 0, NULL), 0);
 	assert_string_equal(delivery_of(job, 0).last_error, "");
-	assert_int_equal(commitments_later(d, pacs, 70, "too late", &e), 0);
+	assert_int_equal(commitments_later(d, pacs, 70, "too late", &e), -1);
+	assert_int_equal(e.code, ERR_STATE);
 	assert_string_equal(delivery_of(job, 0).last_error, "");
 }
 
