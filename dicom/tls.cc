@@ -112,8 +112,8 @@ tls_context::open(const struct dicom_tls &t, struct err *e)
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	std::string name = is_given(t.name) ? t.name : is_given(t.authorities) ? "" : host;
-	if (is_acceptor || name.empty())
+	std::string name = is_given(t.name) ? t.name : host;
+	if (is_acceptor)
 		return 0;
 	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
 	unsigned char bytes[16];
@@ -248,6 +248,24 @@ words_for(int reason, bool is_acceptor)
 	return NULL;
 }
 
+// What would help against a certificate that is not to be trusted.
+static const char *
+help_for(long verdict, bool is_acceptor)
+{
+	switch (verdict) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "it must carry the name that tls_name gives, or else the host's";
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return "it must be renewed there, or a clock is wrong";
+	case X509_V_ERR_INVALID_PURPOSE:
+		return "it is made for other uses";
+	default:
+		return is_acceptor ? "dicom.tls_ca must hold the authority that signed it" : "tls_ca must hold the authority that signed it";
+	}
+}
+
 void
 tls_session::say_why()
 {
@@ -262,9 +280,7 @@ tls_session::say_why()
 		words = is_acceptor ? "it speaks no TLS and this port takes nothing else: switch TLS on there, or leave dicom.tls_certificate out here"
 			: "it speaks no TLS there: leave \"tls\" out here, or switch it on there";
 	if (words == NULL && verdict != X509_V_OK)
-		snprintf(text, sizeof text, "its certificate is not to be trusted (%s): %s must hold the authority that signed it%s", X509_verify_cert_error_string(verdict),
-			is_acceptor ? "dicom.tls_ca" : "tls_ca", verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH
-			? ", and it the name that tls_name gives, or else the host's" : "");
+		snprintf(text, sizeof text, "its certificate is not to be trusted (%s): %s", X509_verify_cert_error_string(verdict), help_for(verdict, is_acceptor));
 	else
 		snprintf(text, sizeof text, "%s", words != NULL ? words : reason != NULL ? reason : has_heard ? "it closed the connection" :
 			SSL_is_init_finished(s->ssl) ? "it closed the connection as soon as TLS was agreed on: it may not accept our certificate, or ask for one" :

@@ -5,7 +5,7 @@
 struct dicom_tls {
 	bool is_on;
 	const char *certificate, *key;                /* ours: a chain, our own certificate first. As requestor: shown when it is asked for */
-	const char *authorities;                      /* whom we trust. As requestor, without: the system's, and then the peer's name must fit too */
-	const char *name;                             /* requestor: the name or address that the peer's certificate must carry; without: not compared */
+	const char *authorities;                      /* whom we trust. As requestor, without: the system's */
+	const char *name;                             /* requestor: the name or address that the peer's certificate must carry; without: the host's */
 	bool require_peer;                            /* acceptor: who shows no certificate is not served. A requestor always asks */
 };

@@ -84,6 +84,7 @@ transfer_begin(struct transfer *t, const struct destination_setting *d, const ch
 	curl_easy_setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(t->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(t->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(t->curl, CURLOPT_SSL_CIPHER_LIST, "ECDHE+AES:ECDHE+CHACHA20:DHE+AES:!aNULL:!eNULL"); /* of TLS 1.2: forward secrecy */
 	curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT, (long)d->timeout);
 	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_TIME, (long)d->timeout);

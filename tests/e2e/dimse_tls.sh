@@ -76,16 +76,18 @@ write_config "$work/out.json" '.models = [] | '"$archive"' as $a | .destinations
 	"wrong": ($a + {"tls": true, "tls_ca": ($t + "/other-ca.pem"), "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
 	"system": ($a + {"tls": true, "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
 	"named": ($a + {"tls": true, "tls_ca": ($t + "/ca.pem"), "tls_name": "archive.example", "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
+	"unnamed": ($a + {"host": "localhost", "tls": true, "tls_ca": ($t + "/ca.pem"), "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
 	"bare": ($a + {"tls": true, "tls_ca": ($t + "/ca.pem")})}' --argjson port "$port" --arg t "$t"
 while ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2> /dev/null; do kill -0 "${started[-1]}" || fail "storescp is gone"; done
 segan_echo() { "$B/segan" echo "$1" --config "$work/out.json" 2>&1; }
 holds "echo over TLS" "$(segan_echo good)" 'answers'
 "$B/segan" send good "$file" --config "$work/out.json" || fail "segan send over TLS"
 same "files at the archive" "$(find "$work/archive" -type f | wc -l)" 1
-for who in wrong system named bare plain; do segan_echo "$who" > "$work/$who.txt" && fail "echo to $who"; done
+for who in wrong system named unnamed bare plain; do segan_echo "$who" > "$work/$who.txt" && fail "echo to $who"; done
 holds "wrong authority" "$(cat "$work/wrong.txt")" 'tls_ca must hold the authority that signed it'
 holds "system's authorities" "$(cat "$work/system.txt")" 'tls_ca must hold the authority'
 holds "wrong name" "$(cat "$work/named.txt")" 'tls_name'
+holds "the host has another name" "$(cat "$work/unnamed.txt")" 'tls_name'
 holds "no certificate" "$(cat "$work/bare.txt")" 'certificate'
 holds "plain at a TLS port" "$(cat "$work/plain.txt")" '"tls": true'
 same "files at the archive" "$(find "$work/archive" -type f | wc -l)" 1
