@@ -25,6 +25,9 @@ sed 's,"127.0.0.1","0.0.0.0",' "$work/open.json" > "$work/beyond.json"
 refused "$work/beyond.json" 'line [0-9]+: http.bind .0.0.0.0. is beyond loopback.*segan token add NAME --role admin'
 write_config "$work/beyond.json" '.http.bind = "0.0.0.0" | .http.tokens_file = $tokens' --arg tokens "$tokens" 2> /dev/null
 refused "$work/beyond.json" 'there is no file .*tokens.json yet: make the first token'
+echo '{"tokens": []}' > "$tokens"
+refused "$work/beyond.json" 'http.bind 0.0.0.0 is beyond loopback, and there are no tokens'
+rm "$tokens"
 start_node "$work/open.json"
 same "reading without tokens" "$(ask - GET /api/v1/jobs)" 200
 same "a session without tokens" "$(ask - POST /api/v1/session)" 409
