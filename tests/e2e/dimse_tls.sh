@@ -75,6 +75,7 @@ archive='{"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port,
 write_config "$work/out.json" '.models = [] | '"$archive"' as $a | .destinations = {"plain": $a, "good": ($a + {"tls": true, "tls_ca": ($t + "/ca.pem"), "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem"), "tls_name": "127.0.0.1"}),
 	"wrong": ($a + {"tls": true, "tls_ca": ($t + "/other-ca.pem"), "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
 	"system": ($a + {"tls": true, "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
+	"elsewhere": ($a + {"host": "localhost", "tls": true, "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
 	"named": ($a + {"tls": true, "tls_ca": ($t + "/ca.pem"), "tls_name": "archive.example", "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
 	"unnamed": ($a + {"host": "localhost", "tls": true, "tls_ca": ($t + "/ca.pem"), "tls_certificate": ($t + "/client.pem"), "tls_key": ($t + "/client-key.pem")}),
 	"bare": ($a + {"tls": true, "tls_ca": ($t + "/ca.pem")})}' --argjson port "$port" --arg t "$t"
@@ -89,6 +90,8 @@ holds "system's authorities" "$(cat "$work/system.txt")" 'tls_ca must hold the a
 holds "wrong name" "$(cat "$work/named.txt")" 'tls_name'
 holds "the host has another name" "$(cat "$work/unnamed.txt")" 'tls_name'
 holds "no certificate" "$(cat "$work/bare.txt")" 'certificate'
+holds "the system's authorities trust it, under the host's name" "$(SSL_CERT_FILE=$t/ca.pem segan_echo system)" 'answers'
+holds "and under no other" "$(SSL_CERT_FILE=$t/ca.pem segan_echo elsewhere || true)" 'not to be trusted.*mismatch.*or else the host'
 holds "plain at a TLS port" "$(cat "$work/plain.txt")" '"tls": true'
 same "files at the archive" "$(find "$work/archive" -type f | wc -l)" 1
 stop_node
