@@ -103,6 +103,21 @@ a_client_needs_no_certificate_where_none_is_asked_for(void **state)
 	assert_int_equal(echo_with(t, (struct dicom_tls){ .is_on = true, .authorities = authorities }, &e), 0);
 }
 
+/* Authorities, and nobody must show a certificate: who shows one all the same must be what it says. */
+static void
+who_shows_a_certificate_must_prove_it(void **state)
+{
+	struct stage *t = *state;
+	struct err e;
+
+	t->config.tls = (struct dicom_tls){ .is_on = true, .certificate = certificate, .key = key, .authorities = authorities };
+	start(t);
+	assert_int_equal(echo_with(t, (struct dicom_tls){ .is_on = true, .authorities = authorities }, &e), 0);
+	assert_int_equal(echo_with(t, (struct dicom_tls){ .is_on = true, .authorities = authorities, .certificate = client, .key = client_key }, &e), 0);
+	assert_int_equal(echo_with(t, (struct dicom_tls){ .is_on = true, .authorities = authorities, .certificate = stranger, .key = stranger_key }, &e), -1);
+	assert_int_equal(e.code, ERR_PEER);
+}
+
 static void
 tls_to_a_plain_port_is_said(void **state)
 {
@@ -208,7 +223,8 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(instances_go_over_tls), T(nobody_is_trusted_without_proof), T(a_client_needs_no_certificate_where_none_is_asked_for), T(tls_to_a_plain_port_is_said),
+		T(instances_go_over_tls), T(nobody_is_trusted_without_proof), T(a_client_needs_no_certificate_where_none_is_asked_for), T(who_shows_a_certificate_must_prove_it),
+		T(tls_to_a_plain_port_is_said),
 		T(files_that_cannot_be_used_are_named), T(a_handshake_has_its_time), T(a_silent_server_is_left), T(stop_does_not_wait_for_a_handshake),
 	};
 	struct err e;
