@@ -19,15 +19,16 @@
 #include <unistd.h>
 
 // At the doors one large header at a time is in memory, whoever sends how many at once: a mutex held as long as the attributes are. A thread may hold several.
-enum { AN_ELEMENT = 256 /* bytes that DCMTK takes for one, about */, LARGE_HEADER = 4 << 20 };
 static std::recursive_mutex large_headers;
 
 struct attributes {
 	std::unique_lock<std::recursive_mutex> turn;
+	bool is_large = false;                    // part10_is_large
 	DcmFileFormat file;
 	struct instance_header header = {};
 	text_reader reader;
 	OFString text;                            // of the last attributes_text
+	std::vector<DcmItem *> frames;            // the items of PerFrameFunctionalGroupsSequence: a sequence finds its nth by counting
 	DcmItem *frame = NULL;                    // of attributes_set_frame
 };
 
@@ -151,7 +152,7 @@ read_digests(int fd, DcmItem &item, const struct scan *scan, struct instance_hea
 
 	if (scan->is_deflated && bytes_inflate_from(&from, scan->data_set, dicom_bounds_now()->data_set_bytes, &size, e) != 0)
 		return -1;
-	if (data_set_digest(from, scan, h->digest, e) != 0)
+	if (identity_check(item, e) != 0 || data_set_digest(from, scan, h->digest, e) != 0)
 		return -1;
 	if (!h->has_pixels) { // nothing narrower tells two reports apart
 		memcpy(h->content_digest, h->digest, sizeof h->content_digest);
@@ -160,6 +161,17 @@ read_digests(int fd, DcmItem &item, const struct scan *scan, struct instance_hea
 	if (part10_layout(item, scan, &layout, e) != 0)
 		return -1;
 	return content_digest(from, item, scan, &layout, h, e);
+}
+
+static void
+find_frames(DcmItem &item, std::vector<DcmItem *> &frames)
+{
+	DcmSequenceOfItems *list = NULL;
+
+	if (item.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, list).bad() || list == NULL)
+		return;
+	for (DcmObject *frame = list->nextInContainer(NULL); frame != NULL; frame = list->nextInContainer(frame))
+		frames.push_back((DcmItem *)frame);
 }
 
 static struct attributes *
@@ -177,11 +189,13 @@ load(const char *path, bool wants_digests, struct err *e)
 		DcmItem &item = *a->file.getDataset();
 		if (scan_file(fd, &scan, e) != 0)
 			return nullptr;
-		if (wants_digests && scan.header_bytes + scan.n_elements * AN_ELEMENT > LARGE_HEADER)
+		a->is_large = part10_is_large(&scan);
+		if (wants_digests && a->is_large)
 			a->turn = std::unique_lock<std::recursive_mutex>(large_headers);
 		if (part10_load_scanned(path, a->file, &scan, e) != 0 || read_names(item, &scan, &a->header, e) != 0 ||
 		    (wants_digests && read_digests(fd, item, &scan, &a->header, e) != 0))
 			return nullptr;
+		find_frames(item, a->frames);
 		a->reader.select(item);
 		return a.release();
 	});
@@ -207,8 +221,9 @@ attributes_free(struct attributes *a)
 	if (a == NULL)
 		return;
 	std::unique_lock<std::recursive_mutex> turn = std::move(a->turn);
+	bool is_large = a->is_large;
 	delete a;
-	if (turn.owns_lock())
+	if (is_large)
 		malloc_trim(0); // what this thread's arena keeps is not used again soon; the next in turn has another thread's
 }
 
@@ -218,28 +233,16 @@ attributes_header(const struct attributes *a)
 	return &a->header;
 }
 
-static DcmSequenceOfItems *
-frames_of(const struct attributes *a)
-{
-	DcmSequenceOfItems *frames = NULL;
-
-	return const_cast<struct attributes *>(a)->file.getDataset()->findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames).good() ? frames : NULL;
-}
-
 extern "C" size_t
 attributes_n_frames(const struct attributes *a)
 {
-	return shim_value((size_t)0, [&] { return frames_of(a) != NULL ? (size_t)frames_of(a)->card() : 0; });
+	return a->frames.size();
 }
 
 extern "C" void
 attributes_set_frame(struct attributes *a, size_t frame)
 {
-	shim_value(0, [&] {
-		DcmSequenceOfItems *frames = frames_of(a);
-		a->frame = frame > 0 && frames != NULL && frame <= frames->card() ? frames->getItem((unsigned long)frame - 1) : NULL;
-		return 0;
-	});
+	a->frame = frame > 0 && frame <= a->frames.size() ? a->frames[frame - 1] : NULL;
 }
 
 extern "C" const char *

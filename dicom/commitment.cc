@@ -68,14 +68,15 @@ add_items(DcmItem &data, const DcmTagKey &tag, bool has_failed, std::vector<comm
 
 	if (data.findAndGetSequence(tag, list).bad() || list == NULL)
 		return true;
-	for (unsigned long i = 0; i < list->card(); i++) {
+	for (DcmObject *o = list->nextInContainer(NULL); o != NULL; o = list->nextInContainer(o)) {
+		DcmItem &item = *(DcmItem *)o;
 		commitment_item one = {};
 		Uint16 reason = 0;
-		uid_of(*list->getItem(i), DCM_ReferencedSOPInstanceUID, one.sop_uid);
+		uid_of(item, DCM_ReferencedSOPInstanceUID, one.sop_uid);
 		if (!dicom_uid_is_valid(one.sop_uid))
 			return false;
 		if (has_failed) {
-			(void)list->getItem(i)->findAndGetUint16(DCM_FailureReason, reason); // absent: 0
+			(void)item.findAndGetUint16(DCM_FailureReason, reason); // absent: 0
 			one.reason = reason != 0 ? reason : STATUS_N_ProcessingFailure;
 		}
 		items.push_back(one);

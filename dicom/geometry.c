@@ -14,7 +14,7 @@ static const double SPACING_SHARE = 0.01, SPACING_MM = 0.01;    /* two distances
 static const double COSINE = 1e-3;                               /* two orientations */
 static const double DRIFT_SHARE = 0.01, DRIFT_MM = 0.05;         /* in-plane, between neighbours */
 /* Ours: cosines rounded to three digits pass, a wrong tag does not; lengths beyond this are no patient's. */
-static const double UNIT = 1e-2, SQUARE = 2e-3, LARGEST_MM = 1e6;
+static const double UNIT = 1e-2, SQUARE = 2e-3, SMALLEST_MM = 1e-6, LARGEST_MM = 1e6;
 
 static const char POSITION[] = "ImagePositionPatient (0020,0032)", ORIENTATION[] = "ImageOrientationPatient (0020,0037)", SPACING[] = "PixelSpacing (0028,0030)";
 
@@ -48,7 +48,7 @@ bad(struct err *reason, const char *fmt, ...)
 static bool
 is_length(double mm)
 {
-	return isfinite(mm) && mm > 0 && mm <= LARGEST_MM;
+	return isfinite(mm) && mm >= SMALLEST_MM && mm <= LARGEST_MM;
 }
 
 /* Unit, square vectors out of nearly unit, nearly square ones; false for any others (NaN too). */
@@ -83,7 +83,7 @@ check_one(const struct slice *s, struct err *reason)
 	if (!directions(s, row, col))
 		return bad(reason, "slice %s: %s is no pair of unit vectors at right angles", s->name, ORIENTATION);
 	if (!is_length(s->spacing_mm[0]) || !is_length(s->spacing_mm[1]))
-		return bad(reason, "slice %s: %s is no pair of positive lengths in mm", s->name, SPACING);
+		return bad(reason, "slice %s: %s is no pair of positive lengths in mm, from %g to %g", s->name, SPACING, SMALLEST_MM, LARGEST_MM);
 	if (s->rows == 0 || s->cols == 0)
 		return bad(reason, "slice %s: Rows (0028,0010) or Columns (0028,0011) is 0", s->name);
 	return GEOMETRY_WHOLE;

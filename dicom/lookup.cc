@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-enum { MOST_VALUES = 64 /* of one attribute, over the frames */ };
+enum { MOST_VALUES = 64, MOST_BYTES = 4096 /* of one attribute, over the frames: each frame's is looked for among them */ };
 
 static DcmItem *
 first_item(DcmItem &item, const DcmTagKey &sequence)
@@ -38,7 +38,7 @@ add_other_frames(DcmItem &header, const DcmTagKey &tag, text_reader &reader, OFS
 		if (element == NULL)
 			continue;
 		reader.read(*element, value);
-		if (("\\" + text + "\\").find("\\" + value + "\\") != OFString_npos)
+		if (text.length() + value.length() > MOST_BYTES || ("\\" + text + "\\").find("\\" + value + "\\") != OFString_npos)
 			continue;
 		text += "\\" + value;
 		n++;

@@ -1,5 +1,6 @@
 // One file into DCMTK's hands: see part10.hh. Reads no pixel value.
 #include "dicom/part10.hh"
+#include "dicom/text.hh"
 
 #include <charconv>
 #include <cmath>
@@ -49,6 +50,14 @@ part10_load(const char *path, DcmFileFormat &file, struct scan *scan, struct err
 }
 
 bool
+part10_is_large(const struct scan *scan)
+{
+	enum { AN_ELEMENT = 256 /* bytes that DCMTK takes for one, about */, LARGE = 4 << 20 };
+
+	return scan->header_bytes + scan->n_elements * AN_ELEMENT > LARGE;
+}
+
+bool
 part10_text(DcmItem &item, const DcmTagKey &tag, OFString &text)
 {
 	DcmElement *element = NULL;
@@ -58,7 +67,7 @@ part10_text(DcmItem &item, const DcmTagKey &tag, OFString &text)
 	text.clear();
 	if (item.findAndGetElement(tag, element).bad() || element == NULL)
 		return false;
-	if (element->getString(bytes, n).bad())
+	if (element->getLength() > TEXT_MAX || element->getString(bytes, n).bad())
 		return false;
 	if (bytes == NULL)
 		return true;

@@ -18,10 +18,12 @@ struct pixel_layout {
 int part10_load(const char *path, DcmFileFormat &file, struct scan *scan, struct err *e);
 // The same for a file that scan_file has read: path is what its descriptor was opened by, and stays open.
 int part10_load_scanned(const char *path, DcmFileFormat &file, const struct scan *scan, struct err *e);
+// Whether the header takes megabytes in memory: who frees it then gives them back (malloc_trim), since nothing else will use them soon.
+bool part10_is_large(const struct scan *scan);
 // The layout as the data set says it; ERR_INPUT: absent, nonsense, or PixelData shorter than stated.
 int part10_layout(DcmItem &item, const struct scan *scan, struct pixel_layout *p, struct err *e);
 
-// The element's whole value as text, trimmed, or false when it is absent or no text. A NUL within stays in the string: nothing is cut off unseen.
+// The element's whole value as text, trimmed, or false when it is absent, no text or longer than TEXT_MAX. A NUL within stays in the string: nothing is cut off unseen.
 bool part10_text(DcmItem &item, const DcmTagKey &tag, OFString &text);
 // The same into a fixed array, for codes and identifiers; cut where it does not fit or a NUL stands.
 void part10_copy(DcmItem &item, const DcmTagKey &tag, char *to, size_t size);

@@ -76,13 +76,16 @@ judge_identity(const slice_files &files, struct err *reason)
 static bool
 is_orthogonal(const struct slice &a, const struct slice &b)
 {
-	double product = 0;
+	double product = 0, squares[2] = {};
 
 	for (int i = 0; i < 3; i++) {
 		int k = (i + 1) % 3, l = (i + 2) % 3;
-		product += (a.row_dir[k] * a.col_dir[l] - a.row_dir[l] * a.col_dir[k]) * (b.row_dir[k] * b.col_dir[l] - b.row_dir[l] * b.col_dir[k]);
+		double x = a.row_dir[k] * a.col_dir[l] - a.row_dir[l] * a.col_dir[k], y = b.row_dir[k] * b.col_dir[l] - b.row_dir[l] * b.col_dir[k];
+		product += x * y;
+		squares[0] += x * x;
+		squares[1] += y * y;
 	}
-	return std::fabs(product) < 0.1; // within 6 degrees
+	return squares[0] > 0.9 && squares[1] > 0.9 && std::fabs(product) < 0.1; // within 6 degrees; directions that are none are at right angles to everything
 }
 
 // Three planes at right angles: a localizer that does not say so.

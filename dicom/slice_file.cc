@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <malloc.h>
 #include <vector>
 
 // What was shown on a screen, stored as an image of the scanner's class: windowed, with text in it (PS3.3 C.8.6.1, C.7.6.1).
@@ -168,9 +169,10 @@ read_names(DcmItem &item, struct slice_file &f, struct err *e)
 	OFString modality, image_type, issuer, photometric;
 
 	if (part10_uid(item, DCM_SOPClassUID, true, f.sop_class, e) != 0 || part10_uid(item, DCM_SOPInstanceUID, true, f.sop_uid, e) != 0 ||
-	    part10_uid(item, DCM_StudyInstanceUID, true, f.study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, f.series_uid, e) != 0 ||
-	    part10_uid(item, DCM_FrameOfReferenceUID, false, f.frame_of_reference, e) != 0)
+	    part10_uid(item, DCM_StudyInstanceUID, true, f.study_uid, e) != 0 || part10_uid(item, DCM_SeriesInstanceUID, true, f.series_uid, e) != 0)
 		return -1;
+	if (part10_uid(item, DCM_FrameOfReferenceUID, false, f.frame_of_reference, &f.bad) != 0) // not looked at when it came: no slice, but an instance
+		err_note(&f.bad, "instance %s", f.sop_uid);
 	part10_text(item, DCM_Modality, modality);
 	snprintf(f.modality, sizeof f.modality, "%s", modality.c_str());
 	read_description(item, f);
@@ -231,11 +233,15 @@ slice_file_read(const char *path, bool keep_header, struct slice_file &f, struct
 		else
 			read_single(item, f);
 	}
-	if (keep_header)
+	if (keep_header) {
 		f.header = std::move(file);
-	else
+	} else {
 		for (struct slice_frame &frame : f.frames)
 			frame.groups = NULL;
+		file.reset();
+		if (part10_is_large(&f.scan))
+			malloc_trim(0);
+	}
 	if (keep_header && f.ignored.code == ERR_NONE && f.bad.code == ERR_NONE && note_loss(f, e) != 0)
 		return err_note(e, "instance %s", f.sop_uid);
 	return 0;

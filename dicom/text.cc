@@ -2,7 +2,27 @@
 #include "dicom/text.hh"
 #include "config/utf8.h"
 
-enum { TEXT_MAX = 65536, UNKNOWN_MAX = 1024 /* bytes of a value that are shown as text */ };
+#include <algorithm>
+
+enum {
+	UNKNOWN_MAX = 1024,                       // bytes of a value that are shown as text
+	SETS_MAX = 1024,                          // bytes of SpecificCharacterSet: all that there are, once each, take a quarter of it
+	FEW = 64,                                 // values
+};
+
+bool
+text_values(DcmElement &element, OFString &text)
+{
+	char *bytes = NULL;
+	Uint32 n = 0;
+
+	if (element.getLength() > TEXT_MAX)
+		return false;
+	if (!element.isaString() || element.getString(bytes, n).bad() || bytes == NULL || std::count(bytes, bytes + n, '\\') < FEW)
+		return element.getOFStringArray(text).good();
+	text.assign(bytes, n);
+	return true;
+}
 
 // Bytes of a value whose VR says nothing (UN: a private tag that went through an implicit archive), if they are text.
 static void
@@ -31,7 +51,7 @@ element_text(DcmElement &element, OFString &text)
 		unknown_text(element, text);
 		return;
 	default:
-		if (element.getLength() > TEXT_MAX || element.getOFStringArray(text).bad())
+		if (!text_values(element, text))
 			text.clear();
 	}
 }
@@ -60,7 +80,10 @@ force_utf8(OFString &text)
 void
 text_reader::select(DcmItem &data_set)
 {
-	can_convert = conversion.selectCharacterSet(data_set).good();
+	DcmElement *sets = NULL;
+	bool is_absurd = data_set.findAndGetElement(DCM_SpecificCharacterSet, sets).good() && sets != NULL && sets->getLength() > SETS_MAX; // DCMTK would count them for ever
+
+	can_convert = !is_absurd && conversion.selectCharacterSet(data_set).good();
 }
 
 void

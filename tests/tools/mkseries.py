@@ -236,6 +236,8 @@ SERIES = {
     'conversion': dict(edit=at(None, ConversionType='WSD'), allocated=8, stored=8, high=7, ref=False), 'burned': dict(edit=at(None, BurnedInAnnotation='YES'), ref=False), 'noposition': dict(edit=at(1, ImagePositionPatient=None), ref=False),
     'noorientation': dict(edit=at(1, ImageOrientationPatient=None), ref=False), 'nospacing': dict(edit=at(1, PixelSpacing=None), ref=False),
     'badcosines': dict(edit=at(1, ImageOrientationPatient=['1', '0', '0', '0.5', '0.5', '0']), ref=False),
+    'nodirections': dict(edit=at(None, ImageOrientationPatient=['0'] * 6), ref=False), 'nopixelsize': dict(edit=at(None, PixelSpacing=['1e-300', '1e-300']), ref=False),
+    'badreference': dict(edit=at(None, FrameOfReferenceUID='1..2'), ref=False),
     'long': dict(edit=lambda d, k: setattr(d, 'PixelData', d.PixelData + bytes(64)), ref=False),
     'onescreen': dict(edit=at(4, SOPClassUID=SC), ref=False), 'onebit': dict(edit=onebit, ref=False), 'float': dict(edit=floating, ref=False), 'frames2': dict(edit=two_frames, ref=False),
     'badslope': dict(edit=at(2, RescaleSlope='0', RescaleIntercept='0'), ref=False), 'bits32': dict(edit=lambda d, k: bits32(d), ref=False),
