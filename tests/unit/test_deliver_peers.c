@@ -311,6 +311,38 @@ no_object_has_two_contents(void **state)
 	close_node();
 }
 
+/* Not taken for now under the new name; by the next attempt the archive has the old one again, and the object goes out as it is. */
+static void
+a_copy_does_not_outlive_its_reason(void **state)
+{
+	static const char *const name[] = { "archive" }, *const old[] = { "ISO_IR 100", "20260101", "", "STUDY", "CANARY^OLD", "OLD-7", NULL, "19700101", "M", "1.2.3.1" };
+	struct scripted_peer p = { .plan = "fg", .find = 'y', .study = NEW_STUDY("ISO_IR 192", "CANARY^NEW", "NEWCLINIC") };
+	struct deliver *d;
+	int64_t id;
+
+	(void)state;
+	open_archive(&p, "\"retry_delay\": 30, ");
+	id = add_seg(1, name, 1);
+	d = start();
+	while (delivery_to(id, "archive").next_attempt_ms == 0)
+		assert_true(bell_rest(&node.dispatch, 5));
+	assert_true(deliver_stop(d));
+	assert_true(object_of(id, "archive").is_revised);
+	stop_scripted(&p);
+	memcpy(p.study, old, sizeof old);
+	open_scripted(&p, p.port);
+	reopen_node();
+	clock_shift(3600000);
+	run_to_end(id);
+	stop_scripted(&p);
+	clock_shift(0);
+	delivery_is(id, "archive", DELIVERY_DELIVERED, 2, "");
+	assert_int_equal(p.n_kept, 1);
+	assert_true(holds(&p.kept[0], "OLD-7") && !holds(&p.kept[0], "NEW-1") && !object_of(id, "archive").is_revised);
+	free_scripted(&p);
+	close_node();
+}
+
 /* ---- three days ---- */
 
 /* Moves the clock to the next attempt of a delivery, and waits until that is over. The wait that it had. */
@@ -411,7 +443,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_meaning), cmocka_unit_test(the_mark_is_there_before_the_answer), cmocka_unit_test(doubt_survives_a_kill), cmocka_unit_test(patient_follows_the_archive),
-		cmocka_unit_test(no_object_has_two_contents), cmocka_unit_test(three_days_away), cmocka_unit_test(given_up_after_three_days),
+		cmocka_unit_test(no_object_has_two_contents), cmocka_unit_test(a_copy_does_not_outlive_its_reason), cmocka_unit_test(three_days_away), cmocka_unit_test(given_up_after_three_days),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
