@@ -141,6 +141,25 @@ no_identity "$node_log" "$work/data/segand.db" "$work/said" "$work/backup/segand
 "$B/segan" restore "$work/linked" --config "$work/other.json" > /dev/null
 same "node id of the restored one" "$(cat "$work/other/node-id")" "$(cat "$work/data/node-id")"
 rm -r "$work/other"
+into_other() { "$B/segan" restore "$1" --config "$work/other.json"; }
+
+# ---- a backup that is not whole, or of two nodes; one of a node that has lost a file says so and goes back
+one=$(find "$work/linked" -name '*.dcm' -path '*spool*' | head -n 1)
+mv "$one" "$work/one"
+refused 1 'is not whole: 1 of its' into_other "$work/linked"
+mv "$work/one" "$one"
+cp "$work/linked/node-id" "$work/id"; rm "$work/linked/node-id"; tr 0-9a-f 1-9a-f0 < "$work/id" > "$work/linked/node-id"
+refused 1 'are of two nodes' into_other "$work/linked"
+cp "$work/id" "$work/linked/node-id"
+[ ! -e "$work/other/segand.db" ] || fail "a backup that is not whole was put in place"
+one=$(find "$work/data/spool" -name '*.dcm' | head -n 1)
+rm "$one"
+segan backup "$work/lossy" > "$work/said" 2> "$work/said.err"
+holds "a lost file" "$(cat "$work/said.err")" 'has lost its spool file in the node'
+same "lost, by its mark" "$(jq .lost "$work/lossy/backup.json")" 1
+same "mode of a backup" "$(stat -c %a "$work/lossy")" 700
+into_other "$work/lossy" > /dev/null
+rm -r "$work/other"
 sqlite3 "$work/linked/segand.db" 'pragma user_version = 999'
 refused 1 'newer segand' "$B/segan" restore "$work/linked" --config "$work/other.json"
 [ -z "$(find "$work/other" -name '*.dcm')" ] || fail "a newer backup was put in place"
