@@ -12,8 +12,9 @@
 #include <dcmtk/dcmnet/dimse.h>
 
 #include <cstdio>
+#include <malloc.h>
 
-enum { MAX_MATCHES = 100000, MAX_MATCH = 4 << 20 /* bytes of one as it comes */, MAX_KEPT = 32 << 20 /* of all values */, MAX_INSTANCES = 100000, MAX_ANSWERS = 2 * MAX_INSTANCES /* an instance and a response each */, STATUS_PENDING = 0xFF00, STATUS_PENDING_WARNING = 0xFF01 };
+enum { MAX_MATCHES = 100000, MAX_MATCH = 4 << 20 /* bytes of one as it comes */, MAX_KEPT = 32 << 20 /* of all values */, MAX_IDLE = 1 << 20, MAX_INSTANCES = 100000, MAX_ANSWERS = 2 * MAX_INSTANCES /* an instance and a response each */, STATUS_PENDING = 0xFF00, STATUS_PENDING_WARNING = 0xFF01 };
 
 // What of an archive can become a case: images that a rule may take, and segmentations.
 static const char *const wanted_classes[] = {
@@ -148,6 +149,7 @@ extern "C" int
 scu_find(const struct scu_peer *p, const char *level, const struct scu_key *keys, size_t n, scu_found_fn found, void *arg, struct err *e)
 {
 	bool is_ours = false;
+	size_t n_kept = 0;
 	int rc = shim_int(e, [&] {
 		std::vector<DcmTagKey> tags;
 		DcmDataset query;
@@ -157,7 +159,9 @@ scu_find(const struct scu_peer *p, const char *level, const struct scu_key *keys
 		{
 			requestor r(*p);
 			finding f = { r, tags, {} };
-			if (find(r, query, f, e) != 0)
+			int found_all = find(r, query, f, e);
+			n_kept = f.n_kept;
+			if (found_all != 0)
 				return -1;
 			rows.swap(f.rows);
 		}
@@ -165,6 +169,8 @@ scu_find(const struct scu_peer *p, const char *level, const struct scu_key *keys
 		return hand_over(rows, found, arg, e);
 	});
 
+	if (n_kept > MAX_IDLE)
+		malloc_trim(0);                      // else this thread's arena keeps it
 	return rc == 0 || is_ours ? rc : err_note(e, "%s at %s:%u", p->called_aet, p->host, p->port);
 }
 

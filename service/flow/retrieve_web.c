@@ -8,12 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PAGE = 200, MAX_PAGES = 1000, MAX_ANSWER = 64 << 20, MAX_INSTANCES = 100000, URL_SIZE = 8192, MAX_VALUES = 40, PATIENCES = 10 /* of the timeout: a question that has answers for ever ends, too */ };
+enum { PAGE = 200, MAX_PAGES = 1000, MAX_ANSWER = 64 << 20, MAX_INSTANCES = 100000, URL_SIZE = 8192, MAX_VALUES = 40, MAX_IDLE = 1 << 20, PATIENCES = 10 /* of the timeout: a question that has answers for ever ends, too */ };
 
 /* ---- one GET ---- */
 
@@ -229,6 +230,8 @@ find_page(const struct destination_setting *d, const char *url, const struct scu
 	}
 	json_doc_free(doc);
 	free(body.bytes);
+	if (body.n > MAX_IDLE)
+		malloc_trim(0);                    /* else this thread's arena keeps many times the answer's size */
 	return rc;
 }
 

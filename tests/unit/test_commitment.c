@@ -313,7 +313,7 @@ a_report_without_end_is_cut(void **state)
 
 /* ---- the request ---- */
 
-enum way { WAY_REPORT, WAY_REPORT_FIRST, WAY_SILENT_THEN, WAY_REFUSE_CONTEXT, WAY_STATUS, WAY_CLOSE, WAY_OTHER_COMMAND, WAY_WRONG_TRANSACTION };
+enum way { WAY_REPORT, WAY_REPORT_FIRST, WAY_SILENT_THEN, WAY_REFUSE_CONTEXT, WAY_STATUS, WAY_CLOSE, WAY_OTHER_COMMAND, WAY_WRONG_TRANSACTION, WAY_FLOOD };
 
 struct archive { int listening; enum way way; unsigned status, answer; struct bytes request; };
 
@@ -387,6 +387,22 @@ say_status(int fd, const void *arg)
 	respond(fd, *(const unsigned *)arg);
 }
 
+/* Reports of another's transaction, and no answer, until nobody listens any more. */
+static void
+flood(int fd)
+{
+	struct report r = good_one;
+	unsigned type = 4;
+
+	r.transaction = "1.2";
+	for (int i = 0; i < 300 && type == 4; i++) {
+		struct bytes v;
+		on_context_3(fd, say_report, &r);
+		type = receive_pdu(fd, &v);
+		free(v.at);
+	}
+}
+
 static void
 converse(struct archive *a, int fd)
 {
@@ -401,7 +417,9 @@ converse(struct archive *a, int fd)
 		free(v.at);
 	}
 	r.transaction = a->way == WAY_WRONG_TRANSACTION ? "1.2" : TRANSACTION;
-	if (a->way == WAY_CLOSE)
+	if (a->way == WAY_FLOOD)
+		flood(fd);
+	if (a->way == WAY_CLOSE || a->way == WAY_FLOOD)
 		return;
 	if (a->way == WAY_OTHER_COMMAND)
 		a->status = 0;
@@ -465,6 +483,7 @@ each_answer_has_its_outcome(void **state)
 		{ WAY_STATUS, 0x0213, -1, ERR_PEER, false, 0, "0x0213" },
 		{ WAY_CLOSE, 0, -1, ERR_PEER, false, 0, "aborted" },
 		{ WAY_OTHER_COMMAND, 0, -1, ERR_PEER, false, 0, "another command" },
+		{ WAY_FLOOD, 0, -1, ERR_PEER, false, 0, "no answer to the request" },
 	};
 	struct stage *t = *state;
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
