@@ -33,7 +33,7 @@ class Run:
         self.rng, self.count, self.faults = random.Random(seed), collections.Counter(), []
         self.asked, self.cancelled = collections.defaultdict(list), []     # by the person: studies, jobs whose cancel was answered
         self.data, self.log, self.config = directory + '/data', directory + '/segand.log', directory + '/segand.json'
-        self.archives, self.senders, self.node, self.began = {}, {}, None, time.time()
+        self.archives, self.senders, self.timers, self.node, self.began = {}, {}, [], None, time.time()
         for name in ('templates', 'orthanc', 'plain', 'stow'):
             os.mkdir('%s/%s' % (directory, name))
         make_templates(study, directory + '/templates')
@@ -114,6 +114,8 @@ class Run:
             pass
 
     def end(self):
+        for t in self.timers:
+            t.cancel()
         for p in [self.node, *self.archives.values(), *self.senders.values()]:
             if p is not None and p.poll() is None:
                 self.kill(p.pid, os.killpg)
@@ -130,15 +132,18 @@ class Run:
             for p in self.workers():
                 self.kill(p)
         elif way == 'archive':
-            name = self.rng.choice(sorted(self.archives))
-            self.kill(self.archives[name].pid, os.killpg)
-            self.archives[name].wait()
-            threading.Timer(self.rng.random() * 4, self.start_archive, (name,)).start()
+            name, away_s = self.rng.choice(sorted(self.archives)), self.rng.random() * 4
+            if self.archives[name].poll() is None:     # else it is away already
+                self.kill(self.archives[name].pid, os.killpg)
+                self.archives[name].wait()
+                self.timers.append(threading.Timer(away_s, self.start_archive, (name,)))
+                self.timers[-1].start()
         elif way == 'sender':
             number = self.rng.choice(sorted(self.senders))
-            self.kill(self.senders[number].pid, os.killpg)
-            self.senders[number].wait()
-            self.start_sender(number)
+            if self.senders[number].poll() is None:
+                self.kill(self.senders[number].pid, os.killpg)
+                self.senders[number].wait()
+                self.start_sender(number)
         else:
             self.strike_node(way)
 
@@ -190,12 +195,14 @@ class Run:
         return (self.db("SELECT 'job', id, state, study_uid FROM jobs WHERE state IN ('receiving', 'queued', 'running', 'delivering')") +
                 self.db("SELECT 'series', series_uid, state, reason FROM series WHERE state IN ('open', 'waiting')") +
                 self.db("SELECT 'delivery', id, state, last_error FROM deliveries WHERE state IN ('waiting', 'sending')") +
-                self.db("SELECT 'commitment', delivery, attempts FROM commitments WHERE open") +
+                self.db("SELECT 'commitment', job, c.attempts FROM commitments c JOIN deliveries d ON d.id = c.delivery JOIN jobs ON jobs.id = job"
+                        " WHERE open AND jobs.state <> 'cancelled'") +
                 self.db("SELECT 'association', id, peer_aet FROM associations WHERE state = 'open'") + self.db('SELECT * FROM contributions') + self.db('SELECT * FROM leftovers'))
 
     def rest(self):
         open(self.dir + '/stop', 'w').close()
-        time.sleep(4)                    # archives come back
+        for t in self.timers:
+            t.join()
         for number, p in self.senders.items():
             if p.wait(60) != 0:
                 self.fault('sender', number, 'gave up:', open('%s/sender.%d.log' % (self.dir, number)).read()[-300:])
