@@ -34,6 +34,7 @@ static const struct { int code; const char *name; } types[] = {
 };
 enum { OURS = 1000 };                     /* codes below are of 99SEGAN */
 static const char study_root_find[] = "1.2.840.10008.5.1.4.1.2.2.1"; /* PS3.4 C.6.2: what A.5.3.10 wants a query to name */
+static const char explicit_little[] = "1.2.840.10008.1.2.1";
 
 static const struct event *
 event_of(int code)
@@ -95,13 +96,13 @@ put_attribute(FILE *out, const char *name, const char *value)
 
 /* RFC 4648 4 */
 static void
-put_base64(FILE *out, const char *text)
+put_base64(FILE *out, const void *bytes, size_t n)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t n = strlen(text);
+	const unsigned char *from = bytes;
 
 	for (size_t i = 0; i < n; i += 3) {
-		unsigned b = (unsigned char)text[i] * 65536u + (i + 1 < n ? (unsigned char)text[i + 1] * 256u : 0) + (i + 2 < n ? (unsigned char)text[i + 2] : 0);
+		unsigned b = from[i] * 65536u + (i + 1 < n ? from[i + 1] * 256u : 0) + (i + 2 < n ? from[i + 2] : 0u);
 		fputc(digits[b >> 18], out);
 		fputc(digits[b >> 12 & 63], out);
 		fputc(i + 1 < n ? digits[b >> 6 & 63] : '=', out);
@@ -318,17 +319,34 @@ put_job(FILE *out, const struct audit_row *r)
 	end_object(out);
 }
 
-/* A.5.3.10: what was asked for; by QIDO-RS it is the same question. */
+static void
+put_detail(FILE *out, const char *type, const char *value)
+{
+	fputs("<ParticipantObjectDetail", out);
+	put_attribute(out, "type", type);
+	fputs(" value=\"", out);
+	put_base64(out, value, strlen(value));
+	fputs("\"/>", out);
+}
+
+/* A.5.3.10 wants the query's data set, and its transfer syntax: (0008,0052) CS "STUDY" and (0020,000D) UI in Explicit VR Little Endian (PS3.5 7.1.2), padded to even
+ * lengths. What is asked back is not in it; by QIDO-RS it is the same question. */
 static void
 put_query(FILE *out, const struct audit_row *r)
 {
-	char question[128];
+	static const unsigned char level[] = { 0x08, 0, 0x52, 0, 'C', 'S', 6, 0, 'S', 'T', 'U', 'D', 'Y', ' ' };
+	size_t n = strlen(r->study_uid), even = n + n % 2;
+	const unsigned char study[] = { 0x20, 0, 0x0d, 0, 'U', 'I', (unsigned char)even, 0 };
+	unsigned char query[sizeof level + sizeof study + sizeof r->study_uid + 1] = { 0 };
 
-	snprintf(question, sizeof question, "StudyInstanceUID=%s", r->study_uid);
+	memcpy(query, level, sizeof level);
+	memcpy(query + sizeof level, study, sizeof study);
+	memcpy(query + sizeof level + sizeof study, r->study_uid, n);
 	begin_object(out, &(const struct object){ study_root_find, "3", "110181", "DCM", "SOP Class UID", NULL });
 	fputs("<ParticipantObjectQuery>", out);
-	put_base64(out, question);
+	put_base64(out, query, sizeof level + sizeof study + even);
 	fputs("</ParticipantObjectQuery>", out);
+	put_detail(out, "TransferSyntax", explicit_little);
 	end_object(out);
 }
 
@@ -337,9 +355,7 @@ static void
 put_alert(FILE *out, const struct audit_row *r, const struct audit_source *us)
 {
 	begin_object(out, &(const struct object){ us->id, NULL, "110182", "DCM", "Node ID", "segand" });
-	fputs("<ParticipantObjectDetail type=\"Alert Description\" value=\"", out);
-	put_base64(out, r->text);
-	fputs("\"/>", out);
+	put_detail(out, "Alert Description", r->text);
 	end_object(out);
 }
 

@@ -121,8 +121,12 @@ who_gave_and_who_took(void **state)
 	free(xml);
 	r = row(AUDIT_QUERY, 0);
 	xml = valid(&r);
-	assert_non_null(strstr(xml, "<ParticipantObjectQuery>U3R1ZHlJbnN0YW5jZVVJRD0xLjIuMw==</ParticipantObjectQuery>")); /* StudyInstanceUID=1.2.3 */
+	/* 0008,0052 "STUDY ", 0020,000D "1.2.3\0" in Explicit VR Little Endian */
+	assert_non_null(strstr(xml, "<ParticipantObjectQuery>CABSAENTBgBTVFVEWSAgAA0AVUkGADEuMi4zAA==</ParticipantObjectQuery>"
+		"<ParticipantObjectDetail type=\"TransferSyntax\" value=\"MS4yLjg0MC4xMDAwOC4xLjIuMQ==\"/>"));
 	free(xml);
+	memset(r.study_uid, '1', 64);
+	free(valid(&r));
 }
 
 static void
