@@ -60,7 +60,7 @@ clock_watch_begin(struct clock_watch *w, int64_t known_ms)
 {
 	int64_t now_ms = clock_ms(), latest_ms = known_ms + week_ms;
 
-	*w = (struct clock_watch) { .wall_ms = known_ms > 0 && latest_ms < now_ms ? latest_ms - LEAP_MS : now_ms, .monotonic_ms = clock_monotonic_ms() };
+	*w = (struct clock_watch) { .wall_ms = latest_ms < now_ms ? latest_ms - LEAP_MS : now_ms, .monotonic_ms = clock_monotonic_ms() };
 }
 
 bool

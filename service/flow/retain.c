@@ -377,7 +377,7 @@ watch_clock(struct retain *r)
 
 	r->is_clock_doubtful = clock_is_doubtful(&r->clock, clock_monotonic_ms());
 	if (r->is_clock_doubtful && !was_doubtful)
-		log_event(LOG_WARN, "clock_leapt", "text=\"the clock has leapt ahead, or the node was off for more than a week: for a day nothing is removed for its age\"");
+		log_event(LOG_INFO, "retention_waits", "text=\"for a day nothing is removed for its age: the clock has leapt ahead, or nothing is known of the week before this start\"");
 }
 
 static int

@@ -211,7 +211,7 @@ a_wall_clock_that_leaps_ahead_is_doubted_for_a_day(void **state)
 	int64_t begin, shift = 0;
 
 	(void)state;
-	clock_watch_begin(&w, 0);
+	clock_watch_begin(&w, clock_ms());
 	begin = w.monotonic_ms;
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
 		shift += steps[i].leap;
@@ -223,6 +223,8 @@ a_wall_clock_that_leaps_ahead_is_doubted_for_a_day(void **state)
 	clock_watch_begin(&w, clock_ms() - INT64_C(6) * 24 * HOUR); /* off for six days, for eight, and a clock that was ahead before */
 	assert_false(clock_is_doubtful(&w, w.monotonic_ms));
 	clock_watch_begin(&w, clock_ms() - INT64_C(8) * 24 * HOUR);
+	assert_true(clock_is_doubtful(&w, w.monotonic_ms));
+	clock_watch_begin(&w, 0);
 	assert_true(clock_is_doubtful(&w, w.monotonic_ms));
 	clock_watch_begin(&w, clock_ms() + INT64_C(8000) * 24 * HOUR);
 	assert_false(clock_is_doubtful(&w, w.monotonic_ms));
