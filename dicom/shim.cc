@@ -9,7 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <new>
+#include <string>
+#include <unordered_map>
 
 int
 shim_failed(struct err *e, enum err_code code, const OFCondition &c)
@@ -49,11 +52,20 @@ shim_tag(const char *keyword, DcmTagKey *tag)
 		*tag = DcmTagKey((Uint16)strtoul(keyword, NULL, 16), (Uint16)strtoul(keyword + 5, NULL, 16));
 		return true;
 	}
-	const DcmDataDictionary &dictionary = dcmDataDict.rdlock();
-	const DcmDictEntry *entry = dictionary.findEntry(keyword);
-	bool is_found = entry != NULL && !entry->isRepeating();
-	if (is_found)
-		*tag = entry->getKey();
-	dcmDataDict.rdunlock();
-	return is_found;
+	static std::mutex lock;
+	static std::unordered_map<std::string, DcmTagKey> known; // DCMTK looks through all of its dictionary for a name: rules ask the same few of each frame
+	std::lock_guard<std::mutex> hold(lock);
+	auto found = known.find(keyword);
+	if (found == known.end()) {
+		const DcmDataDictionary &dictionary = dcmDataDict.rdlock();
+		const DcmDictEntry *entry = dictionary.findEntry(keyword);
+		bool is_known = entry != NULL && !entry->isRepeating();
+		DcmTagKey key = is_known ? entry->getKey() : DcmTagKey();
+		dcmDataDict.rdunlock();
+		if (!is_known)
+			return false;
+		found = known.emplace(keyword, key).first;
+	}
+	*tag = found->second;
+	return true;
 }

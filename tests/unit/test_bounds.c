@@ -284,6 +284,20 @@ many_values(void **state)
 	is_quick(&f, NULL);
 }
 
+/* Rules ask an attribute's name of every frame: the dictionary is not searched for each. */
+static void
+a_name_is_looked_up_once(void **state)
+{
+	double began = cpu_seconds();
+
+	(void)state;
+	for (int i = 0; i < 400000; i++)
+		assert_true(dicom_keyword_is_known("ImageOrientationPatient"));
+	assert_false(dicom_keyword_is_known("ImageOrientationPatients"));
+	if (cpu_seconds() - began > 6)               /* 0.1 s */
+		fail_msg("%.1f s", cpu_seconds() - began);
+}
+
 /* Of the process, not of the allocator: a pass after the first leaves not a byte. */
 static void
 memory_is_back(void **state)
@@ -302,14 +316,15 @@ memory_is_back(void **state)
 		if (pass == 1)
 			level = mallinfo2().uordblks + mallinfo2().hblkhd;
 	}
-	assert_int_equal(mallinfo2().uordblks + mallinfo2().hblkhd, level); /* 0 under the sanitizers, whose own leak check tells */
+	/* 16: a chunk takes a rest behind it that is too small for one; what is lost is 32 at least. 0 under the sanitizers, whose own leak check tells */
+	assert_in_range(mallinfo2().uordblks + mallinfo2().hblkhd, 0, level + 16);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(depth), cmocka_unit_test(elements), cmocka_unit_test(inflated), cmocka_unit_test(decoded), cmocka_unit_test(memory_is_back), cmocka_unit_test(many_values),
+		cmocka_unit_test(depth), cmocka_unit_test(elements), cmocka_unit_test(inflated), cmocka_unit_test(decoded), cmocka_unit_test(memory_is_back), cmocka_unit_test(many_values), cmocka_unit_test(a_name_is_looked_up_once),
 	};
 	struct err e;
 
