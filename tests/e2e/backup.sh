@@ -127,6 +127,7 @@ case $B in
 esac
 segan restore "$work/backup" --force > "$work/said"
 [ -d "$(find "$work/data" -maxdepth 1 -name 'replaced-*')/spool" ] || fail "what was there is not kept"
+[ "$(db 'select epoch from node')" != "$(sqlite3 -readonly "$work/backup/segand.db" 'select epoch from node')" ] || fail "no new epoch"
 mark
 start_node "$work/segand.json"
 same "the first job" "$(job 1 | jq -r '"\(.state) \(.deliveries[0].state)"')" "done delivered"

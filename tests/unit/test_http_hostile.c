@@ -268,6 +268,7 @@ framing(void **state)
 		{ BEGIN "Content-Length: -1\r\n\r\n", 400, LIBRARY }, { BEGIN "Content-Length: +5\r\n\r\nabcde", 400, LIBRARY }, { BEGIN "Content-Length: 0x5\r\n\r\nabcde", 400, LIBRARY }, { BEGIN "Content-Length: 5 5\r\n\r\nabcde", 400, LIBRARY },
 		{ BEGIN "Content-Length: 5,5\r\n\r\nabcde", 400, LIBRARY }, { BEGIN "Content-Length: five\r\n\r\nabcde", 400, LIBRARY }, { BEGIN "Content-Length: 99999999999999999999999\r\n\r\n", 413, LIBRARY },
 		{ BEGIN "Content-Length: 18446744073709551615\r\n\r\n", 0, LIBRARY }, { BEGIN "content-length: 3\r\nCONTENT-LENGTH: 3\r\n\r\nabc", 400, OURS },
+		{ BEGIN "Host: localhost\r\n\r\n", 400, OURS }, { BEGIN "HOST: elsewhere\r\n\r\n", 400, OURS },
 		{ BEGIN "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, OURS }, { BEGIN "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, OURS },
 		{ BEGIN "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 501, OURS }, { BEGIN "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, OURS }, { BEGIN "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, OURS },
 		{ BEGIN "Transfer-Encoding:\vchunked\r\nContent-Length: 3\r\n\r\nabc", 400, OURS }, { BEGIN "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400, OURS },

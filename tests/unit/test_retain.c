@@ -1,5 +1,6 @@
 /* Retention (retain.c): what goes and when, what is held, what is left; and that what comes again is neither lost nor segmented twice. The clock is moved. */
 #include "tests/unit/dispatch_stage.h"
+#include "tests/unit/syncs.h"
 
 #include "db/audit.h"
 #include "db/deliveries.h"
@@ -171,7 +172,7 @@ a_study_goes_after_its_days(void **state)
 	struct err e = { 0 };
 	size_t n;
 	int64_t job = segmented("flair", study, 1000);
-	char path[SPOOL_PATH];
+	char path[SPOOL_PATH], in[SPOOL_PATH];
 
 	(void)state;
 	look_after(0);
@@ -179,7 +180,11 @@ a_study_goes_after_its_days(void **state)
 	look_after(14 * DAY - HOUR);
 	assert_true(is_there(FLAIR) && has_result(job));
 	assert_in_range(wait_ms, 1, HOUR * 1000); /* the next look is not late */
+	snprintf(in, sizeof in, "%s/spool/", settings->data_dir);
+	snprintf(path, sizeof path, "%s/results", settings->data_dir);
+	synced("", NULL);
 	look_after(14 * DAY + 60);
+	assert_true(synced(in, path)); /* gone for the disk, too */
 	for (int i = 0; i < 4; i++)
 		assert_false(is_there(FLAIR + i));
 	spool_result(&node, job, "", path);
