@@ -24,7 +24,7 @@ listener() {
 demo_study "$work/demo"
 canaries=$(tests/tools/mkcanary.py "$work/demo" "$work/study" 95 | paste -sd '|')
 study=$(dcmdump -q +P StudyInstanceUID "$work/study/0001.dcm" 2> /dev/null | sed 's/.*\[\(.*\)\].*/\1/')
-write_config "$work/segand.json" '.dicom.accept_unknown_peers = false | .dicom.peers = {"MR1": {"aet": "MR1"}} | .series_complete_trigger = 3000 | .series_interrupted_trigger = 3000
+write_config "$work/segand.json" '.dicom.accept_unknown_peers = false | .dicom.peers = {"MR1": {"aet": "MR1"}, "FAR": {"aet": "FAR", "host": "192.0.2.1"}} | .series_complete_trigger = 3000 | .series_interrupted_trigger = 3000
 	| .http.tokens_file = $tokens | .audit.syslog = $log | .models = [{"name": "glioma-flair"}]
 	| .destinations = {"mute": {"type": "dimse", "aet": "MUTE", "host": "127.0.0.1", "port": 104}}' --arg tokens "$tokens" --arg log "$work/log"
 
@@ -32,6 +32,7 @@ write_config "$work/segand.json" '.dicom.accept_unknown_peers = false | .dicom.p
 start_node "$work/segand.json"
 wait_line "$node_log" 'warn audit_syslog_away' 30 "$node_pid" > /dev/null
 dcmsend -aet STRANGER -aec SEGAN 127.0.0.1 "$dicom_port" +sd "$work/study" > "$work/dcmsend.log" 2>&1 && fail "an unknown AE title may send"
+echoscu -aet FAR -aec SEGAN 127.0.0.1 "$dicom_port" > "$work/echoscu.log" 2>&1 && fail "a peer may send from another address than its own"
 echoscu -aet MUTE -aec SEGAN 127.0.0.1 "$dicom_port" > "$work/echoscu.log" 2>&1 && fail "a destination that is asked for no commitment may call"
 dcmsend -aet MR1 -aec SEGAN 127.0.0.1 "$dicom_port" +sd "$work/study" > "$work/dcmsend.log" 2>&1 || fail "dcmsend"
 same "by the table" "$(events '.event == "Security Alert" and .type == "Node Authentication" and .who.aet == "STRANGER" and .who.address == "127.0.0.1" and .outcome == 4')" 1

@@ -164,4 +164,6 @@ rm -r "$work/other"
 sqlite3 "$work/linked/segand.db" 'pragma user_version = 999'
 refused 1 'newer segand' "$B/segan" restore "$work/linked" --config "$work/other.json"
 [ -z "$(find "$work/other" -name '*.dcm')" ] || fail "a newer backup was put in place"
+sqlite3 "$work/data/segand.db" 'pragma user_version = 999'
+refused 1 'newer segand' segan spool reindex
 echo "broken, gone, held, newer: said and put right; results keep their UIDs"
