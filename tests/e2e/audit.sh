@@ -70,12 +70,13 @@ segan() { "$B/segan" "$@" --config "$work/segand.json" > "$work/segan.out" 2> "$
 segan token add late --role admin || fail "token add: $(cat "$work/segan.err")"
 segan token add late --role viewer && fail "the same name twice"
 segan token revoke late || fail "token revoke: $(cat "$work/segan.err")"
-segan model promote glioma-flair@0.1.0 --force --reason 'a test' || fail "model promote: $(cat "$work/segan.err")"
+promoted=0.1.0; case $B in *asan*|*tsan*) promoted=1.0.0 ;; esac # the one that is not in service (lib.sh)
+segan model promote glioma-flair@$promoted --force --reason 'a test' || fail "model promote: $(cat "$work/segan.err")"
 segan model rollback glioma-flair || fail "model rollback: $(cat "$work/segan.err")"
 by_user='.event == "Security Alert" and .who.user != null and .who.token == null'
 same "rights" "$(events "$by_user and .type == \"User Security Attributes Changed\" and .outcome == 0 and (.text | test(\"^token late (added, (admin|viewer)|revoked)$\"))")" 3
 same "one that came to nothing" "$(events "$by_user and .outcome == 8 and (.text | test(\"token late added, viewer; it failed: .*late\"))")" 1
-same "models" "$(events "$by_user and .type == \"Software Configuration\" and (.text | test(\"^model glioma-flair(@0.1.0 promoted: a test| rolled back)$\"))")" 2
+same "models" "$(events "$by_user and .type == \"Software Configuration\" and (.text | test(\"^model glioma-flair(@$promoted promoted: a test| rolled back)$\"))")" 2
 mkdir "$work/other"; sqlite3 "$work/other/segand.db" 'pragma user_version = 99'
 jq --arg w "$work" '.data_dir = $w + "/other" | .http.tokens_file = $w + "/others.json"' "$work/segand.json" > "$work/other.json"
 other() { "$B/segan" token "$@" --config "$work/other.json" > "$work/segan.out" 2> "$work/segan.err"; }
