@@ -263,7 +263,7 @@ is_quick(const struct file *f, const char *refusal)
 		assert_string_equal(attributes_text(a, "EchoTime"), "90");
 	}
 	attributes_free(a);
-	if (cpu_seconds() - began > 6)               /* under 0.5 s; with a sanitizer some */
+	if (cpu_seconds() - began > 60)              /* under 0.5 s; some under a sanitizer, 13 under valgrind; hours, once */
 		fail_msg("%.1f s", cpu_seconds() - began);
 }
 
@@ -295,7 +295,7 @@ a_name_is_looked_up_once(void **state)
 	for (int i = 0; i < 400000; i++)
 		assert_true(dicom_keyword_is_known("ImageOrientationPatient"));
 	assert_false(dicom_keyword_is_known("ImageOrientationPatients"));
-	if (cpu_seconds() - began > 6)               /* 0.1 s */
+	if (cpu_seconds() - began > 60)              /* 0.1 s; minutes, once */
 		fail_msg("%.1f s", cpu_seconds() - began);
 }
 
