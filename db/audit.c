@@ -117,18 +117,9 @@ audit_rows_free(struct audit_row *rows, size_t n)
 static int
 list(struct db *d, const struct sql_ask *ask, struct audit_row **rows, size_t *n, struct err *e)
 {
-	struct sql *s = sql_read(d, e);
-	sqlite3_stmt *q;
-	void *found = NULL;
-	int r = -1;
+	void *found;
+	int r = sql_gather(d, ask, &found, n, e);
 
-	*n = 0;
-	if (s) {
-		q = sql_query(s, ask->text, ask->values, ask->n, e);
-		if (q)
-			r = sql_collect(q, ask->fill, ask->size, &found, n, e);
-		sql_read_end(s);
-	}
 	if (r < 0) {
 		audit_rows_free(found, *n);
 		found = NULL;

@@ -377,20 +377,29 @@ sql_one(struct db *d, const struct sql_ask *ask, void *out, struct err *e)
 }
 
 int
-sql_list(struct db *d, const struct sql_ask *ask, void *rows, size_t *n, struct err *e)
+sql_gather(struct db *d, const struct sql_ask *ask, void **rows, size_t *n, struct err *e)
 {
 	struct sql *s = sql_read(d, e);
 	sqlite3_stmt *q;
-	void *found = NULL;
 	int r = -1;
 
+	*rows = NULL;
 	*n = 0;
-	if (s) {
-		q = sql_query(s, ask->text, ask->values, ask->n, e);
-		if (q)
-			r = sql_collect(q, ask->fill, ask->size, &found, n, e);
-		sql_read_end(s);
-	}
+	if (s == NULL)
+		return -1;
+	q = sql_query(s, ask->text, ask->values, ask->n, e);
+	if (q)
+		r = sql_collect(q, ask->fill, ask->size, rows, n, e);
+	sql_read_end(s);
+	return r;
+}
+
+int
+sql_list(struct db *d, const struct sql_ask *ask, void *rows, size_t *n, struct err *e)
+{
+	void *found;
+	int r = sql_gather(d, ask, &found, n, e);
+
 	if (r < 0) {
 		free(found);
 		found = NULL;

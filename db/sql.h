@@ -94,6 +94,8 @@ struct sql_ask { sql_fill *fill; size_t size; const char *text; const struct sql
 int sql_one(struct db *d, const struct sql_ask *ask, void *out, struct err *e);
 /* All rows; rows is the address of a pointer to their type, NULL with *n 0 where there are none or it failed. Elements own nothing. caller: free. */
 int sql_list(struct db *d, const struct sql_ask *ask, void *rows, size_t *n, struct err *e);
+/* As sql_list, of elements that own something: caller frees those that there are, even when it failed. */
+int sql_gather(struct db *d, const struct sql_ask *ask, void **rows, size_t *n, struct err *e);
 
 /* ---- columns ---- */
 /* At most size - 1 bytes and a terminator; a UTF-8 character that does not fit whole is left out. null gives "". */
