@@ -130,7 +130,7 @@ coverage: deps
 valgrind: DEPS = coverage
 valgrind: deps
 	+@$(SUBMAKE) all unit
-	@UNIT_SECONDS=3600 UNDER="valgrind -q --error-exitcode=99 --child-silent-after-fork=yes --leak-check=full --errors-for-leak-kinds=definite" B=$(B) tests/run test_
+	@UNIT_SECONDS=3600 UNDER="valgrind -q --suppressions=tests/valgrind.supp --error-exitcode=99 --child-silent-after-fork=yes --leak-check=full --errors-for-leak-kinds=definite" B=$(B) tests/run test_
 
 fuzz: DEPS = fuzz
 fuzz: deps

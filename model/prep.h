@@ -41,7 +41,8 @@ size_t prep_source_slice(const struct prep *p, size_t k);
 void prep_gather(const struct prep *p, const float *maps, size_t slice, float *out);
 
 /* probability (slices, rows, cols) of one map on the source grid -> mask 0/1 of the same shape: >= threshold, then 26-connected pieces smaller than
- * minimum_ml are removed, and those whose highest probability is below peak. Returns the voxels that stay, in *n. */
+ * minimum_ml are removed, and those whose highest probability is below peak. mask: zero before (what stays so is not written, and takes no memory), or an
+ * earlier mask. Returns the voxels that stay, in *n. */
 int prep_mask(const struct grid *g, const float *probability, const struct segment_kind *s, uint8_t *mask, size_t *n, struct err *e);
 /* The same in two steps that need no volume of probabilities: those of n voxels at a time into as many bytes of the mask; when all are in, they become 0/1. */
 void prep_mask_slice(const struct segment_kind *s, const float *probability, size_t n, uint8_t *mask);

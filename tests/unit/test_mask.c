@@ -44,7 +44,7 @@ threshold_is_included(void **state)
 {
 	struct segment_kind kind = { .threshold = 0.5 };
 	float probability[N] = { 0.5f, 0.4999999f, 1, 0 };
-	uint8_t mask[N];
+	uint8_t mask[N] = { 0 };
 	struct err e;
 	size_t n;
 
@@ -57,7 +57,7 @@ threshold_is_included(void **state)
 static void
 all_26_neighbours_are_one_piece(void **state)
 {
-	uint8_t mask[N];
+	uint8_t mask[N] = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < 27; i++) {
@@ -73,7 +73,7 @@ static void
 two_steps_away_is_another_piece(void **state)
 {
 	const size_t others[] = { at(3, 2, 3), at(1, 4, 3), at(1, 0, 3), at(1, 2, 5), at(1, 2, 1), at(3, 4, 5), at(3, 0, 1), at(2, 4, 3), at(2, 2, 5), at(2, 3, 1) };
-	uint8_t mask[N];
+	uint8_t mask[N] = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -84,7 +84,7 @@ two_steps_away_is_another_piece(void **state)
 static void
 ends_of_rows_do_not_touch(void **state)
 {
-	uint8_t mask[N];
+	uint8_t mask[N] = { 0 };
 
 	(void)state;
 	assert_int_equal(mask_of((size_t[]){ at(0, 0, C - 1), at(0, 1, 0) }, 2, 2, mask), 0);
@@ -95,7 +95,7 @@ static void
 small_pieces_go_large_ones_stay(void **state)
 {
 	const size_t places[] = { at(0, 0, 0), at(0, 0, 1), at(1, 1, 2), at(3, 4, 6), at(3, 4, 5), at(0, 4, 6) };   /* 3, 2 and 1 voxels */
-	uint8_t mask[N];
+	uint8_t mask[N] = { 0 };
 
 	(void)state;
 	assert_int_equal(mask_of(places, 6, 0, mask), 6);
@@ -114,7 +114,7 @@ faint_pieces_go_bright_ones_stay(void **state)
 	const size_t faint[3] = { at(0, 0, 0), at(0, 0, 1), at(1, 1, 2) }, bright[4] = { at(3, 0, 0), at(3, 1, 0), at(3, 2, 1), at(2, 3, 2) };
 	struct segment_kind kind = { .threshold = 0.25, .peak = 0.75 };
 	float probability[N] = { 0 };
-	uint8_t mask[N];
+	uint8_t mask[N] = { 0 };
 	struct err e;
 	size_t n;
 
@@ -138,7 +138,7 @@ static void
 long_pieces_are_one(void **state)
 {
 	size_t all[N], comb[N], n = 0;
-	uint8_t mask[N];
+	uint8_t mask[N] = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < N; i++)
