@@ -74,6 +74,17 @@ start(void)
 	return d;
 }
 
+/* Delivers until the first attempt to "archive" has come to nothing and the next one has its time. */
+static void
+run_until_tried(int64_t id)
+{
+	struct deliver *d = start();
+
+	while (delivery_to(id, "archive").next_attempt_ms == 0)
+		assert_true(bell_rest(&node.dispatch, 5));
+	assert_true(deliver_stop(d));
+}
+
 /* Delivers until that job has ended. */
 static void
 run_to_end(int64_t job)
@@ -284,16 +295,12 @@ no_object_has_two_contents(void **state)
 {
 	static const char *const name[] = { "archive" };
 	struct scripted_peer p = { .plan = "sg", .find = 'y', .study = NEW_STUDY("ISO_IR 192", "CANARY^NEW", "NEWCLINIC") };
-	struct deliver *d;
 	int64_t id;
 
 	(void)state;
 	open_archive(&p, "\"retry_delay\": 30, ");
 	id = add_seg(1, name, 1);
-	d = start();
-	while (delivery_to(id, "archive").next_attempt_ms == 0)
-		assert_true(bell_rest(&node.dispatch, 5));
-	assert_true(deliver_stop(d));
+	run_until_tried(id);
 	stop_scripted(&p);
 	p.study[5] = "NEWER-2";
 	p.find = 'n';
@@ -317,16 +324,12 @@ a_copy_does_not_outlive_its_reason(void **state)
 {
 	static const char *const name[] = { "archive" }, *const old[] = { "ISO_IR 100", "20260101", "", "STUDY", "CANARY^OLD", "OLD-7", NULL, "19700101", "M", "1.2.3.1" };
 	struct scripted_peer p = { .plan = "fg", .find = 'y', .study = NEW_STUDY("ISO_IR 192", "CANARY^NEW", "NEWCLINIC") };
-	struct deliver *d;
 	int64_t id;
 
 	(void)state;
 	open_archive(&p, "\"retry_delay\": 30, ");
 	id = add_seg(1, name, 1);
-	d = start();
-	while (delivery_to(id, "archive").next_attempt_ms == 0)
-		assert_true(bell_rest(&node.dispatch, 5));
-	assert_true(deliver_stop(d));
+	run_until_tried(id);
 	assert_true(object_of(id, "archive").is_revised);
 	stop_scripted(&p);
 	memcpy(p.study, old, sizeof old);
