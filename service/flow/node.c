@@ -194,14 +194,14 @@ tell_left_out(void *arg, const char *path, const char *why)
 	log_event(LOG_WARN, "spool_file_left_out", "path=%s text=\"%s\"", path, why);
 }
 
-/* After a kill the database's log is there, with the last commits. Where it is gone (removed, or lost with a disk's cache) what was acknowledged is looked for in
+/* After a kill the database's log is there, with the last commits. Where it is gone (removed, also under way, or lost with a disk's cache) what was acknowledged is looked for in
  * the files: what they hold and the database does not know is added. */
 static int
 make_up_for_log(const struct node *n, struct err *e)
 {
 	struct reindex_report r;
 
-	log_event(LOG_WARN, "database_log_gone", "text=\"segand was killed and the database's log was lost: the spool is searched for what it held\"");
+	log_event(LOG_WARN, "database_log_gone", "text=\"the database's log was lost, after a kill or under way: the spool is searched for what it held\"");
 	if (reindex_fill(n, tell_left_out, NULL, &r, e) != 0)
 		return -1;
 	log_event(LOG_WARN, "spool_searched", "files=%zu instances_added=%zu jobs_added=%zu left_out=%zu", r.files, r.instances, r.jobs, r.left_out);
@@ -273,16 +273,28 @@ node_open(struct node *n, const struct settings *s, struct err *e)
 	return err_note(e, "opening the node");
 }
 
+/* A database whose log was taken away while it was open ends without what that log held, whatever lies at its place by then: the next start searches the spool. */
+static void
+close_database(struct node *n)
+{
+	struct err e;
+	bool is_whole = n->db != NULL && db_in_place(n->db, &e) == 0;
+
+	if (n->db != NULL && !is_whole && n->lock_fd >= 0 && data_dir_search(n->lock_fd, true, &e) != 0)
+		log_event(LOG_ERROR, "search_not_marked", "text=\"%s: run `segan spool reindex` before the next start\"", e.text);
+	if (n->db != NULL)
+		db_close(n->db);
+	if (n->lock_fd >= 0)
+		data_dir_unlock(n->lock_fd, is_whole);
+}
+
 void
 node_close(struct node *n)
 {
 	intake_forget(n);
 	if (n->catalog != NULL)
 		catalog_free(n->catalog);
-	if (n->db != NULL)
-		db_close(n->db);
-	if (n->lock_fd >= 0)
-		data_dir_unlock(n->lock_fd, n->db != NULL);
+	close_database(n);
 	for (size_t i = 0; i < NODE_STRIPES; i++)
 		pthread_mutex_destroy(&n->intake[i]);
 	pthread_mutex_destroy(&n->unclosed_lock);

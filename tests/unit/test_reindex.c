@@ -269,6 +269,28 @@ a_start_makes_up_for_a_lost_log(void **state)
 	settings_free(s);
 }
 
+/* The log is removed while the node is open, another process makes one of that name, and the node ends in good order: that took the last rows with it. */
+static void
+a_log_that_is_removed_under_way_is_made_up_for(void **state)
+{
+	struct settings *s = make_settings("");
+	struct instance_row row;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(node_open(&node, s, &e), 0);
+	take_series(&node, "flair", 1);
+	assert_int_equal(unlink(data_file(s, "segand.db-wal")), 0);
+	assert_int_equal(unlink(data_file(s, "segand.db-shm")), 0);
+	run_sql(data_file(s, "segand.db"), "UPDATE node SET epoch = epoch");
+	node_close(&node);
+	assert_int_equal(node_open(&node, s, &e), 0);
+	if (instances_get(node.db, "2.25.1000", &row, &e) != 0)
+		fail_msg("%s", e.text);
+	node_close(&node);
+	settings_free(s);
+}
+
 int
 main(void)
 {
@@ -277,6 +299,7 @@ main(void)
 		cmocka_unit_test(instances_come_back),
 		cmocka_unit_test(computed_jobs_come_back),
 		cmocka_unit_test(a_start_makes_up_for_a_lost_log),
+		cmocka_unit_test(a_log_that_is_removed_under_way_is_made_up_for),
 		cmocka_unit_test(a_search_that_broke_off_begins_anew),
 	};
 
