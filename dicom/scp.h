@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-struct scp_peer { char calling_aet[DICOM_AET], called_aet[DICOM_AET], address[64]; }; /* address: numeric IP */
+struct scp_peer { char calling_aet[DICOM_AET], called_aet[DICOM_AET], address[64]; }; /* address: numeric IP, IPv4 as such also on an IPv6 socket */
 
 struct scp_instance {
 	const char *path;                         /* a closed Part 10 file in tmp_dir, bytes as sent; the callee renames or removes it */

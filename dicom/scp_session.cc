@@ -61,11 +61,14 @@ copy_title(char to[DICOM_AET], const char *from)
 static void
 read_address(int fd, char *text, size_t size)
 {
+	static const char mapped[] = "::ffff:"; // IPv4 on an IPv6 socket: written as everywhere else
 	struct sockaddr_storage a;
 	socklen_t n = sizeof a;
 
 	if (getpeername(fd, (struct sockaddr *)&a, &n) != 0 || getnameinfo((struct sockaddr *)&a, n, text, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
 		text[0] = '\0';
+	if (strncmp(text, mapped, sizeof mapped - 1) == 0)
+		memmove(text, text + sizeof mapped - 1, strlen(text) - sizeof mapped + 2);
 }
 
 // Our own reasons, in the order of PS3.8: the application context, the called title, a free place.

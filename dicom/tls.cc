@@ -22,7 +22,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { FIRST_NONE = -1, RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16, ALERT_MS = 500, MAX_WASTE = 64 };
+enum { FIRST_NONE = -1, RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16, ALERT_MS = 500, MAX_WASTE = 64,
+	SECURITY_LEVEL = 2 /* RFC 7525 4.1, 4.3: RSA of 2048 bits, SHA-256; nothing under 112 bits */ };
 
 struct tls_parts {
 	DcmTLSTransportLayer layer;          // owns the SSL_CTX, with the profile's ciphers and versions
@@ -102,6 +103,7 @@ tls_context::open(const struct dicom_tls &t, struct err *e)
 		return err_set(e, ERR_BUG, "DCMTK cannot set up its BCP 195 profile of TLS");
 	parts->layer.setPrivateKeyPasswd(""); // a key with a password is an error, not a question on the terminal
 	SSL_CTX *ctx = parts->ctx = parts->layer.getNativeHandle();
+	SSL_CTX_set_security_level(ctx, SECURITY_LEVEL); // DCMTK has no opinion on certificates, its list of ciphers sets 0
 	ERR_clear_error();
 	if (load_own(ctx, t, e) != 0 || load_trust(ctx, t, is_acceptor, e) != 0)
 		return -1;
@@ -261,6 +263,10 @@ help_for(long verdict, bool is_acceptor)
 		return "it must be renewed there, or a clock is wrong";
 	case X509_V_ERR_INVALID_PURPOSE:
 		return "it is made for other uses";
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_MD_TOO_WEAK:
+		return "RSA of 2048 bits and SHA-256 are the least";
 	default:
 		return is_acceptor ? "dicom.tls_ca must hold the authority that signed it" : "tls_ca must hold the authority that signed it";
 	}

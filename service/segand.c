@@ -25,6 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { GOOD = 0, FAILED = 1, USAGE = 2 };
@@ -243,6 +245,19 @@ wait_for_end(const sigset_t *ends)
 
 /* ---- main ---- */
 
+/* Patients' data are for our user alone, and not for a core file: who wants one raises the soft limit of the running process (prlimit). */
+static void
+keep_to_ourselves(void)
+{
+	struct rlimit core;
+
+	umask(077);
+	if (getrlimit(RLIMIT_CORE, &core) != 0)
+		return;
+	core.rlim_cur = 0;
+	(void)setrlimit(RLIMIT_CORE, &core); /* lowering a soft limit cannot fail */
+}
+
 static int
 print_settings(const struct daemon *d)
 {
@@ -293,6 +308,7 @@ main(int argc, char **argv)
 		return compare_main(argc, argv);
 	if ((status = read_options(argc, argv, &o)) != -1)
 		return status;
+	keep_to_ourselves();
 	take_signals(&ends);
 	if (configure(&d, o.config, &e) != 0) {
 		fprintf(stderr, "segand: %s\n", e.text);

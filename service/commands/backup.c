@@ -3,6 +3,7 @@
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/copy_tree.h"
+#include "service/commands/trail.h"
 
 #include "config/clock.h"
 #include "config/digest.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -25,7 +27,7 @@ static const char usage[] =
     "  --link         hard links in place of copies of spool and results where DIR is on their file system: quick and small, no help when that disk breaks\n"
     "Copies the database, the received instances, the results and the models of a node, which may run. Every copy is compared with what it was made from.\n"
     "Settings, certificates and token files are not in data_dir: keep those yourself. The backup holds patients' data: guard it like the archive.\n"
-    "Put it back with `segan restore DIR`.\n";
+    "Put it back with `segan restore DIR`. The node's audit trail has who made it; where it cannot be recorded it is made all the same, with a warning.\n";
 
 struct options { const char *config; bool link; };
 
@@ -229,7 +231,7 @@ write_mark(const struct backup *b, struct err *e)
 /* ---- the command ---- */
 
 static int
-back_up(struct backup *b, struct err *e)
+check(const struct backup *b, struct err *e)
 {
 	if (copy_check_dir(b->dir, e) != 0)
 		return -1;
@@ -237,6 +239,12 @@ back_up(struct backup *b, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "there is no database %s", b->database);
 	if (!copy_is_empty(b->dir, NULL, 0))
 		return err_set(e, ERR_INPUT, "%s is not empty: a backup wants a folder of its own", b->dir);
+	return 0;
+}
+
+static int
+back_up(struct backup *b, struct err *e)
+{
 	if (file_make_dirs(b->dir, 0700, e) != 0)
 		return -1;
 	for (int i = 0; i < ROUNDS; i++) {
@@ -248,6 +256,26 @@ back_up(struct backup *b, struct err *e)
 	if (b->vanished > 0)
 		return err_set(e, ERR_STATE, "%zu instances were removed while the backup was made, and again in each of %d tries: try again later", b->vanished, ROUNDS);
 	return file_sync_all(b->dir, e) == 0 && verify(b, e) == 0 ? write_mark(b, e) : -1;
+}
+
+/* A disk that is full or a database of another version is when a backup is wanted most: it is made all the same. */
+static int
+back_up_recorded(struct backup *b, struct err *e)
+{
+	char text[512];
+	const struct audit_entry a = { .event = AUDIT_EXPORT, .action = 'R', .destination = b->dir, .text = text };
+	struct trail *t;
+	int rc;
+
+	if (check(b, e) != 0)
+		return -1;
+	snprintf(text, sizeof text, "segan backup of the whole node to %.400s", b->dir);
+	if ((t = trail_open(b->data, e)) == NULL || trail_record(t, &a, e) != 0)
+		fprintf(stderr, "segan: warning: backed up all the same: %s\n", e->text);
+	if ((rc = back_up(b, e)) != 0)
+		trail_failed(t, &a, e);
+	trail_close(t);
+	return rc;
 }
 
 int
@@ -263,6 +291,7 @@ command_backup(int argc, char **argv)
 		return rc < 0 ? EXIT_GOOD : rc;
 	if (optind + 1 != argc || argv[optind][0] == '\0')
 		return command_usage(usage, "where to? one DIR");
+	umask(077); /* for our user alone */
 	if ((s = command_settings(o.config, &e)) == NULL)
 		return command_config(&e);
 	b.data = s->data_dir;
@@ -270,7 +299,7 @@ command_backup(int argc, char **argv)
 	b.link = o.link;
 	copy_join(b.database, b.data, "segand.db");
 	copy_join(b.copy, b.dir, "segand.db");
-	rc = back_up(&b, &e) == 0 ? EXIT_GOOD : command_fail(&e);
+	rc = back_up_recorded(&b, &e) == 0 ? EXIT_GOOD : command_fail(&e);
 	if (rc == EXIT_GOOD)
 		printf("%s: %zu instances, %zu jobs, %zu files%s\n", b.dir, b.content.n_instances - b.lost, b.content.n_jobs, b.files, b.lost > 0 ? "; some were lost in the node, see above" : "");
 	forget_content(&b);

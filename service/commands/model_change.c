@@ -29,6 +29,41 @@ named(const char *name, const char *version, const char *folder)
 	return v;
 }
 
+/* ---- the audit trail ----
+ * A folder of models beside a segand.db is a node's. *t: NULL where it is not. */
+
+static int
+record(const struct registry *r, const struct audit_entry *a, struct trail **t, struct err *e)
+{
+	char root[COMMAND_PATH], database[COMMAND_PATH + 16];
+	const char *data_dir;
+
+	*t = NULL;
+	snprintf(root, sizeof root, "%s", r->roots[0]);
+	data_dir = dirname(root);
+	snprintf(database, sizeof database, "%s/segand.db", data_dir);
+	if (!file_exists(database))
+		return 0;
+	return (*t = trail_open(data_dir, e)) != NULL && trail_record(*t, a, e) == 0 ? 0 : err_note(e, "nothing was done");
+}
+
+static int
+add_recorded(const struct registry *r, const char *dir, struct manifest *added, struct err *e)
+{
+	char text[512];
+	const struct audit_entry a = { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_SOFTWARE, .action = 'E', .text = text };
+	struct trail *t;
+	int rc;
+
+	if (manifest_load(dir, added, e) != 0)
+		return -1;
+	snprintf(text, sizeof text, "model %.64s@%.64s added from %.300s", added->name, added->version, dir);
+	if ((rc = record(r, &a, &t, e)) == 0 && (rc = registry_add(r, dir, added, e)) != 0)
+		trail_failed(t, &a, e);
+	trail_close(t);
+	return rc;
+}
+
 int
 model_add(char *const *words, const struct model_options *o)
 {
@@ -39,7 +74,7 @@ model_add(char *const *words, const struct model_options *o)
 
 	if (open_registry(o, &roots, &r, &e) != 0)
 		return command_config(&e);
-	if (registry_add(&r, words[0], &m, &e) != 0)
+	if (add_recorded(&r, words[0], &m, &e) != 0)
 		return command_fail(&e);
 	if (o->json)
 		return command_print_json(named(m.name, m.version, m.dir));
@@ -76,24 +111,6 @@ model_export(char *const *words, const struct model_options *o)
 		return command_print_json(named(to.name, to.version, to.dir));
 	printf("%s@%s: %s/weights.safetensors (float32, PyTorch's names) and model.json\n", to.name, to.version, to.dir);
 	return EXIT_GOOD;
-}
-
-/* ---- the audit trail ----
- * A folder of models beside a segand.db is a node's. *t: NULL where it is not. */
-
-static int
-record(const struct registry *r, const struct audit_entry *a, struct trail **t, struct err *e)
-{
-	char root[COMMAND_PATH], database[COMMAND_PATH + 16];
-	const char *data_dir;
-
-	*t = NULL;
-	snprintf(root, sizeof root, "%s", r->roots[0]);
-	data_dir = dirname(root);
-	snprintf(database, sizeof database, "%s/segand.db", data_dir);
-	if (!file_exists(database))
-		return 0;
-	return (*t = trail_open(data_dir, e)) != NULL && trail_record(*t, a, e) == 0 ? 0 : err_note(e, "nothing was done");
 }
 
 static int

@@ -3,6 +3,7 @@
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/copy_tree.h"
+#include "service/commands/trail.h"
 
 #include "config/clock.h"
 #include "config/file.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -101,17 +103,19 @@ check_files(struct restore *r, int64_t lost, struct err *e)
 	return 0;
 }
 
-/* A new epoch, and the schema of this version; and it is the database of the node that node-id names. */
+/* A new epoch, and the schema of this version, and who did it, in the trail that goes on from here; and it is the database of the node that node-id names. */
 static int
 take_over(const struct restore *r, struct err *e)
 {
+	char id[DATA_DIR_ID], text[512];
+	const struct audit_entry a = { .event = AUDIT_IMPORT, .action = 'C', .destination = r->backup, .text = text };
 	struct db *d = db_open(r->database, e);
-	char id[DATA_DIR_ID];
 	int rc;
 
 	if (d == NULL)
 		return -1;
-	rc = db_begin_epoch(d, e);
+	snprintf(text, sizeof text, "segan restore of the whole node from %.400s", r->backup);
+	rc = db_begin_epoch(d, e) == 0 ? trail_record_in(d, &a, e) : -1;
 	if (rc == 0 && data_dir_node_id(r->stage, id, e) != 0)
 		rc = e->code == ERR_NOT_FOUND ? data_dir_set_node_id(r->stage, db_node_id(d), e) : -1;
 	else if (rc == 0 && strcmp(id, db_node_id(d)) != 0)
@@ -249,6 +253,7 @@ command_restore(int argc, char **argv)
 		return rc < 0 ? EXIT_GOOD : rc;
 	if (optind + 1 != argc || argv[optind][0] == '\0')
 		return command_usage(usage, "from where? one DIR");
+	umask(077); /* for our user alone */
 	if ((s = command_settings(o.config, &e)) == NULL)
 		return command_config(&e);
 	r.backup = argv[optind];

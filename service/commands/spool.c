@@ -2,6 +2,7 @@
  * touched. A whole database only gets what it lacks. What comes back and what does not: service/flow/reindex.h. */
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
+#include "service/commands/trail.h"
 
 #include "config/clock.h"
 #include "config/file.h"
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -122,14 +124,15 @@ remove_database(const char *path)
 /* ---- the two ways ---- */
 
 static int
-fill(const struct settings *s, const char *path, struct reindex_report *report, struct err *e)
+fill(const struct settings *s, const char *path, const char *how, struct reindex_report *report, struct err *e)
 {
+	const struct audit_entry a = { .event = AUDIT_SECURITY_ALERT, .type = AUDIT_SOFTWARE, .action = 'E', .text = how };
 	struct node n = { .settings = s, .db = db_open(path, e) };
 	int rc;
 
 	if (n.db == NULL)
 		return -1;
-	rc = reindex_fill(&n, tell, NULL, report, e);
+	rc = trail_record_in(n.db, &a, e) == 0 ? reindex_fill(&n, tell, NULL, report, e) : -1;
 	db_close(n.db);
 	return rc;
 }
@@ -144,7 +147,7 @@ rebuild(const struct settings *s, const char *database, struct reindex_report *r
 	remove_database(made);
 	if (find_id(s, database, id, e) != 0 || db_create(made, id, e) != 0)
 		return -1;
-	if (fill(s, made, report, e) != 0 || move_aside(database, e) != 0) {
+	if (fill(s, made, "segan spool reindex: the database was made anew, and with it the audit trail", report, e) != 0 || move_aside(database, e) != 0) {
 		remove_database(made);
 		return -1;
 	}
@@ -167,7 +170,7 @@ reindex(const struct settings *s, struct reindex_report *report, struct err *e)
 	}
 	if (health == DB_GOOD) {
 		printf("database %s is whole: it gets what it lacks\n", database);
-		return fill(s, database, report, e);
+		return fill(s, database, "segan spool reindex: the database gets what it lacks", report, e);
 	}
 	printf("%s\n", health == DB_ABSENT ? "there is no database: a new one is made" : "the database is broken: a new one is made");
 	return rebuild(s, database, report, e);
@@ -206,6 +209,7 @@ command_spool(int argc, char **argv)
 		return rc < 0 ? EXIT_GOOD : rc;
 	if (optind + 1 != argc || strcmp(argv[optind], "reindex") != 0)
 		return command_usage(usage, "what about the spool? reindex");
+	umask(077); /* for our user alone */
 	if ((s = command_settings(o.config, &e)) == NULL)
 		return command_config(&e);
 	rc = run(s);

@@ -8,7 +8,7 @@
 
 enum { PATH_SIZE = 4096 };
 
-struct trail { struct db *db; /* NULL: none yet */ char user[AUDIT_USER_NAME], path[PATH_SIZE]; };
+struct trail { struct db *db; /* NULL: none yet */ char path[PATH_SIZE]; };
 
 static int
 cannot(const struct trail *t, struct err *e)
@@ -27,7 +27,6 @@ trail_open(const char *data_dir, struct err *e)
 		return NULL;
 	}
 	snprintf(t->path, sizeof t->path, "%s/segand.db", data_dir);
-	audit_user_name(t->user);
 	t->db = db_join(t->path, e);
 	if (t->db == NULL && e->code == ERR_NOT_FOUND) {
 		fprintf(stderr, "segan: in no audit trail: there is no database %s yet\n", t->path);
@@ -49,12 +48,20 @@ trail_close(struct trail *t)
 }
 
 int
-trail_record(struct trail *t, const struct audit_entry *a, struct err *e)
+trail_record_in(struct db *d, const struct audit_entry *a, struct err *e)
 {
+	char user[AUDIT_USER_NAME];
 	struct audit_entry ours = *a;
 
-	ours.user = t->user;
-	return t->db == NULL || audit_add(t->db, &ours, e) == 0 ? 0 : cannot(t, e);
+	audit_user_name(user);
+	ours.user = user;
+	return audit_add(d, &ours, e);
+}
+
+int
+trail_record(struct trail *t, const struct audit_entry *a, struct err *e)
+{
+	return t->db == NULL || trail_record_in(t->db, a, e) == 0 ? 0 : cannot(t, e);
 }
 
 void

@@ -18,13 +18,14 @@ enum cast {                               /* who takes part */
 	CAST_TRANSFER,                        /* from the other side to us; from us where there is a destination */
 	CAST_PERSON,                          /* who asks */
 	CAST_EXPORT,                          /* who takes it out, and where to */
+	CAST_IMPORT,                          /* who puts it in, and where from */
 	CAST_GUARD                            /* who was noticed, and we who noticed */
 };
 static const struct event { int code; const char *name; enum cast cast; } events[] = {
 	{ AUDIT_APPLICATION, "Application Activity", CAST_APPLICATION }, { AUDIT_LOG_USED, "Audit Log Used", CAST_PERSON },
 	{ AUDIT_BEGIN_TRANSFER, "Begin Transferring DICOM Instances", CAST_TRANSFER }, { AUDIT_ACCESSED, "DICOM Instances Accessed", CAST_PERSON },
 	{ AUDIT_TRANSFERRED, "DICOM Instances Transferred", CAST_TRANSFER }, { AUDIT_STUDY_DELETED, "DICOM Study Deleted", CAST_APPLICATION },
-	{ AUDIT_EXPORT, "Export", CAST_EXPORT },
+	{ AUDIT_EXPORT, "Export", CAST_EXPORT }, { AUDIT_IMPORT, "Import", CAST_IMPORT },
 	{ AUDIT_QUERY, "Query", CAST_TRANSFER }, { AUDIT_SECURITY_ALERT, "Security Alert", CAST_GUARD }, { AUDIT_USER, "User Authentication", CAST_GUARD },
 	{ AUDIT_JOB, "Job changed by a person", CAST_PERSON },
 };
@@ -199,14 +200,14 @@ put_other(FILE *out, const struct audit_row *r, enum role role, bool is_requesto
 	fputs("</ActiveParticipant>", out);
 }
 
-/* A.5.3.5: what leaves goes into a file or folder of that name. */
+/* A.5.3.5, A.5.3.6: the file or folder that it goes into, or comes from. */
 static void
-put_media(FILE *out, const char *name)
+put_media(FILE *out, const char *name, int role, const char *words)
 {
 	fputs("<ActiveParticipant", out);
 	put_attribute(out, "UserID", name[0] != '\0' ? name : "unknown");
 	fputs(" UserIsRequestor=\"false\">", out);
-	put_number_code(out, "RoleIDCode", 110154, "Destination Media");
+	put_number_code(out, "RoleIDCode", role, words);
 	fputs("<MediaIdentifier>", out);
 	put_number_code(out, "MediaType", 110037, "URI");
 	fputs("</MediaIdentifier></ActiveParticipant>", out);
@@ -237,7 +238,11 @@ put_participants(FILE *out, const struct audit_row *r, const struct audit_source
 		break;
 	case CAST_EXPORT:
 		put_other(out, &person, ROLE_NONE, true);
-		put_media(out, r->destination);
+		put_media(out, r->destination, 110154, "Destination Media");
+		break;
+	case CAST_IMPORT:
+		put_other(out, &person, ROLE_NONE, true);
+		put_media(out, r->destination, 110155, "Source Media");
 		break;
 	case CAST_GUARD:
 		put_other(out, r, ROLE_NONE, true);

@@ -29,6 +29,7 @@ struct door {
 static bool
 name_has_address(const char *host, const char *address)
 {
+	static const char mapped[] = "::ffff:"; /* IPv4 as an IPv6 address: the caller's never looks so (scp.h) */
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM }, *found = NULL;
 	char text[64];
 	bool has = false;
@@ -36,7 +37,8 @@ name_has_address(const char *host, const char *address)
 	if (getaddrinfo(host, NULL, &hints, &found) != 0)
 		return false;
 	for (const struct addrinfo *a = found; a != NULL && !has; a = a->ai_next)
-		has = getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0 && strcmp(text, address) == 0;
+		has = getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0 &&
+		      strcmp(strncmp(text, mapped, sizeof mapped - 1) == 0 ? text + sizeof mapped - 1 : text, address) == 0;
 	freeaddrinfo(found);
 	return has;
 }
@@ -45,13 +47,10 @@ name_has_address(const char *host, const char *address)
 static bool
 is_peer(const char *aet, const char *host, const struct scp_peer *peer, bool *is_aet_known)
 {
-	static const char mapped[] = "::ffff:"; /* IPv4 on an IPv6 socket */
-	const char *address = strncmp(peer->address, mapped, sizeof mapped - 1) == 0 ? peer->address + sizeof mapped - 1 : peer->address;
-
 	if (strcmp(aet, peer->calling_aet) != 0)
 		return false;
 	*is_aet_known = true;
-	return host[0] == 0 || strcmp(host, address) == 0 || name_has_address(host, address);
+	return host[0] == 0 || strcmp(host, peer->address) == 0 || name_has_address(host, peer->address);
 }
 
 /* Whether the caller is configured. Only such a one may report storage commitment, whatever accept_unknown_peers says. */

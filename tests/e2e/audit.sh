@@ -77,6 +77,14 @@ by_user='.event == "Security Alert" and .who.user != null and .who.token == null
 same "rights" "$(events "$by_user and .type == \"User Security Attributes Changed\" and .outcome == 0 and (.text | test(\"^token late (added, (admin|viewer)|revoked)$\"))")" 3
 same "one that came to nothing" "$(events "$by_user and .outcome == 8 and (.text | test(\"token late added, viewer; it failed: .*late\"))")" 1
 same "models" "$(events "$by_user and .type == \"Software Configuration\" and (.text | test(\"^model glioma-flair(@$promoted promoted: a test| rolled back)$\"))")" 2
+cp -r model/shipped/glioma-flair/0.1.0 "$work/candidate"
+jq '.version = "0.9.0"' model/shipped/glioma-flair/0.1.0/model.json > "$work/candidate/model.json"
+segan model add "$work/candidate" || fail "model add: $(cat "$work/segan.err")"
+segan model add "$work/candidate" && fail "a model is added twice"
+added="$by_user and .type == \"Software Configuration\" and (.text | startswith(\"model glioma-flair@0.9.0 added from $work/candidate\"))"
+same "what was added, and not twice" "$(events "$added and .outcome == 0") $(events "$added and .outcome == 8 and (.text | test(\"it failed: \"))")" "2 1"
+segan backup "$work/backup" || fail "backup: $(cat "$work/segan.err")"
+same "a backup" "$(events ".event == \"Export\" and .action == \"R\" and .who.user != null and .outcome == 0 and .destination == \"$work/backup\" and .text == \"segan backup of the whole node to $work/backup\"")" 1
 mkdir "$work/other"; sqlite3 "$work/other/segand.db" 'pragma user_version = 99'
 jq --arg w "$work" '.data_dir = $w + "/other" | .http.tokens_file = $w + "/others.json"' "$work/segand.json" > "$work/other.json"
 other() { "$B/segan" token "$@" --config "$work/other.json" > "$work/segan.out" 2> "$work/segan.err"; }
@@ -106,6 +114,17 @@ for bad in 'study=x' 'limit=0' 'since=yesterday' 'cursor=-1' 'patient=x'; do sam
 kill "$listener_pid"; wait "$listener_pid" || true; rm -f "$work/log"
 same "while nobody listens" "$(ask admin GET '/api/v1/audit?limit=1')" 200
 kill -KILL "$node_pid"; wait "$node_pid" || true
+segan spool reindex || fail "spool reindex: $(cat "$work/segan.err")"
+jq --arg w "$work" '.data_dir = $w + "/restored"' "$work/segand.json" > "$work/restored.json"
+"$B/segan" restore "$work/backup" --config "$work/restored.json" > "$work/segan.out" 2>&1 || fail "restore: $(cat "$work/segan.out")"
+same "a restore, in the trail that goes on" "$(sqlite3 "$work/restored/segand.db" "select event, action, outcome, user is not null, text from audit order by id desc limit 1")" "110107|C|0|1|segan restore of the whole node from $work/backup"
+segan() { "$B/segan" "$@" --config "$work/restored.json" > "$work/segan.out" 2> "$work/segan.err"; }
+echo broken > "$work/restored/segand.db"
+segan spool reindex || fail "spool reindex: $(cat "$work/segan.err")"
+same "a new trail begins with who made it" "$(sqlite3 "$work/restored/segand.db" "select event, type, user is not null, text from audit")" '110113|110131|1|segan spool reindex: the database was made anew, and with it the audit trail'
+sqlite3 "$work/restored/segand.db" "pragma user_version = $(($(sqlite3 "$work/restored/segand.db" 'pragma user_version') - 1))" # before an upgrade's first start
+segan backup "$work/late" || fail "a backup of what cannot record it: $(cat "$work/segan.err")"
+holds "its warning" "$(cat "$work/segan.err")" 'warning: backed up all the same: the node.s audit trail cannot record it'
 listener
 start_node "$work/segand.json"
 wait_line "$work/syslog.log" 'good Application Activity' 30 "$listener_pid" > /dev/null

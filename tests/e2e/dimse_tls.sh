@@ -36,8 +36,13 @@ line_after "$n" association_none
 holds "the line for who shows none" "$(grep association_none "$node_log")" 'showed no certificate'
 to_node echoscu +tls "$t/stranger-key.pem" "$t/stranger.pem" +cf "$t/ca.pem" 127.0.0.1 "$dicom_port" && fail "echoscu with a stranger's certificate"
 to_node echoscu +tls "$t/client-key.pem" "$t/client.pem" +cf "$t/other-ca.pem" 127.0.0.1 "$dicom_port" && fail "echoscu trusts us by the wrong authority"
+for weak in short sha1; do
+	to_node echoscu +tls "$t/$weak-key.pem" "$t/$weak.pem" +cf "$t/ca.pem" 127.0.0.1 "$dicom_port" && fail "a certificate that is too weak ($weak) is trusted"
+done
+line_after $((n + 4)) association_none
+holds "the lines for the weak" "$(grep association_none "$node_log" | tail -n 2 | paste -sd ' ')" 'key too weak.*RSA.*2048.*digest algorithm too weak.*SHA-256'
 to_node echoscu 127.0.0.1 "$dicom_port" && fail "a plain echoscu at a TLS port"
-line_after $((n + 3)) association_none
+line_after $((n + 5)) association_none
 holds "the line for the stranger" "$(grep association_none "$node_log")" 'dicom\.tls_ca must hold the authority'
 holds "the line for the plain one" "$(grep association_none "$node_log")" 'speaks no TLS'
 echoscu -aet MR2 -aec SEGAN +tls "$t/client-key.pem" "$t/client.pem" +cf "$t/ca.pem" 127.0.0.1 "$dicom_port" > "$work/peer.log" 2>&1 && fail "TLS makes a peer of a stranger"
@@ -94,6 +99,14 @@ holds "the system's authorities trust it, under the host's name" "$(SSL_CERT_FIL
 holds "and under no other" "$(SSL_CERT_FILE=$t/ca.pem segan_echo elsewhere || true)" 'not to be trusted.*mismatch.*or else the host'
 holds "plain at a TLS port" "$(cat "$work/plain.txt")" '"tls": true'
 same "files at the archive" "$(find "$work/archive" -type f | wc -l)" 1
+for weak in short sha1; do
+	port=$(free_port)
+	storescp -od "$work/archive" -aet ARCHIVE +tls "$t/$weak-key.pem" "$t/$weak.pem" +cf "$t/ca.pem" "$port" > "$work/$weak.log" 2>&1 & started+=($!)
+	while ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2> /dev/null; do kill -0 "${started[-1]}" || fail "storescp is gone"; done
+	jq --argjson port "$port" '.destinations.good.port = $port' "$work/out.json" > "$work/$weak.json"
+	"$B/segan" echo good --config "$work/$weak.json" > "$work/$weak.txt" 2>&1 && fail "an archive's certificate that is too weak ($weak) is trusted"
+	holds "why" "$(cat "$work/$weak.txt")" 'too weak.*RSA of 2048 bits.*SHA-256'
+done
 stop_node
 no_identity "$node_log" "$work/data/segand.db"
 echo "TLS: proven both ways, plain and strangers told so"

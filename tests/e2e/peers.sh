@@ -21,5 +21,15 @@ send MR1 || { cat "$work/dcmsend.log"; fail "a configured AE title may not send"
 same "instances of the configured peer" "$(sqlite3 -readonly "$work/data/segand.db" 'select count(*) from instances')" 26
 echoscu -aet MR1 -aec SEGAN 127.0.0.1 "$dicom_port" || fail "C-ECHO of a configured peer"
 stop_node
+
+# ---- one socket for IPv4 and IPv6: an IPv4 address is written as everywhere else, in the settings also as an IPv6 one
+jq '.dicom.bind = "::" | .dicom.peers = {"MR1": {"aet": "MR1", "host": "127.0.0.1"}, "MR3": {"aet": "MR3", "host": "::ffff:127.0.0.1"}, "MR4": {"aet": "MR4", "host": "::ffff:127.0.0.4"}, "MR6": {"aet": "MR6", "host": "0::1"}}' \
+	"$work/segand.json" > "$work/both.json"
+start_node "$work/both.json"
+for aet in MR1 MR3; do echoscu -aet $aet -aec SEGAN 127.0.0.1 "$dicom_port" || fail "C-ECHO of $aet over IPv4"; done
+! echoscu -aet MR4 -aec SEGAN 127.0.0.1 "$dicom_port" 2> "$work/echoscu.log" || fail "a known AE title from another address may send"
+! echoscu -aet MR6 -aec SEGAN 127.0.0.1 "$dicom_port" 2> "$work/echoscu.log" || fail "a peer of IPv6 over IPv4"
+holds "the line for the wrong address" "$(grep MR4 "$node_log")" 'address=127[.]0[.]0[.]1 '
+stop_node
 no_identity "$node_log" "$work/data/segand.db"
 echo "strangers are told so"

@@ -19,7 +19,10 @@ write_config "$work/segand.json" '.series_complete_trigger = 1 | .series_interru
 	| .destinations = {"archive": {"type": "dimse", "aet": "ARCHIVE", "host": "127.0.0.1", "port": $port, "results": ["seg", "report"]},
 		"away": {"type": "stow", "url": "http://127.0.0.1:9/dicom-web"}}
 	| .rules = ([$identity[] | {"name": "asks-\(. | sub(","; "-"))", "channel": "flair", "where": {(.): "nobody"}}] + .rules)'" $(limits)" --argjson port "$archive_port" --argjson identity "$identity"
+umask 000; ulimit -c unlimited # careless, as whoever starts it may be
 start_node "$work/segand.json"
+umask 022
+same "a core file's size" "$(awk '/core file/ { print $5 }' "/proc/$node_pid/limits")" 0
 same "the folder's mode, made by another with 755" "$(stat -c %a "$work/data")" 700
 
 get() { curl -sS -H "${2:-X-None: 1}" "http://$http$1" >> "$work/answers"; echo >> "$work/answers"; }
@@ -58,6 +61,6 @@ nobody "a process" "$work/processes"
 find "$work/data" > "$work/names"; nobody "a file's name" "$work/names"
 sqlite3 "$work/data/segand.db" .dump > "$work/dump"; nobody "the database" "$work/dump"
 find "$work/data" -type f ! -name '*.dcm' -print0 | while IFS= read -r -d '' file; do nobody "$file" "$file"; done
-[ -z "$(find "$work/data" -maxdepth 1 -type d -perm /077)" ] || fail "others may look into the data folder: $(ls -ld "$work/data")"
+[ -z "$(find "$work/data" -perm /077)" ] || fail "others may look into the data folder: $(ls -ld "$work/data")"
 grep -qaE "$canaries" "$work/data"/spool/*/*.dcm || fail "the canaries are not even in the spool: nothing was tested"
 echo "no canary outside the images: $(wc -l < "$node_log") lines of the log, $(wc -l < "$work/dump") of the database, $(wc -l < "$work/names") names, $(wc -c < "$work/answers") bytes of answers"

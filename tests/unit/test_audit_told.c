@@ -78,7 +78,7 @@ static void
 every_event_is_valid(void **state)
 {
 	static const int events[] = { AUDIT_APPLICATION, AUDIT_LOG_USED, AUDIT_BEGIN_TRANSFER, AUDIT_ACCESSED, AUDIT_TRANSFERRED, AUDIT_STUDY_DELETED, AUDIT_QUERY, AUDIT_SECURITY_ALERT,
-		AUDIT_USER, AUDIT_JOB };
+		AUDIT_USER, AUDIT_EXPORT, AUDIT_IMPORT, AUDIT_JOB };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
