@@ -82,11 +82,12 @@ prepare(struct sending *t, const struct destination_setting *d, const struct pay
 	return 0;
 }
 
-/* What a DICOM JSON answer says of the instance; -1: nothing, or the body is not one (many answer with nothing, or with a page for people). */
+/* What a DICOM JSON answer says of the instance; -1: nothing, or the body is not one (many answer with nothing). */
 struct said {
 	int failure;                   /* FailureReason (0008,1197) in the Failed SOP Sequence */
 	int warning;                   /* WarningReason (0008,1196) in the Referenced SOP Sequence */
 	bool is_of_others;             /* instances are named, and ours is not */
+	bool is_page;                  /* XML or HTML that does not say that ours is stored: the page of a login or a proxy, say */
 };
 
 /* Its item in a sequence; one that names no instance can only mean ours, for no other was sent. NULL: none, and *others whether there are any. */
@@ -112,10 +113,19 @@ reason_in(const struct json *item, const char *reason, int otherwise)
 	return item == NULL ? -1 : value >= 1 && value <= 0xFFFF ? (int)value : otherwise;
 }
 
+/* Not what was asked for (Accept). As DICOM XML (PS3.19 A.1) it names our instance, and has no Failed SOP Sequence. */
+static bool
+is_page(const struct answer_body *b, const char *sop_uid)
+{
+	const char *text = b->n == 0 ? "" : b->bytes + strspn(b->bytes, "\xef\xbb\xbf \t\r\n");
+
+	return text[0] == '<' && (strstr(text, "00081198") != NULL || strstr(text, sop_uid[0] != '\0' ? sop_uid : "00081199") == NULL);
+}
+
 static struct said
 read_answer(const struct answer_body *b, const char *sop_uid)
 {
-	struct said said = { .failure = -1, .warning = -1 };
+	struct said said = { .failure = -1, .warning = -1, .is_page = is_page(b, sop_uid) };
 	struct err e;
 	struct json_doc *d = b->n == 0 ? NULL : json_parse(b->bytes, b->n, 0, &e);
 	const struct json *root, *failed, *referenced;
@@ -159,12 +169,13 @@ judge(const struct sending *t, const char *sop_uid, struct stow_result *out)
 	curl_easy_getinfo(t->http.curl, CURLINFO_RETRY_AFTER, &retry_after);
 	out->retry_after_s = (int64_t)retry_after;
 	out->outcome = said.failure >= 0 ? outcome_of_reason(said.failure) : outcomes[transfer_meaning(status, &help)];
-	if (out->outcome == STOW_STORED && said.is_of_others)
+	if (out->outcome == STOW_STORED && (said.is_of_others || said.is_page))
 		out->outcome = STOW_IN_DOUBT;
 	if (said.failure >= 0)
 		snprintf(out->text, sizeof out->text, "answered HTTP %ld with failure reason 0x%04X", status, (unsigned)said.failure);
 	else if (out->outcome != STOW_STORED)
-		snprintf(out->text, sizeof out->text, "answered HTTP %ld%s%s", status, help, said.is_of_others ? ", about other instances than the one it was sent" : "");
+		snprintf(out->text, sizeof out->text, "answered HTTP %ld%s%s", status, help, said.is_of_others ? ", about other instances than the one it was sent" :
+		    said.is_page && out->outcome == STOW_IN_DOUBT ? ", with a page that does not say that the instance is stored: is the url a STOW-RS service's, and reached without a login?" : "");
 	else if (said.warning >= 0)
 		snprintf(out->text, sizeof out->text, "stored with a warning, reason 0x%04X", (unsigned)said.warning);
 }

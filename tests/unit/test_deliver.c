@@ -41,6 +41,9 @@ answer(int fd, char what)
 		{ 'j', "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot JSON!" },
 		{ 'x', "HTTP/1.1 200 OK\r\nContent-Length: 67\r\nConnection: close\r\n\r\n{\"00081199\":{\"Value\":[{\"00081155\":{\"Value\":[\"1.2.3.4.5.6.7.8\"]}}]}}" },
 		{ 'd', "HTTP/1.1 409 Conflict\r\nContent-Length: 63\r\nConnection: close\r\n\r\n{\"00081198\":{\"Value\":[{\"00081197\":{\"vr\":\"US\",\"Value\":[273]}}]}}" },
+		{ 'p', "HTTP/1.1 200 OK\r\nContent-Length: 30\r\nConnection: close\r\n\r\n\n<!DOCTYPE html><p>Who are you" },
+		{ 'i', "HTTP/1.1 200 OK\r\nContent-Length: 84\r\nConnection: close\r\n\r\n<NativeDicomModel><DicomAttribute tag=\"00081198\"/><a tag=\"00081199\"/></NativeDicomM>" },
+		{ 'k', "HTTP/1.1 200 OK\r\nContent-Length: 59\r\nConnection: close\r\n\r\n<NativeDicomModel><a tag=\"00081199\"></a></NativeDicomModel>" },
 		{ 'n', "" },                 /* closes without a word */
 	};
 
@@ -166,7 +169,7 @@ add_job(const char *const *destinations, size_t n)
 
 /* ---- tests ---- */
 
-enum { N_PLANS = 11 };
+enum { N_PLANS = 15 };
 static const struct { const char *name, *plan; enum delivery_state state; int64_t attempts; const char *words; } plans[N_PLANS] = {
 	{ "stored", "g", DELIVERY_DELIVERED, 1, "" },
 	{ "notjson", "j", DELIVERY_DELIVERED, 1, "" },            /* the status says it */
@@ -179,6 +182,10 @@ static const struct { const char *name, *plan; enum delivery_state state; int64_
 	{ "full", "og", DELIVERY_DELIVERED, 2, "" },              /* 202 with A700: passing */
 	{ "strange", "wg", DELIVERY_DELIVERED, 2, "" },           /* 200 with a failed instance and a reason that is no number of 16 bits */
 	{ "endless", "bng", DELIVERY_DELIVERED, 3, "" },
+	{ "portal", "pg", DELIVERY_DELIVERED, 2, "" },            /* 200 with the page of a login */
+	{ "portals", "p", DELIVERY_GIVEN_UP, 4, "reached without a login" },
+	{ "XML", "ig", DELIVERY_DELIVERED, 2, "" },               /* 200 with a Failed SOP Sequence in XML */
+	{ "stored-XML", "k", DELIVERY_DELIVERED, 1, "" },
 };
 static struct service services[N_PLANS];
 
