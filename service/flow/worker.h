@@ -8,7 +8,7 @@
 struct node;
 struct workers;
 struct workers *workers_start(struct node *n, struct err *e);   /* settings->workers processes, each fed by its own thread that claims jobs; caller: workers_stop */
-void workers_stop(struct workers *w);                           /* kills what runs; the jobs stay running in the database and are queued again at the next start */
+void workers_stop(struct workers *w);                           /* kills what runs; its jobs are queued again, the attempt does not count */
 void workers_cancel(struct workers *w, int64_t job);            /* ends the attempt of a running job whose state is no longer running */
 
 int worker_main(int argc, char **argv);                         /* the process itself: segand --worker ... */
