@@ -53,7 +53,7 @@ clock_text(int64_t ms, char text[CLOCK_TEXT])
 }
 
 enum { LEAP_MS = 3600000 };
-static const int64_t day_ms = INT64_C(86400000), week_ms = 7 * INT64_C(86400000);
+static const int64_t week_ms = 7 * INT64_C(86400000);
 
 void
 clock_watch_begin(struct clock_watch *w, int64_t known_ms)
@@ -69,7 +69,7 @@ clock_is_doubtful(struct clock_watch *w, int64_t monotonic_ms)
 	int64_t wall_ms = clock_ms();
 
 	if (wall_ms - w->wall_ms > monotonic_ms - w->monotonic_ms + LEAP_MS)
-		w->doubt_ms = monotonic_ms + day_ms;
+		w->doubt_ms = monotonic_ms + CLOCK_DOUBT_MS;
 	w->wall_ms = wall_ms;
 	w->monotonic_ms = monotonic_ms;
 	return monotonic_ms < w->doubt_ms;

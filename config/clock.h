@@ -18,7 +18,9 @@ void clock_text(int64_t ms, char text[CLOCK_TEXT]);  /* RFC 3339, "2026-01-31T12
 int  clock_parse(const char *text, int64_t *ms, struct err *e); /* RFC 3339 with zone; ERR_INPUT */
 
 /* A wall clock that leaps ahead (an empty battery, a hand, a time server) makes everything old at once: what removes by age does not believe it for a day, in
- * which it may be set right. Ahead is: more than an hour since the last call; more than a week since known_ms, the last that is known from before this process. */
+ * which it may be set right. Ahead is: more than an hour since the last call; more than a week since known_ms, the last that is known from a day before this process:
+ * what was written since may be of the very clock that is doubted, and a start does not end the doubt. */
+enum { CLOCK_DOUBT_MS = 86400000 };
 struct clock_watch { int64_t wall_ms, monotonic_ms, doubt_ms; };
 void clock_watch_begin(struct clock_watch *w, int64_t known_ms /* 0 = nothing is: doubtful, too */);
 bool clock_is_doubtful(struct clock_watch *w, int64_t monotonic_ms /* clock_monotonic_ms() */);

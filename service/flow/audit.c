@@ -272,7 +272,7 @@ audit_start(struct node *n, struct err *e)
 		err_errno(e, "audit trail");
 		return NULL;
 	}
-	if (audit_last_before(n->db, n->started_ms, &known_ms, e) != 0) {
+	if (audit_last_before(n->db, n->started_ms - CLOCK_DOUBT_MS, &known_ms, e) != 0) {
 		free(a);
 		return NULL;
 	}

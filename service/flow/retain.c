@@ -377,7 +377,7 @@ watch_clock(struct retain *r)
 
 	r->is_clock_doubtful = clock_is_doubtful(&r->clock, clock_monotonic_ms());
 	if (r->is_clock_doubtful && !was_doubtful)
-		log_event(LOG_INFO, "retention_waits", "text=\"for a day nothing is removed for its age: the clock has leapt ahead, or nothing is known of the week before this start\"");
+		log_event(LOG_INFO, "retention_waits", "text=\"for a day nothing is removed for its age: the clock has leapt ahead, or nothing is known of the week before the day of this start\"");
 }
 
 static int
@@ -431,7 +431,7 @@ retain_start(struct node *n, struct err *e)
 
 	if (r == NULL)
 		return NULL;
-	if (audit_last_before(n->db, n->started_ms, &known_ms, e) != 0) {
+	if (audit_last_before(n->db, n->started_ms - CLOCK_DOUBT_MS, &known_ms, e) != 0) {
 		free(r);
 		return NULL;
 	}

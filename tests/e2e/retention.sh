@@ -34,7 +34,8 @@ stop_node
 same "files before" "$(files)" 17
 day=86400000
 db "update series set last_ms = last_ms - 4 * $day where study_uid = '2.25.8100001'; update series set last_ms = last_ms - 15 * $day where study_uid = '2.25.7100001';
-	update jobs set created_ms = created_ms - 15 * $day, finished_ms = finished_ms - 15 * $day"
+	update jobs set created_ms = created_ms - 15 * $day, finished_ms = finished_ms - 15 * $day;
+	insert into audit(time_ms, event, type, action, outcome) values((select min(time_ms) from audit) - 2 * $day, 110101, 0, 'R', 0)"
 struck=0
 if [ $named = yes ]; then
 	cc -D_GNU_SOURCE -shared -fPIC -o "$work/strike.so" tests/tools/strike.c -ldl
