@@ -165,6 +165,29 @@ an_instance_cut_short_leaves_nothing(void **state)
 	still_serves(t);
 }
 
+/* Command and data set are one message, and go in one presentation context (PS3.8 9.3.1): which syntax the data set has would be a guess. */
+static void
+a_data_set_in_another_context_ends_the_association(void **state)
+{
+	static const struct proposal two[] = { { MR, EXPLICIT }, { MR, IMPLICIT } };
+	struct stage *t = *state;
+	struct bytes data = make_data_set(MR, "1.2.3.4.5", false, 100), v;
+
+	start(t);
+	int fd = associate(scp_port(t->scp), two, 2, NULL);
+	send_command(fd, 1, 1, MR, "1.2.3.4.5");
+	send_fragment(fd, 3, false, true, data.at, data.n);
+	assert_int_equal(receive_pdu(fd, &v), 7);
+	free(v.at);
+	assert_true(is_closed_by_peer(fd));
+	close(fd);
+	wait_closed(t, 1);
+	assert_int_equal(t->seen.n_received, 0);
+	assert_int_equal(count_files(t->tmp), 0);
+	free(data.at);
+	still_serves(t);
+}
+
 /* Half a command, then a release: not in good order either. */
 static void
 a_release_inside_a_command_is_no_good_end(void **state)
@@ -256,7 +279,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		T(a_failing_disk_is_out_of_resources), T(silence_holds_up_nobody_and_ends), T(a_crowd_of_silent_sockets_does_not_shut_the_door),
-		T(a_trickle_is_cut), T(garbage_is_dropped), T(an_instance_cut_short_leaves_nothing), T(a_release_inside_a_command_is_no_good_end),
+		T(a_trickle_is_cut), T(garbage_is_dropped), T(an_instance_cut_short_leaves_nothing), T(a_data_set_in_another_context_ends_the_association), T(a_release_inside_a_command_is_no_good_end),
 		T(commands_are_answered_or_end_the_association), T(stop_is_quick_whatever_is_open),
 	};
 	struct err e;
