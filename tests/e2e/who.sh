@@ -184,12 +184,15 @@ jq --arg port "${http##*:}" '.http.port = ($port | tonumber)' "$work/tls.json" >
 
 # ---- what goes out verifies too: STOW-RS to this very node
 jq --arg w "$work" --arg url "https://$http/dicom-web" '.destinations = {right: {type: "stow", url: $url, token_file: ($w + "/operator.token"), ca_file: ($w + "/ca.pem")},
-	wrong: {type: "stow", url: $url, token_file: ($w + "/operator.token"), ca_file: ($w + "/stranger.pem")}, viewer: {type: "stow", url: $url, token_file: ($w + "/viewer.token"), ca_file: ($w + "/ca.pem")}}' \
+	wrong: {type: "stow", url: $url, token_file: ($w + "/operator.token"), ca_file: ($w + "/stranger.pem")}, viewer: {type: "stow", url: $url, token_file: ($w + "/viewer.token"), ca_file: ($w + "/ca.pem")}}
+	| .destinations.other = .destinations.right + {url: ("https://other.localhost:" + ($url | capture(":(?<port>[0-9]+)/").port) + "/dicom-web")}' \
 	"$work/client.json" > "$work/send.json"
 demo_study "$work/study"
 send() { "$B/segan" send "$1" "$work/study/0001.dcm" --config "$work/send.json" > "$work/send" 2>&1; }
 send right || fail "segan send over TLS: $(cat "$work/send")"
 ! send wrong || fail "segan send trusts another authority"
+! send other || fail "segan send trusts the certificate of another host"
+holds "its words" "$(cat "$work/send")" "host.*other.localhost|other.localhost.*host"
 ! send viewer || fail "a viewer's token sends"
 # ---- renewed under way: from the next connection on; half of a pair, and what is none, changes nothing
 make_signed renewed ca 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n'
