@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES = 1024 };
+enum { PLACES = 1024, PLACES_OF_ONE = 64 };
 
 struct session { uint8_t id[AUTH_DIGEST], token[AUTH_DIGEST]; int64_t ends_ms; /* 0 = a free place */ };
 struct sessions { pthread_mutex_t lock; struct session places[PLACES]; };
@@ -34,16 +34,25 @@ sessions_free(struct sessions *s)
 void
 sessions_open(struct sessions *s, const uint8_t token_digest[AUTH_DIGEST], int64_t now_ms, int64_t ends_ms, char id[AUTH_TOKEN])
 {
-	struct session *place = &s->places[0];
+	struct session *place = &s->places[0], *own = NULL;
+	size_t n_own = 0;
 
 	auth_random(id);
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < PLACES; i++) {
-		if (s->places[i].ends_ms <= now_ms)
-			s->places[i].ends_ms = 0;
-		if (s->places[i].ends_ms < place->ends_ms)
-			place = &s->places[i];
+		struct session *p = &s->places[i];
+		if (p->ends_ms <= now_ms)
+			p->ends_ms = 0;
+		if (p->ends_ms < place->ends_ms)
+			place = p;
+		if (p->ends_ms == 0 || !auth_same(p->token, token_digest))
+			continue;
+		n_own++;
+		if (own == NULL || p->ends_ms < own->ends_ms)
+			own = p;
 	}
+	if (n_own >= PLACES_OF_ONE)
+		place = own;
 	auth_digest(id, place->id);
 	memcpy(place->token, token_digest, AUTH_DIGEST);
 	place->ends_ms = ends_ms;

@@ -264,19 +264,30 @@ sessions(void **state)
 {
 	struct err e;
 	struct sessions *s = sessions_new(&e);
-	uint8_t token[AUTH_DIGEST], got[AUTH_DIGEST];
+	uint8_t token[AUTH_DIGEST], other[AUTH_DIGEST], got[AUTH_DIGEST];
 	char first[AUTH_TOKEN], id[AUTH_TOKEN];
 
 	(void)state;
 	auth_digest("t", token);
+	auth_digest("o", other);
 	assert_false(sessions_find(s, "", 1, got));
 	sessions_open(s, token, 1000, 2000, first);
 	assert_true(sessions_find(s, first, 1999, got));
 	assert_memory_equal(got, token, sizeof got);
 	assert_false(sessions_find(s, first, 2000, got));               /* over */
-	for (int i = 0; i < 1024; i++)
+	for (int i = 0; i < 2000; i++)
+		sessions_open(s, other, 1000, 5000 + i, id);
+	assert_true(sessions_find(s, first, 1001, got));                /* whoever opens many ends only those of the same token */
+	assert_true(sessions_find(s, id, 1001, got));
+	for (int i = 0; i < 64; i++)
 		sessions_open(s, token, 1000, 5000 + i, id);
 	assert_false(sessions_find(s, first, 1001, got));               /* made room, as it ended first */
+	sessions_open(s, token, 1000, 2000, first);
+	for (int i = 0; i < 1024; i++) {
+		memcpy(other, &i, sizeof i);
+		sessions_open(s, other, 1000, 5000 + i, id);
+	}
+	assert_false(sessions_find(s, first, 1001, got));               /* no place is left */
 	assert_true(sessions_find(s, id, 1001, got));
 	sessions_end(s, id);
 	assert_false(sessions_find(s, id, 1001, got));
