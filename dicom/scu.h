@@ -4,6 +4,7 @@
 #include "dicom/dicom.h"
 #include "dicom/tls.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -22,6 +23,8 @@ enum scu_outcome {
 	SCU_IN_DOUBT                              /* sent, but no response came, or one for another instance; 0x0111: something of its UID is there already */
 };
 enum scu_outcome scu_meaning(unsigned status);            /* of a C-STORE response: STORED, REFUSED, PASSING, IN_DOUBT (PS3.4 B.2.3, PS3.7 C); one table, see scu.cc */
+/* Whether words of a peer repeat who the patient of that file is; true also where that cannot be found out. */
+bool scu_names_patient(const char *path, const char *words);
 struct scu_result { enum scu_outcome outcome; unsigned status; char text[256]; };  /* text: the peer's words and what would help */
 
 /* Sends n files over one association; results[i] for paths[i]. 0 when the association could be opened (look at the results), -1 with ERR_PEER (passing)

@@ -1,8 +1,10 @@
 // What a C-STORE response means, once, in a table, and which of its words are passed on: a comment that names the patient is none of them, for they end
 // in logs, in the database and on terminals.
 #include "dicom/scu_parts.hh"
+#include "dicom/shim.hh"
 
 #include <dcmtk/dcmdata/dcdeftag.h>
+#include <dcmtk/dcmdata/dcfilefo.h>
 
 #include <cctype>
 #include <cstdio>
@@ -66,6 +68,19 @@ names_patient(const OFString &comment, DcmDataset &data)
 		}
 	}
 	return false;
+}
+
+extern "C" bool
+scu_names_patient(const char *path, const char *words)
+{
+	struct err e;
+
+	return shim_int(&e, [&] {
+		DcmFileFormat file;
+		if (file.loadFile(path, EXS_Unknown, EGL_noChange, 256, ERM_autoDetect).bad()) // bytes of a value that are read at once: names are shorter
+			return 1;
+		return names_patient(words, *file.getDataset()) ? 1 : 0;
+	}) != 0;
 }
 
 void

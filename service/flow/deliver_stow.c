@@ -7,6 +7,7 @@
 #include "dicom/scu.h"
 #include "dicom/seg_recode.h"
 #include "service/flow/deliver_transfer.h"
+#include "service/flow/deliver_words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,15 +157,17 @@ outcome_of_reason(int reason)
 }
 
 static void
-judge(const struct sending *t, const char *sop_uid, struct stow_result *out)
+judge(const struct sending *t, const char *sop_uid, const char *path, struct stow_result *out)
 {
 	static const enum stow_outcome outcomes[] = { [TRANSFER_DONE] = STOW_STORED, [TRANSFER_REFUSED] = STOW_REFUSED, [TRANSFER_PASSING] = STOW_PASSING,
 		[TRANSFER_IN_DOUBT] = STOW_IN_DOUBT };
 	long status = 0;
 	curl_off_t retry_after = 0;
 	struct said said = read_answer(&t->body, sop_uid);
+	char words[DELIVER_WORDS];
 	const char *help;
 
+	deliver_words(t->body.bytes, t->body.n, path, words);
 	curl_easy_getinfo(t->http.curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(t->http.curl, CURLINFO_RETRY_AFTER, &retry_after);
 	out->retry_after_s = (int64_t)retry_after;
@@ -174,8 +177,9 @@ judge(const struct sending *t, const char *sop_uid, struct stow_result *out)
 	if (said.failure >= 0)
 		snprintf(out->text, sizeof out->text, "answered HTTP %ld with failure reason 0x%04X", status, (unsigned)said.failure);
 	else if (out->outcome != STOW_STORED)
-		snprintf(out->text, sizeof out->text, "answered HTTP %ld%s%s", status, help, said.is_of_others ? ", about other instances than the one it was sent" :
-		    said.is_page && out->outcome == STOW_IN_DOUBT ? ", with a page that does not say that the instance is stored: is the url a STOW-RS service's, and reached without a login?" : "");
+		snprintf(out->text, sizeof out->text, "answered HTTP %ld%s%s%s%s", status, help, said.is_of_others ? ", about other instances than the one it was sent" :
+		    said.is_page && out->outcome == STOW_IN_DOUBT ? ", with a page that does not say that the instance is stored: is the url a STOW-RS service's, and reached without a login?" : "",
+		    words[0] != '\0' ? ": " : "", words);
 	else if (said.warning >= 0)
 		snprintf(out->text, sizeof out->text, "stored with a warning, reason 0x%04X", (unsigned)said.warning);
 }
@@ -194,7 +198,7 @@ store(const struct destination_setting *d, const struct payload *p, const atomic
 		out->outcome = e.code == ERR_INPUT ? STOW_REFUSED : STOW_PASSING; /* a token may come back, a lost result not */
 		memcpy(out->text, e.text, sizeof out->text);
 	} else if ((rc = curl_easy_perform(t.http.curl)) == CURLE_OK) {
-		judge(&t, p->ids.sop_uid, out);
+		judge(&t, p->ids.sop_uid, p->path, out);
 	} else {
 		curl_off_t sent = 0;
 		curl_easy_getinfo(t.http.curl, CURLINFO_SIZE_UPLOAD_T, &sent);

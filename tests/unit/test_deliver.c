@@ -3,7 +3,11 @@
 #include "tests/unit/deliver_stage.h"
 #include "tests/unit/made_seg.h"
 
+#include "service/flow/deliver_stow.h"
+#include "service/flow/deliver_words.h"
+
 #include <arpa/inet.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <strings.h>
@@ -44,6 +48,7 @@ answer(int fd, char what)
 		{ 'p', "HTTP/1.1 200 OK\r\nContent-Length: 30\r\nConnection: close\r\n\r\n\n<!DOCTYPE html><p>Who are you" },
 		{ 'i', "HTTP/1.1 200 OK\r\nContent-Length: 84\r\nConnection: close\r\n\r\n<NativeDicomModel><DicomAttribute tag=\"00081198\"/><a tag=\"00081199\"/></NativeDicomM>" },
 		{ 'k', "HTTP/1.1 200 OK\r\nContent-Length: 59\r\nConnection: close\r\n\r\n<NativeDicomModel><a tag=\"00081199\"></a></NativeDicomModel>" },
+		{ 'q', "HTTP/1.1 400 Bad Request\r\nContent-Length: 52\r\nConnection: close\r\n\r\n{\"status\": 400, \"detail\": \"this study\\nis locked\"}    " },
 		{ 'n', "" },                 /* closes without a word */
 	};
 
@@ -473,12 +478,51 @@ an_answer_about_another_instance(void **state)
 	close_node();
 }
 
+static void
+what_a_service_says(void **state)
+{
+	static const struct { const char *body, *words; } rows[] = {
+		{ "", "" }, { "not JSON!", "not JSON!" }, { "<html>no</html>", "" }, { "{\"detail\": \"locked\", \"title\": \"x\"}", "locked" }, { "{\"title\": \"Conflict\"}", "Conflict" },
+		{ "{\"Message\": \"Bad request\", \"Details\": \"\"}", "Bad request" }, { "{\"00081198\": {}}", "" }, { "[1]", "" }, { "{\"detail\": 5}", "" }, { "{\"detail\": \"cut", "" },
+		{ "a\x1b[31m\r\n\tb\xff\xc3\xa9", "a [31m b \xc3\xa9" }, { "of patient canary", "its words name the patient and are not repeated here" },
+		{ "{\"detail\": \"ID OLD-7 is merged\"}", "its words name the patient and are not repeated here" },
+	};
+	struct bytes seg = make_seg("1.2.3", "1.2.3.1", "1.2.3.1.1");
+	struct destination_setting d = { .timeout = 10 };
+	struct service s = { 0 };
+	struct stow_result r;
+	atomic_bool stop = false;
+	char path[PATH_MAX], words[DELIVER_WORDS], big[2000];
+	struct err e;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/said.dcm", folder);
+	assert_int_equal(file_write(path, seg.at, seg.n, &e), 0);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		deliver_words(rows[i].body, strlen(rows[i].body), path, words);
+		assert_string_equal(words, rows[i].words);
+	}
+	memset(big, 'x', sizeof big - 1);
+	big[sizeof big - 1] = '\0';
+	deliver_words(big, sizeof big - 1, path, words);
+	assert_string_equal(words, "");
+	deliver_words("locked", 6, "/nowhere", words);                  /* whose it is cannot be found out */
+	assert_string_equal(words, "its words name the patient and are not repeated here");
+	open_service(&s, "q");
+	snprintf(d.url, sizeof d.url, "http://127.0.0.1:%u/web", s.port);
+	stow_store(&d, path, &stop, &r);
+	close_service(&s);
+	assert_int_equal(r.outcome, STOW_REFUSED);
+	assert_string_equal(r.text, "answered HTTP 400: this study is locked");
+	free(seg.at);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_end), cmocka_unit_test(a_destination_that_is_no_more), cmocka_unit_test(a_result_that_is_lost_is_refused),
-		cmocka_unit_test(every_object_counts), cmocka_unit_test(a_service_is_asked), cmocka_unit_test(an_answer_about_another_instance), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
+		cmocka_unit_test(every_object_counts), cmocka_unit_test(a_service_is_asked), cmocka_unit_test(an_answer_about_another_instance), cmocka_unit_test(what_a_service_says), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
