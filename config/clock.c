@@ -52,7 +52,7 @@ clock_text(int64_t ms, char text[CLOCK_TEXT])
 	snprintf(text + n, CLOCK_TEXT - n, ".%03uZ", (unsigned)part % 1000);
 }
 
-enum { LEAP_MS = 3600000 };
+enum { LEAP_MS = 3600000, SLEW_MS = 2000 };
 static const int64_t week_ms = 7 * INT64_C(86400000);
 
 void
@@ -73,6 +73,15 @@ clock_is_doubtful(struct clock_watch *w, int64_t monotonic_ms)
 	w->wall_ms = wall_ms;
 	w->monotonic_ms = monotonic_ms;
 	return monotonic_ms < w->doubt_ms;
+}
+
+int64_t
+clock_leap(struct clock_pace *p)
+{
+	int64_t now_ahead_ms = clock_ms() - clock_monotonic_ms(), leap_ms = p->is_known ? now_ahead_ms - p->ahead_ms : 0;
+
+	*p = (struct clock_pace) { true, now_ahead_ms };
+	return leap_ms > SLEW_MS || leap_ms < -SLEW_MS ? leap_ms : 0;
 }
 
 static bool

@@ -25,6 +25,11 @@ struct clock_watch { int64_t wall_ms, monotonic_ms, doubt_ms; };
 void clock_watch_begin(struct clock_watch *w, int64_t known_ms /* 0 = nothing is: doubtful, too */);
 bool clock_is_doubtful(struct clock_watch *w, int64_t monotonic_ms /* clock_monotonic_ms() */);
 
+/* Whether the wall clock was set, a machine slept or a thread stood still: how far it went more than the monotonic one since the last call, in ms, less than 0 when
+ * back; 0: not by two seconds, or this is the first call. A pace is { 0 } before. */
+struct clock_pace { bool is_known; int64_t ahead_ms; };
+int64_t clock_leap(struct clock_pace *p);
+
 #ifdef __cplusplus
 }
 #endif

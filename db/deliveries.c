@@ -343,3 +343,23 @@ deliveries_recover(struct db *d, int64_t now_ms, struct err *e)
 	return s == NULL ? -1 : sql_write_end(s, sql_run(s, "UPDATE deliveries SET state = 'waiting', next_attempt_ms = ?1 WHERE state = 'sending'",
 	                                                 SQL_ARGS(sql_int(now_ms)), e), e);
 }
+
+static int
+reckon(struct sql *s, const char *destination, const struct delivery_times *t, struct err *e)
+{
+	if (sql_run(s, "UPDATE deliveries SET next_attempt_ms = min(next_attempt_ms, ?2), created_ms = min(max(created_ms, ?3), ?4) WHERE (?1 IS NULL OR destination = ?1)"
+	               " AND (state IN ('waiting', 'sending') OR id IN (SELECT delivery FROM commitments WHERE open))",
+	            SQL_ARGS(sql_text(destination), sql_int(t->latest_ms), sql_int(t->since_ms), sql_int(t->now_ms)), e) < 0)
+		return -1;
+	return sql_run(s, "UPDATE commitments SET next_ms = min(next_ms, ?2), since_ms = min(since_ms, ?3) WHERE open"
+	                  " AND (?1 IS NULL OR delivery IN (SELECT id FROM deliveries WHERE destination = ?1))",
+	               SQL_ARGS(sql_text(destination), sql_int(t->latest_ms), sql_int(t->now_ms)), e);
+}
+
+int
+deliveries_reckon(struct db *d, const char *destination, const struct delivery_times *t, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	return s == NULL ? -1 : sql_write_end(s, reckon(s, destination, t, e), e);
+}

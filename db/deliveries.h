@@ -27,6 +27,10 @@ int deliveries_retry(struct db *d, int64_t job, struct err *e);
 /* waiting -> given_up, by a person's wish; ends its job as deliveries_settle does. ERR_STATE when it is on its way or has ended, ERR_NOT_FOUND. */
 int deliveries_give_up(struct db *d, int64_t job, const char *destination, const char *why, struct err *e);
 int deliveries_recover(struct db *d, int64_t now_ms, struct err *e);                                  /* at start: sending -> waiting, due now */
+/* At start, and when the clock was set: what waits, to be sent or for a commitment, waits no longer than until latest_ms, and was first tried at since_ms if before
+ * that, at now_ms if after. destination NULL: all. */
+struct delivery_times { int64_t now_ms, latest_ms, since_ms; };
+int deliveries_reckon(struct db *d, const char *destination, const struct delivery_times *t, struct err *e);
 /* How many are in each state, and since when the oldest waiting or sending one is tried (0: there is none). */
 int deliveries_count(struct db *d, int64_t by_state[DELIVERY_N_STATES], int64_t *oldest_ms, struct err *e);
 

@@ -51,6 +51,7 @@ int jobs_channels(struct db *d, int64_t id, const char *channels, struct err *e)
 int jobs_claim(struct db *d, struct job *out, struct err *e);
 /* running -> queued (another attempt), or failed when attempt >= max_attempts or !may_pass. */
 int jobs_attempt_failed(struct db *d, int64_t id, int64_t attempt, bool may_pass, int64_t max_attempts, const char *reason, struct err *e);
+enum { JOB_REST_MAX_MS = 300000 }; /* one that is to rest for longer was told so before the clock was set back: it may be claimed */
 /* Of a running attempt that will fail: not claimed again before that time. */
 int jobs_rest(struct db *d, int64_t id, int64_t attempt, int64_t until_ms, struct err *e);
 /* An attempt that failed through no fault of the job, by the node's own end or its disk: running -> queued, and it does not count. */

@@ -130,8 +130,8 @@ jobs_channels(struct db *d, int64_t id, const char *channels, struct err *e)
 static int
 claim(struct sql *s, struct job *out, struct err *e)
 {
-	sqlite3_stmt *q = sql_query(s, "SELECT id, attempt FROM jobs INDEXED BY jobs_queue WHERE state = 'queued' AND not_before_ms <= ?1"
-	                               " ORDER BY CASE priority WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END, id LIMIT 1", SQL_ARGS(sql_int(clock_ms())), e);
+	sqlite3_stmt *q = sql_query(s, "SELECT id, attempt FROM jobs INDEXED BY jobs_queue WHERE state = 'queued' AND not_before_ms NOT BETWEEN ?1 + 1 AND ?1 + ?2"
+	                               " ORDER BY CASE priority WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END, id LIMIT 1", SQL_ARGS(sql_int(clock_ms()), sql_int(JOB_REST_MAX_MS)), e);
 	struct job_move m = { .from = JOB_QUEUED, .to = JOB_RUNNING };
 	int r = q ? sql_step(q, e) : -1;
 	char cause[64];

@@ -346,19 +346,26 @@ study_follow(struct study *s, const struct model_setting *setting, struct err *e
 
 /* ---- jobs that wait ---- */
 
+/* What was written later than now was written before the clock was set back. */
+static int64_t
+later(int64_t a_ms, int64_t b_ms, int64_t now_ms)
+{
+	return a_ms > b_ms && a_ms <= now_ms ? a_ms : b_ms;
+}
+
 /* Since when it is receiving, while the node was there to receive: a job that was queued once may have become so long after it was made. */
 static int
-receiving_since(struct node *n, const struct job *j, int64_t *since_ms, struct err *e)
+receiving_since(struct node *n, const struct job *j, int64_t now_ms, int64_t *since_ms, struct err *e)
 {
 	struct job_event *events = NULL;
 	size_t count = 0;
 
-	*since_ms = j->created_ms > n->started_ms ? j->created_ms : n->started_ms;
+	*since_ms = later(j->created_ms, n->even_since_ms, now_ms);
 	if (jobs_history(n->db, j->id, &events, &count, e) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(events[i].state, job_state_name(JOB_RECEIVING)) == 0 && events[i].time_ms > *since_ms)
-			*since_ms = events[i].time_ms;
+		if (strcmp(events[i].state, job_state_name(JOB_RECEIVING)) == 0)
+			*since_ms = later(events[i].time_ms, *since_ms, now_ms);
 	free(events);
 	return 0;
 }
@@ -366,11 +373,11 @@ receiving_since(struct node *n, const struct job *j, int64_t *since_ms, struct e
 static int
 expire(struct node *n, const struct job *j, int64_t now_ms, int64_t *next_ms, struct err *e)
 {
-	int64_t wait_ms = n->settings->study_forcecomplete_trigger * 1000, due_ms = j->created_ms + wait_ms;
+	int64_t wait_ms = n->settings->study_forcecomplete_trigger * 1000, due_ms = later(j->created_ms, 0, now_ms) + wait_ms;
 	char reason[200];
 
 	if (now_ms >= due_ms) { /* perhaps */
-		if (receiving_since(n, j, &due_ms, e) != 0)
+		if (receiving_since(n, j, now_ms, &due_ms, e) != 0)
 			return -1;
 		due_ms += wait_ms;
 	}

@@ -29,6 +29,8 @@ struct lane {
 	struct deliver *all;
 	const struct destination_setting *destination;
 	pthread_t thread;
+	struct clock_pace pace;
+	bool is_clock_set;                        /* and what waits was not told yet */
 };
 
 struct deliver {
@@ -162,6 +164,38 @@ deliver_one(const struct lane *l, const struct delivery *d)
 	job_release(&j);
 }
 
+/* ---- a clock that is set, or a node that was away ----
+ * What it tells of the time for which nobody tried is not believed: it would make a first failure the last one. */
+
+enum { LEAP_MS = 3600000, PARTS = 12 /* of retry_give_up: for one of them what is old is tried anew */ };
+
+static int
+reckon(struct node *n, const char *destination, int64_t longest_ms, struct err *e)
+{
+	int64_t now = clock_ms(), give_up_ms = n->settings->retry_give_up * 1000;
+
+	return deliveries_reckon(n->db, destination, &(const struct delivery_times) { now, now + longest_ms, now - give_up_ms + give_up_ms / PARTS }, e);
+}
+
+static int64_t
+longest_wait_ms(const struct settings *s)
+{
+	return (s->retry_max > s->dicom.commitment_timeout ? s->retry_max : s->dicom.commitment_timeout) * 1000;
+}
+
+static void
+mind_clock(struct lane *l)
+{
+	int64_t leap_ms = clock_leap(&l->pace);
+	struct err e;
+
+	l->is_clock_set = l->is_clock_set || leap_ms < 0 || leap_ms > LEAP_MS;
+	if (l->is_clock_set && reckon(l->all->node, l->destination->name, 0, &e) != 0)
+		log_event(LOG_ERROR, "clock_not_minded", "destination=%s text=\"%s\"", l->destination->name, e.text);
+	else
+		l->is_clock_set = false;
+}
+
 /* ---- the lanes ---- */
 
 /* How long the lane may sleep: until its next delivery is due; -1 = until the bell. */
@@ -179,7 +213,7 @@ idle_ms(const struct lane *l, const struct err *claim)
 static void *
 run_lane(void *arg)
 {
-	const struct lane *l = arg;
+	struct lane *l = arg;
 	struct node *n = l->all->node;
 	unsigned long seen = 0;
 	int64_t wait_ms = 0;
@@ -188,6 +222,7 @@ run_lane(void *arg)
 		struct delivery d;
 		struct err e;
 
+		mind_clock(l);
 		if (deliveries_claim(n->db, l->destination->name, clock_ms(), &d, &e) == 0) {
 			deliver_one(l, &d);
 			wait_ms = 0;
@@ -264,7 +299,7 @@ deliver_start(struct node *n, struct err *e)
 		return NULL;
 	}
 	d->node = n;
-	if (stow_start(e) != 0 || refuse_orphans(n, e) != 0) {
+	if (stow_start(e) != 0 || reckon(n, NULL, longest_wait_ms(n->settings), e) != 0 || refuse_orphans(n, e) != 0) {
 		free(d);
 		return NULL;
 	}

@@ -27,6 +27,7 @@ struct dispatch {
 	struct seen *seen;                    /* the unsettled series of the last look, by UID */
 	size_t n_seen;
 	int64_t job_seen;                     /* the highest id of a receiving job that was looked at */
+	struct clock_pace pace;
 };
 
 static int
@@ -100,12 +101,29 @@ look_at_all_series(struct dispatch *d, int64_t *next_ms, struct err *e)
 	return 0;
 }
 
+/* A clock that is set says nothing of how long it was quiet: all waiting begins anew, as after a start. */
+static void
+mind_clock(struct dispatch *d)
+{
+	int64_t leap_ms = clock_leap(&d->pace);
+
+	if (leap_ms == 0)
+		return;
+	log_event(LOG_WARN, "clock_set", "by_ms=%lld", (long long)leap_ms);
+	d->node->even_since_ms = clock_ms();
+	for (size_t i = 0; i < d->n_seen; i++)
+		d->seen[i].not_before_ms = 0;
+}
+
 /* How long there is nothing to do unless the bell rings; -1: for ever. */
 static int64_t
 look(struct dispatch *d)
 {
-	int64_t next_ms = INT64_MAX, now_ms = clock_ms();
+	int64_t next_ms = INT64_MAX, now_ms;
 	struct err e;
+
+	mind_clock(d);
+	now_ms = clock_ms();
 
 	if (intake_close_again(d->node, &e) != 0 || look_at_all_series(d, &next_ms, &e) != 0 ||
 	    cases_receiving(d->node, d->rules, &d->job_seen, clock_ms(), &next_ms, &e) != 0) {

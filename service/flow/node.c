@@ -257,7 +257,7 @@ node_open(struct node *n, const struct settings *s, struct err *e)
 	memset(n, 0, sizeof *n);
 	n->settings = s;
 	n->lock_fd = -1;
-	n->started_ms = clock_ms();
+	n->started_ms = n->even_since_ms = clock_ms();
 	bell_init(&n->dispatch);
 	bell_init(&n->work);
 	bell_init(&n->deliver);

@@ -22,6 +22,7 @@ struct node {
 	                                      * retain: something has ended, or there is no room */
 	atomic_long n_received, n_refused, n_duplicates, n_strangers, n_removed; /* for /metrics; strangers: jobs whose input was out of distribution; removed: instances, by retention */
 	int64_t started_ms;
+	int64_t even_since_ms;               /* since when this process is there and its wall clock was not set (dispatch.c); on the dispatch thread only */
 	pthread_mutex_t intake[NODE_STRIPES]; /* one instance at a time a SOP Instance UID, from look-up to commit (intake.c); nothing else is waited for under it but disk and db */
 	sem_t compares;                      /* the turns that are left (compare.c) */
 	pthread_mutex_t unclosed_lock;       /* guards unclosed */

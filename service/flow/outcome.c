@@ -141,9 +141,9 @@ let_rest(struct node *n, const struct job *j, const struct err *why, struct err 
 
 	if (why->code != ERR_IO && why->code != ERR_LIMIT)
 		return 0;
-	for (int64_t i = 1; i < j->attempt && ms < OUTCOME_REST_MAX_MS; i++)
+	for (int64_t i = 1; i < j->attempt && ms < JOB_REST_MAX_MS; i++)
 		ms *= 2;
-	return jobs_rest(n->db, j->id, j->attempt, clock_ms() + (ms < OUTCOME_REST_MAX_MS ? ms : OUTCOME_REST_MAX_MS), e);
+	return jobs_rest(n->db, j->id, j->attempt, clock_ms() + (ms < JOB_REST_MAX_MS ? ms : JOB_REST_MAX_MS), e);
 }
 
 /* A disk that is full or fails for an hour must not use up the attempts of the jobs that wait for it. */

@@ -5,7 +5,7 @@
 #include "service/flow/worker_order.h"
 
 struct node;
-enum { OUTCOME_RETRY_MS = 5000, OUTCOME_REST_MAX_MS = 300000 };  /* the second: how long a job rests at most before its next attempt */
+enum { OUTCOME_RETRY_MS = 5000 };
 
 /* The files of the answer go from the order's folder to the job's, then the row: done or delivering. ERR_STATE: cancelled meanwhile. */
 int  outcome_record(struct node *n, const struct job *j, const struct order *o, const struct answer *a, struct err *e);

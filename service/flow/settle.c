@@ -13,30 +13,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Since when nothing was heard of it. While the node was away nobody could send: that was no silence. */
+/* Since when nothing was heard of it. While the node was away nobody could send: that was no silence. Nor is the time by which the clock was set; what came later
+ * than now came before it was set back. */
 static int64_t
-silent_since_ms(const struct node *n, const struct series_row *row)
+silent_since_ms(const struct node *n, const struct series_row *row, int64_t now_ms)
 {
-	return row->last_ms > n->started_ms ? row->last_ms : n->started_ms;
+	return row->last_ms > n->even_since_ms && row->last_ms <= now_ms ? row->last_ms : n->even_since_ms;
 }
 
 static int64_t
-interrupted_until_ms(const struct node *n, const struct series_row *row)
+interrupted_until_ms(const struct node *n, const struct series_row *row, int64_t now_ms)
 {
 	const struct settings *s = n->settings;
 	int64_t longer = s->series_interrupted_trigger > s->series_complete_trigger ? s->series_interrupted_trigger : s->series_complete_trigger;
 
-	return silent_since_ms(n, row) + longer * 1000;
+	return silent_since_ms(n, row, now_ms) + longer * 1000;
 }
 
 int64_t
-settle_due_ms(const struct node *n, const struct series_row *row)
+settle_due_ms(const struct node *n, const struct series_row *row, int64_t now_ms)
 {
 	if (row->association_state == ASSOCIATION_OPEN || row->others_open)
 		return INT64_MAX;
 	if (row->state == SERIES_STATE_WAITING && row->association_state == ASSOCIATION_ABORTED)
-		return interrupted_until_ms(n, row);
-	return silent_since_ms(n, row) + n->settings->series_complete_trigger * 1000;
+		return interrupted_until_ms(n, row, now_ms);
+	return silent_since_ms(n, row, now_ms) + n->settings->series_complete_trigger * 1000;
 }
 
 /* ---- the verdict ---- */
@@ -89,7 +90,7 @@ state_of(enum series_verdict verdict, bool may_come_again)
 static int
 judge(const struct node *n, const struct rules *r, const struct series_row *row, int64_t now_ms, struct prospect *p, struct err *e)
 {
-	bool may_come_again = row->association_state == ASSOCIATION_ABORTED && now_ms < interrupted_until_ms(n, row);
+	bool may_come_again = row->association_state == ASSOCIATION_ABORTED && now_ms < interrupted_until_ms(n, row, now_ms);
 	enum series_verdict verdict = SERIES_BAD;
 	struct err reason = { 0 };
 
@@ -139,7 +140,7 @@ settle_series(struct node *n, const struct rules *r, const struct series_row *ro
 {
 	struct prospect p = { .series_uid = row->series_uid };
 
-	*next_ms = row->ours ? now_ms : settle_due_ms(n, row);
+	*next_ms = row->ours ? now_ms : settle_due_ms(n, row, now_ms);
 	if (now_ms < *next_ms)
 		return 0;
 	if (look(n, r, row, now_ms, &p, e) != 0)
@@ -150,6 +151,6 @@ settle_series(struct node *n, const struct rules *r, const struct series_row *ro
 		return e->code == ERR_STATE ? 0 : -1; /* an instance came meanwhile: look again at once */
 	log_settled(row, &p);
 	bell_ring(&n->retain);
-	*next_ms = p.state == SERIES_STATE_WAITING ? interrupted_until_ms(n, row) : 0;
+	*next_ms = p.state == SERIES_STATE_WAITING ? interrupted_until_ms(n, row, now_ms) : 0;
 	return cases_match(n, r, row->study_uid, NULL, e);
 }

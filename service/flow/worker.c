@@ -283,7 +283,7 @@ idle_ms(const struct node *n, const struct err *claim)
 
 	if (claim->code != ERR_NOT_FOUND || jobs_next_ms(n->db, &next, &e) != 0)
 		return OUTCOME_RETRY_MS;
-	return next == INT64_MAX ? -1 : next <= now ? 0 : next - now < OUTCOME_REST_MAX_MS ? next - now : OUTCOME_REST_MAX_MS;
+	return next == INT64_MAX ? -1 : next <= now ? 0 : next - now < JOB_REST_MAX_MS ? next - now : JOB_REST_MAX_MS;
 }
 
 static void *

@@ -352,10 +352,10 @@ a_study_is_not_waited_for_longer_than_said(void **state)
 	look(FORCE - 100);
 	expect_job("2.25.1", "receiving v1");
 	assert_in_range(look(100), FORCE - 15, FORCE);
-	node.started_ms = clock_ms() + 50000; /* the time that the node is away counts for nobody */
+	node.even_since_ms = clock_ms() + 50000; /* the time that the node is away counts for nobody */
 	assert_in_range(look(FORCE + 1), FORCE + 35, FORCE + 50);
 	expect_job("2.25.1", "receiving v1");
-	node.started_ms = 0;
+	node.even_since_ms = 0;
 	{
 		int64_t seen = 1, next_ms = INT64_MAX;
 		struct err e = { 0 };

@@ -417,7 +417,7 @@ static void
 given_up_after_three_days(void **state)
 {
 	static const char *const name[] = { "archive" };
-	char more[ROOM] = "\"retry_delay\": 3600, \"retry_max\": 86400, \"destinations\": {";
+	char more[ROOM] = "\"retry_delay\": 3600, \"retry_max\": 3600, \"destinations\": {"; /* steps of the clock that are no leaps */
 	int64_t id, ahead_ms = 0, begin_ms;
 	struct deliver *d;
 
@@ -441,12 +441,47 @@ given_up_after_three_days(void **state)
 	close_node();
 }
 
+/* Set ahead by a year, then right again: neither the last attempt nor one that will never come. */
+static void
+a_clock_that_is_set_neither_ends_nor_holds_up(void **state)
+{
+	static const char *const name[] = { "archive" };
+	struct scripted_peer p = { .plan = "g", .find = 'y' };
+	unsigned port = free_port();
+	char more[ROOM] = "\"destinations\": {";
+	int64_t id, ahead_ms = INT64_C(31536000000);
+	struct deliver *d;
+
+	(void)state;
+	add_destination(more, "archive", port, true);
+	open_node(more);
+	id = add_seg(1, name, 1);
+	d = start();
+	while (delivery_to(id, "archive").next_attempt_ms == 0)
+		assert_true(bell_rest(&node.dispatch, 1));
+	next_attempt(id, &ahead_ms);
+	assert_int_equal(delivery_to(id, "archive").state, DELIVERY_WAITING);
+	open_scripted(&p, port);
+	clock_shift(0);
+	bell_ring(&node.deliver);
+	for (int i = 0; i < 2000 && delivery_to(id, "archive").state != DELIVERY_DELIVERED; i++)
+		assert_true(bell_rest(&node.dispatch, 5));
+	assert_true(deliver_stop(d));
+	stop_scripted(&p);
+	assert_int_equal(delivery_to(id, "archive").state, DELIVERY_DELIVERED);
+	wait_for_end(id);
+	free_scripted(&p);
+	close_node();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_meaning), cmocka_unit_test(the_mark_is_there_before_the_answer), cmocka_unit_test(doubt_survives_a_kill), cmocka_unit_test(patient_follows_the_archive),
 		cmocka_unit_test(no_object_has_two_contents), cmocka_unit_test(a_copy_does_not_outlive_its_reason), cmocka_unit_test(three_days_away), cmocka_unit_test(given_up_after_three_days),
+		cmocka_unit_test(a_clock_that_is_set_neither_ends_nor_holds_up),
+		cmocka_unit_test(no_object_has_two_contents), cmocka_unit_test(a_copy_does_not_outlive_its_reason), cmocka_unit_test(three_days_away), cmocka_unit_test(a_clock_that_is_set_neither_ends_nor_holds_up),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -1,4 +1,5 @@
 /* Deliveries: due, claimed, settled; the last one ends its job; again after a failure; a cancel in between. */
+#include "config/clock.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
 #include "db/sql.h"
@@ -272,6 +273,31 @@ test_recover(void **state)
 	assert_int_equal(state_of(job, reason), JOB_DELIVERING);
 }
 
+/* The clock was set: nothing waits for a time that will not come, and what is old is not given up at its next failure. */
+static void
+test_reckon(void **state)
+{
+	int64_t job = delivering(both, 2), now = clock_ms(), began = only(job).created_ms;
+	struct delivery v = claim("pacs", now);
+
+	(void)state;
+	assert_int_equal(deliveries_settle(d, v.id, DELIVERY_WAITING, now + 600000, "away", &e), 0);
+	assert_int_equal(deliveries_reckon(d, "cloud", &(const struct delivery_times) { now, now, 0 }, &e), 0);
+	assert_int_equal(next("pacs"), now + 600000);
+	assert_int_equal(deliveries_reckon(d, NULL, &(const struct delivery_times) { now + 1, now + 700000, 0 }, &e), 0);
+	assert_int_equal(next("pacs"), now + 600000);
+	v = only(job);
+	assert_int_equal(v.created_ms, began);
+	assert_int_equal(deliveries_reckon(d, "pacs", &(const struct delivery_times) { now, now, 0 }, &e), 0);
+	assert_int_equal(next("pacs"), now);
+	assert_int_equal(deliveries_reckon(d, "pacs", &(const struct delivery_times) { INT64_MAX, now, began + 5 }, &e), 0);
+	v = only(job);
+	assert_int_equal(v.created_ms, began + 5);
+	assert_int_equal(deliveries_reckon(d, "pacs", &(const struct delivery_times) { began - 7, now, 0 }, &e), 0);
+	v = only(job);
+	assert_int_equal(v.created_ms, began - 7);
+}
+
 /* What was sent without an answer stays so through everything; what was refused waits again by a person's wish. */
 static void
 test_objects(void **state)
@@ -372,7 +398,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_all_delivered_is_done), TEST(test_passing_error_waits), TEST(test_order_of_what_is_due), TEST(test_refusals_fail_the_job), TEST(test_retry),
-		TEST(test_settled_twice), TEST(test_cancelled_meanwhile), TEST(test_recover), TEST(test_objects), TEST(test_given_up_by_a_person), TEST(test_long_words),
+		TEST(test_settled_twice), TEST(test_cancelled_meanwhile), TEST(test_recover), TEST(test_reckon), TEST(test_objects), TEST(test_given_up_by_a_person), TEST(test_long_words),
 	};
 
 	alarm(120);

@@ -84,6 +84,34 @@ the_thread_does_all_that(void **state)
 	close_node(NULL);
 }
 
+/* What came before the clock was set back seems to come later than now, and the node to have started then. */
+static void
+a_clock_that_is_set_back_holds_nothing_up(void **state)
+{
+	struct dispatch *d;
+	unsigned long seen = 0;
+	struct err e = { 0 };
+
+	(void)state;
+	clock_shift(INT64_C(7200000));
+	open_with("\"series_complete_trigger\": 1,");
+	d = dispatch_start(&node, rules, &e);
+	assert_non_null(d);
+	take_series(&node, "flair", 1);
+	while (count_jobs() == 0) /* it has looked */
+		assert_true(bell_rest(&node.deliver, 10));
+	clock_shift(0);
+	assert_true(bell_wait(&node.work, &seen, 20000));
+	expect_job("2.25.1", "queued v1");
+	take_series(&node, "other-study", 1);
+	for (int i = 0; i < 500 && count_jobs() < 2; i++)
+		assert_true(bell_rest(&node.deliver, 10));
+	assert_true(bell_wait(&node.work, &seen, 20000));
+	dispatch_stop(d);
+	expect_job("2.25.2", "queued v1");
+	close_node(NULL);
+}
+
 int
 main(void)
 {
@@ -91,6 +119,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(every_step_may_be_the_last, open_node, close_node),
 		cmocka_unit_test_setup_teardown(an_instance_that_comes_meanwhile_is_not_lost, open_node, close_node),
 		cmocka_unit_test(the_thread_does_all_that),
+		cmocka_unit_test(a_clock_that_is_set_back_holds_nothing_up),
 	};
 
 	return RUN_WITH_STUDIES(studies, tests);

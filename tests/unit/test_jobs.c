@@ -336,7 +336,7 @@ test_attempts(void **state)
 static void
 test_rest(void **state)
 {
-	int64_t id = create(JOB_QUEUED, "1.2", 1), other, next = -1, until = clock_ms() + 3600000;
+	int64_t id = create(JOB_QUEUED, "1.2", 1), other, next = -1, until = clock_ms() + JOB_REST_MAX_MS - 1000;
 	struct job j;
 
 	(void)state;
@@ -357,7 +357,7 @@ test_rest(void **state)
 	assert_int_equal(jobs_claim(d, &j, &e), 0);
 	assert_int_equal(j.id, other);
 	job_release(&j);
-	clock_shift(3600001);
+	clock_shift(JOB_REST_MAX_MS);
 	assert_int_equal(jobs_claim(d, &j, &e), 0);
 	clock_shift(0);
 	assert_int_equal(j.id, id);
@@ -368,6 +368,12 @@ test_rest(void **state)
 	assert_int_equal(jobs_retry(d, id, "asked by a person", &e), 0);
 	assert_int_equal(jobs_claim(d, &j, &e), 0);
 	assert_int_equal(j.attempt, 3);
+	job_release(&j);
+	assert_int_equal(jobs_rest(d, id, 3, until, &e), 0);
+	assert_int_equal(jobs_attempt_failed(d, id, 3, true, 4, "no space", &e), 0);
+	clock_shift(-7200000);
+	assert_int_equal(jobs_claim(d, &j, &e), 0); /* the clock was set back: that time may never come */
+	clock_shift(0);
 	job_release(&j);
 }
 

@@ -56,7 +56,7 @@ the_time_away_is_no_silence(void **state)
 {
 	(void)state;
 	take_series(&node, "flair", 1);
-	node.started_ms = clock_ms() + 20000; /* it was back 20 s after the last image */
+	node.even_since_ms = clock_ms() + 20000; /* it was back 20 s after the last image */
 	assert_in_range(look(QUIET + 1), QUIET + 19, QUIET + 20);
 	expect_series("2.25.10", SERIES_STATE_OPEN, "flair", "");
 	assert_int_equal(look(QUIET + 21), -1);
