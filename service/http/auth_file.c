@@ -98,11 +98,16 @@ int
 auth_list_load(const char *path, struct auth_list *out, struct err *e)
 {
 	struct json_doc *d = NULL;
+	struct stat st;
 	size_t n;
 	char *text = file_read(path, MAX_BYTES, &n, e);
 	int rc = -1;
 
 	*out = (struct auth_list){ 0 };
+	if (text != NULL && stat(path, &st) == 0 && (st.st_mode & S_IWOTH) != 0) {
+		free(text);
+		return err_set(e, ERR_STATE, "everybody on this machine may write %s, and so give himself a token: look at what is in it, then chmod o-w it", path);
+	}
 	if (text == NULL && e->code == ERR_NOT_FOUND)
 		return err_set(e, ERR_NOT_FOUND, "there is no file %s yet: make the first token with segan token add NAME --role admin", path);
 	if (text != NULL && (d = json_parse(text, n, 0, e)) != NULL)

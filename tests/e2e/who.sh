@@ -105,6 +105,9 @@ status=0; token revoke late || status=$?
 same "revoking it twice" "$status" 1
 cp "$tokens" "$work/kept"; echo '{"tokens": [{"nam' > "$tokens"
 same "tokens that cannot be read" "$(ask admin GET /api/v1/jobs)" 503
+cp "$work/kept" "$work/whole"; chmod 646 "$work/whole"; mv "$work/whole" "$tokens"
+same "tokens that everybody may write" "$(ask admin GET /api/v1/jobs)" 503
+holds "the line about it" "$(grep tokens_unread "$node_log" | tail -1)" 'everybody on this machine may write .*chmod o-w'
 cp "$work/kept" "$work/whole"; chmod 600 "$work/whole"; mv "$work/whole" "$tokens"
 same "and when they can again" "$(ask admin GET /api/v1/jobs)" 200
 
