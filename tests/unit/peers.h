@@ -255,10 +255,11 @@ wait_for_port(unsigned port)
 	close(fd);
 }
 
+/* The other side may be gone by now, which is no fault: what it made of all this is seen by what it says. (An assertion in a peer's thread would end the program.) */
 UNUSED_IS_FINE void
 send_all(int fd, const void *bytes, size_t n)
 {
-	assert_int_equal(send(fd, bytes, n, MSG_NOSIGNAL), (ssize_t)n);
+	(void)!send(fd, bytes, n, MSG_NOSIGNAL);
 }
 
 /* Waits until the other side closes, reading what it says. False after 10 s. */

@@ -328,6 +328,8 @@ serve_script(void *arg)
 	int fd;
 
 	while ((fd = accept(p->listener, NULL, NULL)) >= 0) {
+		/* what is sent to a side that has gone with its window shut is not refused before a minute is over */
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval) { .tv_sec = 1 }, sizeof(struct timeval));
 		serve_association(p, fd);
 		close(fd);
 	}
