@@ -51,8 +51,8 @@ put_escaped(struct printer *p, const char *s, size_t length)
 
 	if (found != NULL)
 		snprintf(text, sizeof text, "\\%c", letters[found - plain]);
-	else if (length == 1)
-		snprintf(text, sizeof text, "\\u%04x", c);
+	else if (length == 1 || length == 2)
+		snprintf(text, sizeof text, "\\u%04x", length == 1 ? c : (unsigned char)s[1]);
 	else if (length == 0)
 		snprintf(text, sizeof text, "\xEF\xBF\xBD");
 	else
@@ -67,6 +67,8 @@ needs_escape(const char *s, size_t length)
 
 	if (length == 1)
 		return c < 0x20 || c == 0x7F || strchr("\"\\<>&", c) != NULL;
+	if (length == 2)
+		return c == 0xC2 && (unsigned char)s[1] < 0xA0; /* C1, which many terminals obey as they do C0 */
 	return length == 3 && (memcmp(s, "\xE2\x80\xA8", 3) == 0 || memcmp(s, "\xE2\x80\xA9", 3) == 0);
 }
 

@@ -34,10 +34,20 @@ text_or(const struct json *object, const char *key, const char *otherwise)
 }
 
 static void
+print_column(const char *text, size_t width)
+{
+	command_print_plain(stdout, text);
+	printf("%*s  ", strlen(text) < width ? (int)(width - strlen(text)) : 0, "");
+}
+
+static void
 print_volumes(const struct json *job)
 {
-	for (const struct json *s = json_first(json_get(job, "segments")); s != NULL; s = json_next(s))
-		printf("  %s %.1f ml", text_or(s, "label", "?"), json_number(json_get(s, "volume_ml"), 0));
+	for (const struct json *s = json_first(json_get(job, "segments")); s != NULL; s = json_next(s)) {
+		fputs("  ", stdout);
+		command_print_plain(stdout, text_or(s, "label", "?"));
+		printf(" %.1f ml", json_number(json_get(s, "volume_ml"), 0));
+	}
 }
 
 static void
@@ -50,7 +60,11 @@ print_row(const struct json *job)
 		done += strcmp(text_or(d, "state", ""), "delivered") == 0 || strcmp(text_or(d, "state", ""), "committed") == 0;
 	if (n > 0)
 		snprintf(delivered, sizeof delivered, "%zu/%zu", done, n);
-	printf("%5.0f  %-10s  %-20s  %-24.24s  %-9s", json_number(json_get(job, "id"), 0), text_or(job, "state", "?"), text_or(job, "model", "?"), text_or(job, "created", "?"), delivered);
+	printf("%5.0f  ", json_number(json_get(job, "id"), 0));
+	print_column(text_or(job, "state", "?"), 10);
+	print_column(text_or(job, "model", "?"), 20);
+	print_column(text_or(job, "created", "?"), 24);
+	printf("%-9s", delivered);
 	print_volumes(job);
 	if (json_text(json_get(job, "reason")) != NULL) {
 		fputs("  ", stdout);

@@ -89,6 +89,29 @@ done
 for command in segment inspect model jobs send echo bench; do
 	"$B/segan" $command --help | grep -q '^usage: segan '$command || fail "segan $command --help"
 done
+# a node that would move the terminal
+cat > "$work/answer" <<'END'
+{"jobs": [{"id": 1, "state": "done\u001b[2J", "model": "m\u009b31m", "created": "\u001b]0;x\u0007", "reason": "\u001b[1m",
+	"segments": [{"number": 1, "label": "L\u001b[7m", "volume_ml": 1}], "deliveries": []}], "next": null}
+END
+/usr/bin/python3 -c '
+import http.server, sys
+class Node(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *a): pass
+    def do_GET(self):
+        body = open(sys.argv[1], "rb").read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.HTTPServer(("127.0.0.1", 0), Node)
+print("port", server.server_port, flush=True)
+server.serve_forever()' "$work/answer" > "$work/port" & started+=($!)
+port=$(wait_line "$work/port" '^port' 30 "${started[-1]}")
+for form in '' --json; do
+	"$B/segan" jobs list --url "http://127.0.0.1:${port#port }" $form > "$work/list" || fail "jobs list of such a node"
+	! LC_ALL=C grep -aq $'[\x01-\x09\x0b-\x1f\x7f]\|\xc2[\x80-\x9f]' "$work/list" || fail "segan jobs list $form lets a node move the terminal: $(cat -v "$work/list")"
+done
 status=0; "$B/segan" echo NOBODY@127.0.0.1:1 > "$work/echo" 2>&1 || status=$?
 same "exit status of echo to nobody" $status 1
 echo "the command line works"

@@ -336,12 +336,12 @@ strings_are_escaped(void **state)
 	struct json *o = json_new_object();
 
 	(void)state;
-	json_set_string(o, "s", "a\"\\\b\f\n\r\t\x01\x7f</script>&\xE2\x80\xA8 \xC3\xA4");
+	json_set_string(o, "s", "a\"\\\b\f\n\r\t\x01\x7f</script>&\xE2\x80\xA8 \xC3\xA4\xC2\x9B" "31m\xC2\x80\xC2\xA0");
 	json_set_string(o, "bad", "x\xFFy\xC3");
 	json_set_string(o, "none", NULL);
 	json_set_string(o, "k\xFF<", "");
 	expect_print(o, false,
-		"{\"s\":\"a\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u007f\\u003c/script\\u003e\\u0026\\u2028 \xC3\xA4\",\"bad\":\"x\xEF\xBF\xBDy\xEF\xBF\xBD\",\"none\":null,"
+		"{\"s\":\"a\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u007f\\u003c/script\\u003e\\u0026\\u2028 \xC3\xA4\\u009b31m\\u0080\xC2\xA0\",\"bad\":\"x\xEF\xBF\xBDy\xEF\xBF\xBD\",\"none\":null,"
 		"\"k\xEF\xBF\xBD\\u003c\":\"\"}");
 	json_free(o);
 }
