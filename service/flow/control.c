@@ -8,8 +8,10 @@
 #include "db/jobs.h"
 #include "service/flow/deliver.h"
 #include "service/flow/node.h"
+#include "service/flow/record.h"
 #include "service/flow/worker.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -56,9 +58,22 @@ retry_failed(struct node *n, const struct job *j, struct err *e)
 	return 0;
 }
 
+/* A failed job goes on with what it has: its inputs, its results. Not where the images were removed, or a result is not on the disk any more as it was computed: a new
+ * run makes it, under UIDs of its own. */
+static int
+can_go_on(const struct node *n, const struct job *j, bool *can, struct err *e)
+{
+	*can = false;
+	if (j->state != JOB_FAILED || j->fingerprint == NULL || j->removed_ms != 0)
+		return 0;
+	*can = record_check(n, j, UINT_MAX, e) == 0;
+	return *can || e->code == ERR_STATE ? 0 : -1;
+}
+
 int
 control_retry(struct node *n, int64_t id, int64_t *job, struct err *e)
 {
+	bool goes_on;
 	struct job j;
 	int rc;
 
@@ -67,10 +82,8 @@ control_retry(struct node *n, int64_t id, int64_t *job, struct err *e)
 	*job = id;
 	if (!job_state_is_final(j.state))
 		rc = err_set(e, ERR_STATE, "job %lld is %s: only a job that has ended can be retried", (long long)id, job_state_name(j.state));
-	else if (j.state == JOB_FAILED && j.fingerprint && !j.removed_ms)
-		rc = retry_failed(n, &j, e);
-	else
-		rc = new_run(n, &j, job, e);
+	else if ((rc = can_go_on(n, &j, &goes_on, e)) == 0)
+		rc = goes_on ? retry_failed(n, &j, e) : new_run(n, &j, job, e);
 	if (rc == 0)
 		log_event(LOG_INFO, "job_retry", "job=%lld goes_on_as=%lld", (long long)id, (long long)*job);
 	job_release(&j);

@@ -10,6 +10,7 @@
 #include "service/flow/deliver_audit.h"
 #include "service/flow/deliver_stow.h"
 #include "service/flow/peer.h"
+#include "service/flow/record.h"
 #include "service/flow/results.h"
 #include "service/flow/spool.h"
 
@@ -77,6 +78,8 @@ pack(const struct attempt *a, struct parcel *p, struct err *e)
 	int rc;
 
 	*p = (struct parcel) { .unheard = a->delivery->unheard };
+	if (record_check(a->node, a->job, a->to->results, e) != 0)
+		return err_note(e, "nothing was sent");
 	if (results_files(a->job->results, a->to->results, &files, &n, e) != 0)
 		return -1;
 	if (n == 0) {

@@ -3,11 +3,14 @@
 #include "service/flow/record.h"
 
 #include "config/clock.h"
+#include "config/digest.h"
 #include "config/file.h"
 #include "config/json.h"
 #include "service/flow/node.h"
+#include "service/flow/results.h"
 #include "service/flow/spool.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,28 +38,102 @@ text_of(struct job *j, size_t i)
 	return (char **)((char *)j + texts[i].offset);
 }
 
+/* ---- the files ---- */
+
+static int
+digest_result(const struct node *n, int64_t job, const char *name, char hex[DIGEST_HEX], struct err *e)
+{
+	char path[SPOOL_PATH];
+
+	spool_result(n, job, name, path);
+	return digest_of_file(path, 0, hex, e);
+}
+
+static int
+add_digests(struct json *v, const struct node *n, const struct job *j, struct err *e)
+{
+	struct json *digests = json_new_object();
+	struct result_file *files = NULL;
+	size_t n_files = 0;
+	int r = results_files(j->results, UINT_MAX, &files, &n_files, e);
+
+	for (size_t i = 0; i < n_files && r == 0; i++) {
+		char hex[DIGEST_HEX];
+		if ((r = digest_result(n, j->id, files[i].name, hex, e)) == 0)
+			json_set_string(digests, files[i].name, hex);
+	}
+	free(files);
+	json_set(v, "digests", digests);
+	return r;
+}
+
+/* digests: NULL where nobody knows */
+static int
+check_file(const struct node *n, int64_t job, const char *name, const struct json *digests, struct err *e)
+{
+	const char *wanted = json_text(json_get(digests, name));
+	char hex[DIGEST_HEX];
+
+	if (digest_result(n, job, name, hex, e) != 0) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		return err_set(e, ERR_STATE, "%s of job %lld is lost on the node's disk: `segan jobs retry %lld` computes it anew", name, (long long)job, (long long)job);
+	}
+	if (wanted == NULL || strcmp(wanted, hex) == 0)
+		return 0;
+	return err_set(e, ERR_STATE, "%s of job %lld was altered on the node's disk since it was computed: `segan jobs retry %lld` computes it anew", name, (long long)job,
+	    (long long)job);
+}
+
+int
+record_check(const struct node *n, const struct job *j, unsigned kinds, struct err *e)
+{
+	char path[SPOOL_PATH];
+	struct result_file *files = NULL;
+	struct json_doc *d;
+	struct err lost;
+	size_t n_files = 0;
+	int r;
+
+	if (results_files(j->results, kinds, &files, &n_files, e) != 0)
+		return -1;
+	spool_result(n, j->id, record_file, path);
+	d = json_load(path, 0, &lost);
+	r = d == NULL && err_may_pass(lost.code) ? -1 : 0;
+	if (r != 0)
+		*e = lost;
+	for (size_t i = 0; i < n_files && r == 0; i++)
+		r = check_file(n, j->id, files[i].name, d != NULL ? json_get(json_root(d), "digests") : NULL, e);
+	json_doc_free(d);
+	free(files);
+	return r;
+}
+
 /* ---- writing ---- */
 
+struct written { const struct node *n; const struct job *job; const struct job_input *inputs; size_t n_inputs; const char *const *destinations; size_t n_destinations; };
+
 static char *
-print(const struct job *j, const struct job_input *inputs, size_t n_inputs, const char *const *destinations, size_t n_destinations, struct err *e)
+print(const struct written *w, struct err *e)
 {
 	struct json *v = json_new_object(), *read = json_new_array(), *to = json_new_array();
-	char *text;
+	char *text = NULL;
 
-	json_write(v, fields, N_FIELDS, j);
+	json_write(v, fields, N_FIELDS, w->job);
 	for (size_t i = 0; i < N_TEXTS; i++)
-		json_set_string(v, texts[i].key, *text_of((struct job *)j, i));
-	for (size_t i = 0; i < n_inputs; i++) {
+		json_set_string(v, texts[i].key, *text_of((struct job *)w->job, i));
+	for (size_t i = 0; i < w->n_inputs; i++) {
 		struct json *input = json_new_array();
-		json_add_string(input, inputs[i].channel);
-		json_add_string(input, inputs[i].sop_uid);
+		json_add_string(input, w->inputs[i].channel);
+		json_add_string(input, w->inputs[i].sop_uid);
 		json_add(read, input);
 	}
-	for (size_t i = 0; i < n_destinations; i++)
-		json_add_string(to, destinations[i]);
+	for (size_t i = 0; i < w->n_destinations; i++)
+		json_add_string(to, w->destinations[i]);
 	json_set(v, "inputs", read);
 	json_set(v, "destinations", to);
-	text = json_print(v, false, e);
+	if (add_digests(v, w->n, w->job, e) == 0)
+		text = json_print(v, false, e);
 	json_free(v);
 	return text;
 }
@@ -80,7 +157,7 @@ record_write(const struct node *n, const struct job *j, const struct job_outcome
 		return -1;
 	spool_result(n, j->id, record_file, path);
 	snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-	text = print(&computed, inputs, n_inputs, destinations, n_destinations, e);
+	text = print(&(const struct written) { n, &computed, inputs, n_inputs, destinations, n_destinations }, e);
 	if (text != NULL && file_make_dirs(dir, 0700, e) == 0)
 		r = file_write(path, text, strlen(text), e);
 	free(text);

@@ -1,5 +1,5 @@
-/* DATA/results/<job id>/job.json: what the database says of a computed job, beside its results. Written before the row, read when the database is rebuilt (reindex.h):
- * a job that is known is not computed again, so its results keep their UIDs and no study gets a second one. */
+/* DATA/results/<job id>/job.json: what the database says of a computed job, beside its results, and the digest of each of their files. Written before the row, read
+ * when the database is rebuilt (reindex.h): a job that is known is not computed again, so its results keep their UIDs and no study gets a second one. */
 #pragma once
 #include "db/jobs.h"
 
@@ -7,6 +7,10 @@ struct node;
 extern const char record_file[];                                /* "job.json" */
 
 int record_write(const struct node *n, const struct job *j, const struct job_outcome *o, const char *const *destinations, size_t n_destinations, struct err *e);
+
+/* The files of the results of these kinds (enum result_kind, a bit each) are as they were computed: asked before one is sent or shown. ERR_STATE names the first that
+ * is not; where the record is lost, or of a version without digests, only one that is not there. ERR_IO: it could not be read now. */
+int record_check(const struct node *n, const struct job *j, unsigned kinds, struct err *e);
 
 struct record {
 	struct job job;

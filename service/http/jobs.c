@@ -1,9 +1,12 @@
 /* /api/v1/jobs: the list, one job, its files, retry, cancel and giving a delivery up. What a job looks like is service/flow/job_json, what may be done to it service/flow/control. */
 #include "config/clock.h"
+#include "config/file.h"
+#include "config/result_kind.h"
 #include "service/flow/audit.h"
 #include "service/flow/control.h"
 #include "service/flow/job_json.h"
 #include "service/flow/node.h"
+#include "service/flow/record.h"
 #include "service/flow/spool.h"
 #include "service/http/handlers.h"
 #include "service/http/page.h"
@@ -123,7 +126,7 @@ record_access(const struct request *q, const struct job *j)
 }
 
 static void
-answer_file(struct request *q, struct reply *r, const char *name, const char *type)
+answer_file(struct request *q, struct reply *r, unsigned kinds, const char *name, const char *type)
 {
 	char path[SPOOL_PATH], absent[128], when[CLOCK_TEXT];
 	struct job j;
@@ -138,11 +141,13 @@ answer_file(struct request *q, struct reply *r, const char *name, const char *ty
 	}
 	snprintf(absent, sizeof absent, "job %lld is %s and has no %s%s", (long long)id, job_state_name(j.state), name,
 	         j.finding && strcmp(j.finding, "none") == 0 ? ": nothing was found" : "");
+	spool_result(q->node, id, name, path);
 	if (j.removed_ms) {
 		clock_text(j.removed_ms, when);
 		problem_set(r, 410, "the images and results of job %lld were removed by retention at %s", (long long)id, when);
+	} else if (record_check(q->node, &j, kinds, &e) != 0 && file_exists(path)) {
+		problem_set(r, 500, "%s", e.text);
 	} else {
-		spool_result(q->node, id, name, path);
 		reply_file(r, path, type, absent);
 		if (r->status == 200)
 			record_access(q, &j);
@@ -153,19 +158,19 @@ answer_file(struct request *q, struct reply *r, const char *name, const char *ty
 void
 job_seg_answer(struct request *q, struct reply *r)
 {
-	answer_file(q, r, "seg.dcm", "application/dicom");
+	answer_file(q, r, RESULT_SET(RESULT_SEG), "seg.dcm", "application/dicom");
 }
 
 void
 job_report_answer(struct request *q, struct reply *r)
 {
-	answer_file(q, r, "report.dcm", "application/dicom");
+	answer_file(q, r, RESULT_SET(RESULT_REPORT), "report.dcm", "application/dicom");
 }
 
 void
 job_preview_answer(struct request *q, struct reply *r)
 {
-	answer_file(q, r, "preview.png", "image/png");
+	answer_file(q, r, 0, "preview.png", "image/png");
 }
 
 /* What a person does to a job, recorded in the transaction that does it. */

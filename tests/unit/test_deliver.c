@@ -3,8 +3,10 @@
 #include "tests/unit/deliver_stage.h"
 #include "tests/unit/made_seg.h"
 
+#include "service/flow/control.h"
 #include "service/flow/deliver_stow.h"
 #include "service/flow/deliver_words.h"
+#include "service/flow/record.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -292,9 +294,47 @@ a_result_that_is_lost_is_refused(void **state)
 	d = deliver_start(&node, &e);
 	assert_non_null(d);
 	wait_for_end(id);
-	delivery_is(id, "stored", DELIVERY_REFUSED, 1, "cannot read");
-	delivery_is(id, "peer", DELIVERY_REFUSED, 1, "cannot be read");
+	delivery_is(id, "stored", DELIVERY_REFUSED, 1, "seg.dcm of job 1 is lost on the node's disk");
+	delivery_is(id, "peer", DELIVERY_REFUSED, 1, "nothing was sent");
 	assert_true(deliver_stop(d));
+	close_service(&services[0]);
+	close_node();
+}
+
+/* Altered since it was computed: nobody gets it, nobody is shown it, and a retry makes it anew. */
+static void
+a_result_that_was_altered_is_not_sent(void **state)
+{
+	static const struct job_outcome outcome = { .finding = "present", .flags = "{}", .segments = "[]", .results = "[{\"kind\":\"seg\"}]", .timings = "{}" };
+	static const char *const names[] = { "stored" };
+	struct deliver *d;
+	struct job j;
+	struct err e = { 0 };
+	char more[300], path[SPOOL_PATH];
+	int64_t id, goes_on = 0;
+
+	(void)state;
+	open_service(&services[0], "g");
+	snprintf(more, sizeof more, "\"destinations\": {\"stored\": {\"type\": \"stow\", \"url\": \"http://127.0.0.1:%u/web\"}},", services[0].port);
+	open_node(more);
+	id = add_job(names, 1);
+	assert_int_equal(jobs_get(node.db, id, &j, &e), 0);
+	assert_int_equal(record_write(&node, &j, &outcome, names, 1, &e), 0);
+	assert_int_equal(record_check(&node, &j, RESULT_SET(RESULT_SEG), &e), 0);
+	spool_result(&node, id, "seg.dcm", path);
+	assert_int_equal(file_write(path, "another", 7, &e), 0);
+	d = deliver_start(&node, &e);
+	assert_non_null(d);
+	wait_for_end(id);
+	delivery_is(id, "stored", DELIVERY_REFUSED, 1, "seg.dcm of job 1 was altered on the node's disk");
+	assert_true(deliver_stop(d));
+	assert_int_equal(record_check(&node, &j, 0, &e), 0);
+	job_release(&j);
+	assert_int_equal(control_retry(&node, id, &goes_on, &e), 0);
+	assert_int_equal(goes_on, id + 1);
+	assert_int_equal(jobs_get(node.db, goes_on, &j, &e), 0);
+	assert_true(j.state == JOB_QUEUED && j.run == 2 && j.replaces == id);
+	job_release(&j);
 	close_service(&services[0]);
 	close_node();
 }
@@ -522,6 +562,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_end), cmocka_unit_test(a_destination_that_is_no_more), cmocka_unit_test(a_result_that_is_lost_is_refused),
+		cmocka_unit_test(a_result_that_was_altered_is_not_sent),
 		cmocka_unit_test(every_object_counts), cmocka_unit_test(a_service_is_asked), cmocka_unit_test(an_answer_about_another_instance), cmocka_unit_test(what_a_service_says), cmocka_unit_test(stop_does_not_wait_for_a_silent_service),
 	};
 

@@ -41,6 +41,18 @@ claim(void)
 }
 
 static void
+write_result(int64_t id, const char *name, const char *bytes)
+{
+	char path[SPOOL_PATH], folder[SPOOL_PATH];
+	struct err e;
+
+	spool_result(&site.node, id, name, path);
+	snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+	assert_int_equal(file_make_dirs(folder, 0700, &e), 0);
+	assert_int_equal(file_write(path, bytes, strlen(bytes), &e), 0);
+}
+
+static void
 compute(int64_t id, int64_t attempt, bool with_destination)
 {
 	static const char *const destinations[] = { "pacs" };
@@ -48,6 +60,7 @@ compute(int64_t id, int64_t attempt, bool with_destination)
 	                               .results = "[{\"kind\":\"seg\",\"series_uid\":\"2.25.1\",\"sop_instance_uid\":\"2.25.2\",\"frames\":9}]", .timings = "{\"read\":40}" };
 	struct err e;
 
+	write_result(id, "seg.dcm", "SEG BYTES");
 	if (jobs_computed(site.node.db, id, attempt, &o, destinations, with_destination ? 1 : 0, &e) < 0)
 		fail_msg("%s", e.text);
 }
@@ -332,19 +345,13 @@ static void
 result_files(void **state)
 {
 	int64_t id = make_job("1.2.400", 1);
-	char path[SPOOL_PATH], folder[SPOOL_PATH];
 	struct answer a;
-	struct err e;
 
 	(void)state;
 	assert_int_equal(on_job("GET", id, "/seg", &a), 404);
 	expect_problem(&a, 404);
-	spool_result(&site.node, id, "seg.dcm", path);
-	snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
-	assert_int_equal(file_make_dirs(folder, 0700, &e), 0);
-	assert_int_equal(file_write(path, "SEG BYTES", 9, &e), 0);
-	spool_result(&site.node, id, "preview.png", path);
-	assert_int_equal(file_write(path, "PNG BYTES", 9, &e), 0);
+	write_result(id, "seg.dcm", "SEG BYTES");
+	write_result(id, "preview.png", "PNG BYTES");
 	assert_int_equal(on_job("GET", id, "/seg", &a), 200);
 	assert_string_equal(a.body, "SEG BYTES");
 	assert_non_null(strstr(a.head, "Content-Type: application/dicom\r\n"));

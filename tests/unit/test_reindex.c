@@ -90,6 +90,7 @@ compute(const char *study_uid, const char *const *destinations, size_t n_destina
 	static const struct job_input inputs[] = { { "flair", "2.25.1000" }, { "flair", "2.25.1001" } };
 	static const struct job_outcome outcome = { .finding = "present", .flags = "{}", .segments = "[]", .results = "[{\"kind\":\"seg\"}]", .timings = "{}" };
 	struct job j = { .state = JOB_RECEIVING, .model_name = "m", .model_version = "1", .model_digest = "d", .case_version = 1, .created_ms = 1234 };
+	char path[SPOOL_PATH], dir[SPOOL_PATH];
 	struct err e = { 0 };
 	int64_t id;
 
@@ -97,6 +98,10 @@ compute(const char *study_uid, const char *const *destinations, size_t n_destina
 	assert_int_equal(jobs_create(node.db, &j, &id, &e), 0);
 	assert_int_equal(jobs_queue(node.db, id, "{\"flair\":\"2.25.10\"}", "print", inputs, 2, "whole", &e), 0);
 	assert_int_equal(jobs_claim(node.db, &j, &e), 0);
+	spool_result(&node, id, "seg.dcm", path);
+	snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+	assert_int_equal(file_make_dirs(dir, 0700, &e), 0);
+	assert_int_equal(file_write(path, "SEG", 3, &e), 0);
 	if (record_write(&node, &j, &outcome, destinations, n_destinations, &e) != 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(jobs_computed(node.db, id, j.attempt, &outcome, destinations, n_destinations, &e), 0);
