@@ -247,6 +247,8 @@ back_up(struct backup *b, struct err *e)
 {
 	if (file_make_dirs(b->dir, 0700, e) != 0)
 		return -1;
+	if (chmod(b->dir, 0700) != 0) /* whoever made it, as data_dir itself */
+		return err_errno(e, "keeping %s to its owner", b->dir);
 	for (int i = 0; i < ROUNDS; i++) {
 		if (take_round(b, e) != 0)
 			return -1;

@@ -16,9 +16,9 @@
 
 enum { MAX_BYTES = 1 << 20, MAX_CHAIN = 16 /* certificates, as many as GnuTLS follows */, SOON_MS = 14 * 86400 * 1000 };
 
-/* RFC 9325 3.1.1, 4.2: no SSL, no TLS 1.0 and 1.1, no RSA key exchange, no CBC. */
+/* RFC 9325 3.1.1, 4.2: no SSL, no TLS 1.0 and 1.1, no RSA key exchange, no CBC; RFC 9325 4.4, 4.5: certificates of RSA 2048 and SHA-256 at least. */
 const char tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:"
-	"-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
+	"-MAC-ALL:+AEAD:%SERVER_PRECEDENCE:%PROFILE_MEDIUM";
 
 struct tls {
 	const struct settings *settings;

@@ -149,13 +149,14 @@ holds "guesses are logged" "$(cat "$node_log")" 'http_token_refused client=127.0
 
 # ---- TLS
 make_ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$1.key" -out "$work/$1.pem" -subj "/CN=$1" -days 2 -addext basicConstraints=critical,CA:TRUE 2> /dev/null; }
-make_signed() { # NAME CA EXTENSIONS
-	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$1.key" -out "$work/$1.csr" -subj "/CN=$1" 2> /dev/null
+make_signed() { # NAME CA EXTENSIONS [KEY]
+	openssl req -newkey ${4:-ec -pkeyopt ec_paramgen_curve:P-256} -nodes -keyout "$work/$1.key" -out "$work/$1.csr" -subj "/CN=$1" 2> /dev/null
 	openssl x509 -req -in "$work/$1.csr" -days 2 -out "$work/$1.pem" -CA "$work/$2.pem" -CAkey "$work/$2.key" -CAcreateserial -extfile <(printf '%b' "$3") 2> /dev/null
 }
 make_ca ca; make_ca stranger
 make_signed node ca 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n'
 make_signed scanner ca 'extendedKeyUsage=clientAuth\n'
+make_signed short ca 'extendedKeyUsage=clientAuth\n' rsa:1024
 make_signed intruder stranger 'extendedKeyUsage=clientAuth\n'
 tls_config() { write_config "$work/tls.json" '.http.tokens_file = $tokens | .http.tls_certificate = $w + "/node.pem" | .http.tls_key = $w + "/node.key" | .log_level = "debug"'"$1" --arg tokens "$tokens" --arg w "$work"; }
 tls_config ' | .http.tls_key = $w + "/none.key"';       refused "$work/tls.json" 'http.tls_key: .*none.key'
@@ -225,6 +226,11 @@ same "with a stranger's certificate" "$(with --cert "$work/intruder.pem" --key "
 same "with a server's certificate" "$(with --cert "$work/node.pem" --key "$work/node.key")" 000
 for version in 1.2 1.3; do same "without a certificate, TLS $version" "$(with --tlsv"$version" --tls-max "$version")" 000; done
 same "refused clients in the audit trail" "$(sqlite3 "$work/data/segand.db" "select text like 'it showed no%', count(*), min(address) from audit where event = 110113 and type = 110126 and outcome = 4 and text like '%http.tls_client_ca%' group by 1" | paste -sd ' ')" '0|2|127.0.0.1 1|3|127.0.0.1'
+with_rsa() { # NAME: what curl does not load, s_client does
+	printf 'GET /health HTTP/1.0\r\n\r\n' | timeout 60 openssl s_client -quiet -connect "$http" -tls1_2 -cipher 'DEFAULT:@SECLEVEL=0' -cert "$work/$1.pem" -key "$work/$1.key" 2> /dev/null | head -n 1 | tr -d '\r'
+}
+same "with a certificate that is too weak" "$(with_rsa short)" ""
+same "with ours" "$(with_rsa scanner)" "HTTP/1.1 200 OK"
 same "with ours" "$(with --cert "$work/scanner.pem" --key "$work/scanner.key")" 200
 same "with ours but no token" "$(ask - GET /api/v1/jobs --cacert "$work/ca.pem" --cert "$work/scanner.pem" --key "$work/scanner.key")" 401
 jobs --token-file "$work/viewer.token" --ca-file "$work/ca.pem" --certificate "$work/scanner.pem" --key "$work/scanner.key" || fail "segan jobs with a certificate: $(cat "$work/jobs")"
