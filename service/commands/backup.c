@@ -242,10 +242,27 @@ check(const struct backup *b, struct err *e)
 	return 0;
 }
 
+/* It would be part of itself, and of every later one. */
+static int
+check_outside(const struct backup *b, struct err *e)
+{
+	char *data = realpath(b->data, NULL), *dir = realpath(b->dir, NULL);
+	size_t n = data != NULL ? strlen(data) : 0;
+	int rc = data == NULL || dir == NULL ? err_errno(e, "finding %s and %s", b->data, b->dir) : 0;
+
+	if (rc == 0 && strncmp(dir, data, n) == 0 && (dir[n] == '/' || dir[n] == '\0')) {
+		rmdir(dir);                                      /* made just now, or empty all the same */
+		rc = err_set(e, ERR_INPUT, "%s lies in %s, which it would be a backup of: take another place, best on another disk", b->dir, b->data);
+	}
+	free(data);
+	free(dir);
+	return rc;
+}
+
 static int
 back_up(struct backup *b, struct err *e)
 {
-	if (file_make_dirs(b->dir, 0700, e) != 0)
+	if (file_make_dirs(b->dir, 0700, e) != 0 || check_outside(b, e) != 0)
 		return -1;
 	if (chmod(b->dir, 0700) != 0) /* whoever made it, as data_dir itself */
 		return err_errno(e, "keeping %s to its owner", b->dir);

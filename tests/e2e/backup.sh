@@ -41,6 +41,9 @@ segan backup "$work/backup" > "$work/said"
 wait "$sender"
 holds "what the backup says" "$(cat "$work/said")" '[1-9][0-9]* instances, [12] jobs'
 refused 1 "not empty" segan backup "$work/backup"
+ln -s "$work/data" "$work/elsewhere"
+refused 1 "lies in .*best on another disk" segan backup "$work/elsewhere/backup"
+[ ! -e "$work/data/backup" ] || fail "a backup that was refused left a folder"
 segan backup "$work/linked" --link > /dev/null
 in_backup() { sqlite3 -readonly "$1/segand.db" 'select sop_uid, size from instances' -separator ' ' | while read -r uid size; do
 	name=$(printf '%s' "$uid" | sha256sum | cut -c 1-64)
