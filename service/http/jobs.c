@@ -117,9 +117,9 @@ job_answer(struct request *q, struct reply *r)
 
 /* Somebody sees a result of the study. */
 static void
-record_access(const struct request *q, const struct job *j)
+record_access(const struct request *q, const struct job *j, const char *name)
 {
-	struct audit_entry a = { .event = AUDIT_ACCESSED, .action = 'R', .study_uid = j->study_uid, .job = j->id };
+	struct audit_entry a = { .event = AUDIT_ACCESSED, .action = 'R', .study_uid = j->study_uid, .job = j->id, .text = name };
 
 	who_sign(q, &a);
 	audit_record(q->node, &a);
@@ -150,7 +150,7 @@ answer_file(struct request *q, struct reply *r, unsigned kinds, const char *name
 	} else {
 		reply_file(r, path, type, absent);
 		if (r->status == 200)
-			record_access(q, &j);
+			record_access(q, &j, name);
 	}
 	job_release(&j);
 }

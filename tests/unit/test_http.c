@@ -345,7 +345,10 @@ static void
 result_files(void **state)
 {
 	int64_t id = make_job("1.2.400", 1);
+	struct audit_row *rows;
 	struct answer a;
+	struct err e;
+	size_t n;
 
 	(void)state;
 	assert_int_equal(on_job("GET", id, "/seg", &a), 404);
@@ -363,6 +366,9 @@ result_files(void **state)
 	assert_non_null(strstr(a.head, "Content-Type: image/png\r\n"));
 	assert_int_equal(on_job("POST", id, "/cancel", &a), 200);
 	assert_int_equal(audited("1.2.400", AUDIT_ACCESSED, AUDIT_ANY_TYPE), 3);
+	assert_int_equal(audit_list(site.node.db, &(const struct audit_filter){ .study_uid = "1.2.400", .limit = 3 }, &rows, &n, &e), 0); /* newest: that it was cancelled */
+	assert_true(n == 3 && strcmp(rows[1].text, "preview.png") == 0 && strcmp(rows[2].text, "seg.dcm") == 0);
+	audit_rows_free(rows, n);
 }
 
 static void
