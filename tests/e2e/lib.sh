@@ -19,10 +19,12 @@ e2e_finish() {
 	local status=$?
 	trap - EXIT
 	stop_all
-	if cat "$work"/*.log "${node_log:-/dev/null}" 2>/dev/null | grep -a -m 1 -A 30 -E 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:'; then
+	if cat "$work"/*.log "${node_log:-/dev/null}" 2>/dev/null | grep -a -m 1 -A 45 -E 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' > "$work/found"; then
 		echo "FAILED: a sanitizer has found something, in the node or its worker"; status=1
+		cat "$work/found" # last: tests/run shows the end
+	elif [ "$status" != 0 ]; then
+		echo "--- node log"; tail -n 40 "${node_log:-/dev/null}" 2>/dev/null
 	fi
-	[ "$status" = 0 ] || { echo "--- node log"; tail -n 40 "${node_log:-/dev/null}" 2>/dev/null; }
 	chmod -R u+rwx "$work" 2>/dev/null
 	rm -rf "$work"
 	exit "$status"
