@@ -481,7 +481,6 @@ main(void)
 		cmocka_unit_test(each_answer_has_its_meaning), cmocka_unit_test(the_mark_is_there_before_the_answer), cmocka_unit_test(doubt_survives_a_kill), cmocka_unit_test(patient_follows_the_archive),
 		cmocka_unit_test(no_object_has_two_contents), cmocka_unit_test(a_copy_does_not_outlive_its_reason), cmocka_unit_test(three_days_away), cmocka_unit_test(given_up_after_three_days),
 		cmocka_unit_test(a_clock_that_is_set_neither_ends_nor_holds_up),
-		cmocka_unit_test(no_object_has_two_contents), cmocka_unit_test(a_copy_does_not_outlive_its_reason), cmocka_unit_test(three_days_away), cmocka_unit_test(a_clock_that_is_set_neither_ends_nor_holds_up),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
