@@ -231,6 +231,8 @@ answer_for_ever(int fd, const struct message *m)
 	struct bytes d = { 0 };
 	char name[12000];
 
+	/* what is sent to a side that has gone with its window shut is not refused before a minute is over */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval) { .tv_usec = 100000 }, sizeof(struct timeval));
 	memset(name, 'x', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
 	put_text(&d, 8, 0x52, "CS", "STUDY");
@@ -328,8 +330,6 @@ serve_script(void *arg)
 	int fd;
 
 	while ((fd = accept(p->listener, NULL, NULL)) >= 0) {
-		/* what is sent to a side that has gone with its window shut is not refused before a minute is over */
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval) { .tv_sec = 1 }, sizeof(struct timeval));
 		serve_association(p, fd);
 		close(fd);
 	}
