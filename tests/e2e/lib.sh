@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 B=${B:-build}
+export TSAN_OPTIONS=report_thread_leaks=0${TSAN_OPTIONS:+:$TSAN_OPTIONS} # a node that must end at once does not wait for its threads
 case $B in *tsan*|*asan*) STOP_SECONDS=10 ;; esac # a sanitizer's own end of the process takes a second or more of the 5
 unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that called us
 work=$(mktemp -d)
