@@ -171,7 +171,7 @@ open_gate(struct server *s, struct err *e)
 	const struct settings *set = s->node->settings;
 	const struct clients_limits limits = { .connections = set->http.max_connections_per_client, .requests_per_s = set->http.max_requests_per_client,
 		.failures_per_min = set->http.max_token_failures, .most_connections = (size_t)set->http.max_connections + THREADS };
-	const struct watch_limits times = { .header_ms = set->http.header_timeout * 1000, .idle_ms = set->http.idle_timeout * 1000,
+	const struct watch_limits times = { .most = (size_t)set->http.max_connections, .header_ms = set->http.header_timeout * 1000, .idle_ms = set->http.idle_timeout * 1000,
 		.request_ms = set->http.request_timeout * 1000, .excess_ms = EXCESS_MS, .may_speak = s->tls == NULL };
 	bool is_loopback = settings_is_loopback(set->http.bind);
 

@@ -26,6 +26,7 @@ struct watch {
 	bool stopped;
 	int64_t wakes_ms;                /* when the thread looks again */
 	struct link *first;
+	size_t n;                        /* links */
 	pthread_t thread;
 };
 
@@ -127,6 +128,21 @@ give_time(struct watch *w, struct link *l, int64_t ms)
 		pthread_cond_signal(&w->changed);
 }
 
+/* Under the lock, for the newest, whose place it will be. Seven eighths are nearly all: the library shares the places out among its threads. */
+static void
+make_room(const struct watch *w, const struct link *newest)
+{
+	struct link *ends_first = NULL;
+
+	if (w->n <= w->limits.most - w->limits.most / 8)
+		return;
+	for (struct link *l = w->first; l != NULL; l = l->next)
+		if (l != newest && !l->in_request && !l->is_shut && (ends_first == NULL || l->deadline_ms <= ends_first->deadline_ms))
+			ends_first = l;
+	if (ends_first != NULL)
+		shut(w, ends_first);
+}
+
 struct link *
 watch_begin(struct watch *w, int fd, struct client *client, bool is_excess)
 {
@@ -140,7 +156,9 @@ watch_begin(struct watch *w, int fd, struct client *client, bool is_excess)
 	if (w->first != NULL)
 		w->first->before = l;
 	w->first = l;
+	w->n++;
 	give_time(w, l, is_excess ? w->limits.excess_ms : w->limits.header_ms);
+	make_room(w, l);
 	pthread_mutex_unlock(&w->lock);
 	return l;
 }
@@ -174,6 +192,7 @@ watch_end(struct watch *w, struct link *l)
 		l->before->next = l->next;
 	else
 		w->first = l->next;
+	w->n--;
 	pthread_mutex_unlock(&w->lock);
 	free(l);
 }

@@ -1,9 +1,9 @@
 /* The time that a connection has, which the library knows only as silence: for the headers of a request and the handshake before it, for a request as a
- * whole. A connection over its time is told so (408, where nothing else is being said and TLS does not cover it) and shut; the library then ends it. */
+ * whole. Where nearly all places are taken, the one without a request whose time ends first makes room: silence keeps nobody out. A connection over its time is told so (408, where nothing else is being said and TLS does not cover it) and shut; the library then ends it. */
 #pragma once
 #include "service/http/clients.h"
 
-struct watch_limits { int64_t header_ms, idle_ms, request_ms, excess_ms /* the header of a connection over its client's number */; bool may_speak; };
+struct watch_limits { size_t most /* connections */; int64_t header_ms, idle_ms, request_ms, excess_ms /* the header of a connection over its client's number */; bool may_speak; };
 
 struct watch;
 struct link;                             /* one connection */

@@ -173,6 +173,43 @@ many_connections(void **state)
 	next_works();
 }
 
+/* Who says nothing keeps nobody out, however many they are; who asks is not disturbed. */
+static void
+silent_connections(void **state)
+{
+	enum { PLACES = 64, SILENT = 200 };
+	static const char request[] = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", slow[] = "POST /api/v1/rules/test HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
+	int s[SILENT], asking;
+	struct answer a;
+
+	(void)state;
+	site.settings.http.max_connections = PLACES;
+	site.settings.http.max_connections_per_client = SILENT + PLACES;
+	site.settings.http.header_timeout = site.settings.http.idle_timeout = 3600;
+	site_restart_server();
+	asking = dial();
+	send_all(asking, slow, sizeof slow - 1);
+	for (int i = 0; i < SILENT; i++) {
+		s[i] = dial();
+		if (i % 20 != 0)
+			continue;
+		talk(request, sizeof request - 1, &a);
+		assert_int_equal(a.status, 200);
+	}
+	next_works();
+	send_all(asking, "}", 1);
+	read_answer(asking, &a);
+	assert_int_equal(a.status, 400);                                /* heard out: a study_uid is needed */
+	close(asking);
+	for (int i = 0; i < SILENT; i++)
+		close(s[i]);
+	site.settings.http.max_connections = site.settings.http.max_connections_per_client = 64;
+	site.settings.http.header_timeout = 20;
+	site.settings.http.idle_timeout = 3;
+	site_restart_server();
+	next_works();
+}
+
 static void
 many_requests(void **state)
 {
@@ -417,7 +454,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(framing), cmocka_unit_test(nothing_behind), cmocka_unit_test(paths), cmocka_unit_test(json), cmocka_unit_test(parts), cmocka_unit_test(large_headers), cmocka_unit_test(endless_body),
-		cmocka_unit_test(many_connections), cmocka_unit_test(many_requests), cmocka_unit_test(memory_comes_back), cmocka_unit_test(slow_headers), cmocka_unit_test(slow_second_header),
+		cmocka_unit_test(many_connections), cmocka_unit_test(silent_connections), cmocka_unit_test(many_requests), cmocka_unit_test(memory_comes_back), cmocka_unit_test(slow_headers), cmocka_unit_test(slow_second_header),
 		cmocka_unit_test(slow_body),
 	};
 	return cmocka_run_group_tests(tests, site_open, site_close);
