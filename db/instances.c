@@ -51,6 +51,27 @@ add_new(struct sql *s, const struct instance_row *row, struct err *e)
 }
 
 static int
+mend(struct sql *s, const struct instance_row *row, struct err *e)
+{
+	if (sql_run(s, "UPDATE tallies SET n = n + ?2 - coalesce((SELECT size FROM instances WHERE sop_uid = ?1), ?2) WHERE name = 'bytes'",
+	            SQL_ARGS(sql_text(row->sop_uid), sql_int(row->size)), e) < 0)
+		return -1;
+	if (sql_run(s, "UPDATE instances SET digest = ?2, content_digest = ?3, transfer_syntax = ?4, size = ?5 WHERE sop_uid = ?1",
+	            SQL_ARGS(sql_text(row->sop_uid), sql_text(row->digest), sql_text(row->content_digest), sql_text(row->transfer_syntax), sql_int(row->size)), e) < 0)
+		return -1;
+	return sql_run(s, "UPDATE series SET revision = revision + 1, reason = CASE WHEN state IN ('rejected', 'ignored') THEN '' ELSE reason END, state = 'open'"
+	                  " WHERE series_uid = ?1", SQL_ARGS(sql_text(row->series_uid)), e);
+}
+
+int
+instances_mend(struct db *d, const struct instance_row *row, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	return s == NULL ? -1 : sql_write_end(s, mend(s, row, e), e);
+}
+
+static int
 add_one(struct sql *s, const struct instance_row *row, enum instance_fate *fate, struct err *e)
 {
 	sqlite3_stmt *q = sql_query(s, "SELECT digest = ?2 OR (content_digest = ?3 AND ?3 <> '') FROM instances WHERE sop_uid = ?1",

@@ -27,6 +27,8 @@ struct instance_row {
 	bool ours;                                                     /* a result of this node: never matched */
 };
 enum instance_fate { INSTANCE_NEW, INSTANCE_SAME, INSTANCE_CONFLICT };
+/* The file of a known instance was lost or damaged, and these bytes take its place: its series is looked at anew, as if it had grown. */
+int instances_mend(struct db *d, const struct instance_row *row, struct err *e);
 /* NEW: row added, its series opened again (revision + 1, state open, last_ms = received_ms). SAME (digest or content digest equal): changes nothing but
  * that the series now belongs to this association. CONFLICT: other content under a known UID, nothing changed. *row of a SAME or CONFLICT stays as given.
  * Calls from several threads at once share one commit. */

@@ -177,7 +177,7 @@ find_frames(DcmItem &item, std::vector<DcmItem *> &frames)
 static struct attributes *
 load(const char *path, bool wants_digests, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK /* of a pipe */);
 
 	if (fd < 0) {
 		err_errno(e, "opening the file");
@@ -213,6 +213,27 @@ extern "C" struct attributes *
 attributes_load_values(const char *path, struct err *e)
 {
 	return load(path, false, e);
+}
+
+extern "C" int
+attributes_digest(const char *path, char hex[DIGEST_HEX], struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), result;
+
+	if (fd < 0)
+		return err_errno(e, "opening the file");
+	result = shim_int(e, [&] {
+		struct scan scan;
+		file_bytes from(fd);
+		uint64_t size;
+		if (scan_file(fd, &scan, e) != 0)
+			return -1;
+		if (scan.is_deflated && bytes_inflate_from(&from, scan.data_set, dicom_bounds_now()->data_set_bytes, &size, e) != 0)
+			return -1;
+		return data_set_digest(from, &scan, hex, e);
+	});
+	close(fd);
+	return result;
 }
 
 extern "C" void

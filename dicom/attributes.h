@@ -24,6 +24,8 @@ struct attributes;
 struct attributes *attributes_load(const char *path, struct err *e);
 /* The same for who asks for texts only: the header's digests are "". */
 struct attributes *attributes_load_values(const char *path, struct err *e);
+/* The header's digest alone, without reading what the header says: is the file still what it was? */
+int attributes_digest(const char *path, char hex[DIGEST_HEX], struct err *e);
 void attributes_free(struct attributes *a);
 const struct instance_header *attributes_header(const struct attributes *a);   /* borrowed */
 /* The attribute's text by keyword or "GGGG,EEEE": values joined by '\', trailing spaces cut, in UTF-8. NULL: absent (an empty one is ""). Looked up in the

@@ -40,7 +40,7 @@ part10_load_scanned(const char *path, DcmFileFormat &file, const struct scan *sc
 int
 part10_load(const char *path, DcmFileFormat &file, struct scan *scan, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), result;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK /* of a pipe */), result;
 
 	if (fd < 0)
 		return err_errno(e, "opening the file");

@@ -16,18 +16,32 @@ static const char ours_text[] = "made by this node: never matched";
 
 /* ---- one series by the rules ---- */
 
+/* Of a lost one others speak. */
+static int
+all_lost(struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "the files of all its instances are lost: send them again");
+}
+
 int
 cases_file(const struct node *n, const char *series_uid, char path[SPOOL_PATH], struct err *e)
 {
 	struct instance_row *rows = NULL;
-	size_t count = 0;
+	size_t count = 0, i = 0;
+	int result = -1;
 
 	if (instances_of_series(n->db, series_uid, &rows, &count, e) != 0)
 		return -1;
-	if (count > 0)
-		spool_path(n, rows[0].sop_uid, path);
+	for (; i < count && result != 0; i++) {
+		spool_path(n, rows[i].sop_uid, path);
+		result = spool_look(path, e);
+		if (result != 0 && e->code != ERR_NOT_FOUND)
+			break;
+	}
 	free(rows);
-	return count > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "the series has no instance");
+	if (count == 0)
+		return err_set(e, ERR_NOT_FOUND, "the series has no instance");
+	return result != 0 && e->code == ERR_NOT_FOUND ? all_lost(e) : result;
 }
 
 int
@@ -84,6 +98,22 @@ cases_decide_file(const struct rules *r, const char *path, struct decision *out,
 }
 
 static int
+lead_with_one_that_is_there(struct cases_files *files, struct err *e)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		const char *path = files->paths[i];
+		if (spool_look(path, e) == 0) {
+			files->paths[i] = files->paths[0];
+			files->paths[0] = path;
+			return 0;
+		}
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+	}
+	return files->n > 0 ? all_lost(e) : 0;
+}
+
+static int
 decide_files(const struct node *n, const struct rules *r, const char *series_uid, struct decision *out, struct err *e)
 {
 	struct cases_files files;
@@ -91,7 +121,9 @@ decide_files(const struct node *n, const struct rules *r, const char *series_uid
 
 	if (cases_files(n, series_uid, &files, e) != 0)
 		return -1;
-	result = rules_decide_series(r, files.paths, files.n, out, e);
+	result = lead_with_one_that_is_there(&files, e);
+	if (result == 0)
+		result = rules_decide_series(r, files.paths, files.n, out, e);
 	if (result == 0)
 		result = drop_ignored(files.paths[0], out, e);
 	cases_files_free(&files);

@@ -140,13 +140,22 @@ add_new(struct node *n, const struct intake_file *f, const struct instance_row *
 	return fate == INSTANCE_CONFLICT ? conflict(e) : 0;
 }
 
-/* Known: nothing moves but the series' association. A spool file that went missing comes back with these bytes; so it does when retention has just removed the row,
- * and this is the first copy. */
+static bool
+is_intact(const char *path, const struct instance_row *row)
+{
+	char digest[DIGEST_HEX];
+	struct stat st;
+	struct err e;
+
+	return stat(path, &st) == 0 && st.st_size == row->size && attributes_digest(path, digest, &e) == 0 && strcmp(digest, row->digest) == 0;
+}
+
+/* Known: nothing moves but the series' association. A spool file that went missing or is damaged comes back with these bytes, and whoever was told so need only send
+ * it again; it comes back, too, when retention has just removed the row, and this is the first copy. */
 static int
 add_again(struct node *n, const struct intake_file *f, const struct instance_row *row, const struct instance_row *there, bool *known, struct err *e)
 {
 	char path[SPOOL_PATH];
-	struct stat st;
 	enum instance_fate fate;
 
 	if (!is_same(row, there))
@@ -155,10 +164,14 @@ add_again(struct node *n, const struct intake_file *f, const struct instance_row
 		return -1;
 	*known = fate != INSTANCE_NEW;
 	spool_path(n, row->sop_uid, path);
-	if (*known && stat(path, &st) == 0 && st.st_size == there->size)
+	if (*known && is_intact(path, there))
 		return 0;
 	if (*known)
 		log_event(LOG_WARN, "spool_file_replaced", "instance=%s", row->sop_uid);
+	if (*known && instances_mend(n->db, row, e) != 0)
+		return -1;
+	if (*known)
+		bell_ring(&n->dispatch);
 	return file_commit(f->path, path, e);
 }
 

@@ -2,7 +2,6 @@
  * sender's next try and only then counts as it is. Headers only; pixels are the worker's. What no rule takes is ignored without looking at its geometry. */
 #include "service/flow/settle.h"
 
-#include "config/file.h"
 #include "config/log.h"
 #include "dicom/series.h"
 #include "service/flow/cases.h"
@@ -53,8 +52,9 @@ check_files(const struct node *n, const struct rules *r, struct prospect *p, enu
 	if (cases_files(n, p->series_uid, &files, e) != 0)
 		return -1;
 	for (size_t i = 0; i < files.n; i++)
-		if (!file_exists(files.paths[i])) {
-			err_set(e, ERR_NOT_FOUND, "instance %s has lost its spool file: send it again, then retry the job", files.rows[i].sop_uid);
+		if (spool_look(files.paths[i], e) != 0) {
+			if (e->code == ERR_NOT_FOUND)
+				err_set(e, ERR_NOT_FOUND, "instance %s has lost its spool file: send it again", files.rows[i].sop_uid);
 			goto out;
 		}
 	if (rules_frames(r, p->decision.rule, files.paths, files.n, &frames, e) == 0)

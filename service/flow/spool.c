@@ -74,6 +74,20 @@ spool_path(const struct node *n, const char *sop_uid, char path[SPOOL_PATH])
 	snprintf(path, SPOOL_PATH, "%s/spool/%.2s/%s.dcm", n->settings->data_dir, hex, hex);
 }
 
+int
+spool_look(const char *path, struct err *e)
+{
+	char folder[SPOOL_PATH];
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		return 0;
+	snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (errno != ENOENT || stat(folder, &st) != 0)
+		return err_errno(e, "looking at %s", path);
+	return err_set(e, ERR_NOT_FOUND, "%s is not there", path);
+}
+
 unsigned
 spool_folder(const char *sop_uid)
 {

@@ -17,6 +17,8 @@ unsigned spool_folder(const char *sop_uid);                                 /* i
 int  spool_sync_folder(const struct node *n, unsigned folder, struct err *e); /* what was removed from it stays so */
 void spool_tmp_dir(const struct node *n, char path[SPOOL_PATH]);
 int  spool_tmp(const struct node *n, char path[SPOOL_PATH], struct err *e); /* a new empty file in DATA/tmp */
+/* 0: the file is there. ERR_NOT_FOUND: it is lost, though its folder is there; ERR_IO: nobody can say now. */
+int  spool_look(const char *path, struct err *e);
 void spool_result(const struct node *n, int64_t job, const char *name, char path[SPOOL_PATH]);
 void spool_work_dir(const struct node *n, int64_t job, int64_t attempt, char path[SPOOL_PATH]); /* a worker's output folder, below DATA/work */
 bool spool_can_write(const struct node *n);                                 /* some MiB are free, and a file can be written and synced: asked when something failed */

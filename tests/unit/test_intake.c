@@ -161,6 +161,20 @@ another_patient_or_scale_is_other_content(void **state)
 }
 
 static void
+alter(const char *path, long at)
+{
+	FILE *f = fopen(path, "r+b");
+	int c;
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, at, SEEK_END), 0);
+	c = fgetc(f);
+	assert_int_equal(fseek(f, at, SEEK_END), 0);
+	assert_int_equal(fputc(c ^ 1, f), c ^ 1);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
 a_lost_spool_file_comes_back(void **state)
 {
 	struct intake_answer a;
@@ -177,6 +191,9 @@ a_lost_spool_file_comes_back(void **state)
 	assert_true(a.known);
 	assert_same_file("flair", 0, "2.25.1000");
 	assert_int_equal(truncate(path, 100), 0);
+	assert_int_equal(take("flair", 0, &a, &e), 0);
+	assert_same_file("flair", 0, "2.25.1000");
+	alter(path, -10);
 	assert_int_equal(take("flair", 0, &a, &e), 0);
 	assert_same_file("flair", 0, "2.25.1000");
 }

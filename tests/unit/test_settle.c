@@ -197,8 +197,44 @@ a_lost_file_rejects_the_series_not_the_node(void **state)
 	spool_path(&node, "2.25.1002", path);
 	assert_int_equal(unlink(path), 0);
 	look(QUIET + 1);
-	expect_series("2.25.10", SERIES_STATE_REJECTED, "flair", "\nrejected: ");
+	expect_series("2.25.10", SERIES_STATE_REJECTED, "flair", "\nrejected: instance 2.25.1002 has lost its spool file: send it again");
 	expect_job("2.25.1", "rejected v1");
+	take_series(&node, "flair", 1); /* what the reason asks for is all that it takes */
+	look(QUIET + 1);
+	expect_series("2.25.10", SERIES_STATE_COMPLETE, "flair", "");
+	expect_job("2.25.1", "queued v2 >1");
+}
+
+/* The file that speaks for the others, then all of them: said, not asked for again and again; the disk itself not there: not lost. */
+static void
+lost_first_files(void **state)
+{
+	char path[SPOOL_PATH], other[SPOOL_PATH];
+	struct err e = { 0 };
+
+	(void)state;
+	take_series(&node, "flair", 1);
+	spool_path(&node, "2.25.1000", path);
+	assert_int_equal(unlink(path), 0);
+	look(QUIET + 1);
+	expect_series("2.25.10", SERIES_STATE_REJECTED, "flair", "instance 2.25.1000 has lost its spool file");
+	take_series(&node, "other-study", 1);
+	for (int i = 0; i < 4; i++) {
+		snprintf(other, sizeof other, "2.25.%d", 2000 + i);
+		spool_path(&node, other, path);
+		assert_int_equal(unlink(path), 0);
+	}
+	look(QUIET + 1);
+	expect_series("2.25.20", SERIES_STATE_IGNORED, "", "lost: send them again");
+	take_series(&node, "other-study", 1);
+	snprintf(path, sizeof path, "%s/spool", settings->data_dir);
+	snprintf(other, sizeof other, "%s/away", settings->data_dir);
+	assert_int_equal(rename(path, other), 0);
+	assert_int_equal(cases_match(&node, rules, "2.25.2", NULL, &e), -1);
+	assert_true(err_may_pass(e.code));
+	assert_int_equal(rename(other, path), 0);
+	look(QUIET + 1);
+	expect_series("2.25.20", SERIES_STATE_COMPLETE, "flair", "");
 }
 
 int
@@ -218,6 +254,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_more_slices_cannot_cure_is_rejected_at_once, open_node, close_node),
 		cmocka_unit_test_setup_teardown(what_no_rule_takes_is_ignored, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_lost_file_rejects_the_series_not_the_node, open_node, close_node),
+		cmocka_unit_test_setup_teardown(lost_first_files, open_node, close_node),
 	};
 
 	return RUN_WITH_STUDIES(studies, tests);

@@ -131,14 +131,15 @@ end(void)
 
 /* A queued job of one input. */
 static int64_t
-add_job(const char *study_uid)
+add_job_of(const char *study_uid, const char *sop_uid)
 {
 	struct err e = { 0 };
 	const struct catalog_entry *model = catalog_find(node.catalog, "glioma-flair", &e);
 	struct job j = { .state = JOB_RECEIVING, .case_version = 1, .run = 1, .created_ms = clock_ms(), .channels = "{\"flair\":\"1.2.3\"}" };
-	struct job_input input = { "flair", "1.2.3.4" };
+	struct job_input input = { .channel = "flair" };
 	int64_t id;
 
+	snprintf(input.sop_uid, sizeof input.sop_uid, "%s", sop_uid);
 	snprintf(j.study_uid, sizeof j.study_uid, "%s", study_uid);
 	snprintf(j.model_name, sizeof j.model_name, "%s", model->manifest.name);
 	snprintf(j.model_version, sizeof j.model_version, "%s", model->manifest.version);
@@ -147,6 +148,12 @@ add_job(const char *study_uid)
 		fail_msg("%s", e.text);
 	bell_ring(&node.work);
 	return id;
+}
+
+static int64_t
+add_job(const char *study_uid)
+{
+	return add_job_of(study_uid, "1.2.3.4");
 }
 
 /* The job in a state that fits; *reason (256) its reason. Looks again every few ms: no bell rings for every end. */
@@ -368,13 +375,37 @@ a_model_that_is_not_the_one_of_the_job(void **state)
 	end();
 }
 
+/* No worker gets other bytes than those that were acknowledged; sent again, they are there again. */
+static void
+an_image_that_was_altered_on_the_disk(void **state)
+{
+	char path[SPOOL_PATH], *bytes;
+	struct err e = { 0 };
+	size_t n;
+
+	(void)state;
+	begin("gg", "");
+	take_series(&node, "flair", 1);
+	ends(add_job_of("1.2.1", "2.25.1000"), JOB_DONE, 1, "");
+	spool_path(&node, "2.25.1001", path);
+	bytes = file_read(path, 1 << 20, &n, &e);
+	assert_non_null(bytes);
+	bytes[n - 3] ^= 1;
+	assert_int_equal(file_write(path, bytes, n, &e), 0);
+	free(bytes);
+	ends(add_job_of("1.2.2", "2.25.1001"), JOB_REJECTED, 1, "instance 2.25.1001 was altered on the node's disk since it came: send it again");
+	take_series(&node, "flair", 1);
+	ends(add_job_of("1.2.3", "2.25.1001"), JOB_DONE, 1, "");
+	end();
+}
+
 static int
 set_up(void **state)
 {
-	static const char *const none[] = { NULL };
+	static const char *const some[] = { "flair:", NULL };
 
 	(void)state;
-	make_studies(none);
+	make_studies(some);
 	log_set_level(LOG_ERROR);
 	return dicom_start(&(struct err) { 0 });
 }
@@ -393,7 +424,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_that_works), cmocka_unit_test(what_comes_of_failures), cmocka_unit_test(the_next_job_works),
 		cmocka_unit_test(a_worker_that_dies_between_jobs_costs_no_attempt), cmocka_unit_test(cancel_ends_the_attempt), cmocka_unit_test(stop_forgets_no_job),
-		cmocka_unit_test(a_model_that_is_not_the_one_of_the_job),
+		cmocka_unit_test(a_model_that_is_not_the_one_of_the_job), cmocka_unit_test(an_image_that_was_altered_on_the_disk),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
