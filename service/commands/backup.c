@@ -230,6 +230,18 @@ write_mark(const struct backup *b, struct err *e)
 
 /* ---- the command ---- */
 
+/* While a node works, or after it was killed, its last commits are in the log: without it a copy would be whole and lack them, up to all of them. */
+static int
+check_log(const struct backup *b, struct err *e)
+{
+	char log[COPY_PATH + 8];
+
+	snprintf(log, sizeof log, "%s-wal", b->database);
+	if (data_dir_is_closed(b->data) || file_exists(log))
+		return 0;
+	return err_set(e, ERR_STATE, "the log %s is not there though segand works or was killed: start segand (again), which makes up for it from the spool, then take the backup", log);
+}
+
 static int
 check(const struct backup *b, struct err *e)
 {
@@ -239,7 +251,7 @@ check(const struct backup *b, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "there is no database %s", b->database);
 	if (!copy_is_empty(b->dir, NULL, 0))
 		return err_set(e, ERR_INPUT, "%s is not empty: a backup wants a folder of its own", b->dir);
-	return 0;
+	return check_log(b, e);
 }
 
 /* It would be part of itself, and of every later one. */

@@ -1,5 +1,5 @@
-/* segan spool reindex: a new database from the files of data_dir, while no node works there. The old one is moved aside, never removed; a newer one is not
- * touched. A whole database only gets what it lacks. What comes back and what does not: service/flow/reindex.h. */
+/* segan spool reindex: a new database from the files of data_dir, while no node works there. The old one, damaged or of a newer segand, is moved aside,
+ * never removed. A whole database only gets what it lacks. What comes back and what does not: service/flow/reindex.h. */
 #include "service/commands/commands.h"
 #include "service/commands/common.h"
 #include "service/commands/trail.h"
@@ -24,8 +24,8 @@
 static const char usage[] =
     "usage: segan spool reindex [--config FILE]\n"
     "  --config FILE  the node's configuration (default /etc/segand/segand.json)\n"
-    "Rebuilds the database of a node that is stopped from the files in its data_dir. A database that is damaged is kept as segand.db.broken-TIME; one that is\n"
-    "whole only gets what it lacks. Comes back: every received instance that can be read, every computed job with its results (same UIDs, same bytes).\n"
+    "Rebuilds the database of a node that is stopped from the files in its data_dir. A database that is damaged, or of a newer version, is kept as\n"
+    "segand.db.broken-TIME; one that is whole only gets what it lacks. Comes back: every received instance that can be read, every computed job with its results (same UIDs, same bytes).\n"
     "Does not come back: whether results were delivered (those jobs are shown as failed; `segan jobs retry ID` sends the very same objects again), jobs that\n"
     "were not computed yet and cancelled ones (their studies are matched and segmented as if they had just come), the history of jobs.\n"
     "Start segand again afterwards. A backup (`segan restore DIR`) has more, where there is one.\n";
@@ -38,7 +38,9 @@ static void
 tell(void *arg, const char *path, const char *why)
 {
 	(void)arg;
-	fprintf(stderr, "segan: left out: %s: ", path);
+	fputs("segan: left out: ", stderr);
+	command_print_plain(stderr, path);
+	fputs(": ", stderr);
 	command_print_plain(stderr, why);
 	fputc('\n', stderr);
 }
@@ -164,15 +166,11 @@ reindex(const struct settings *s, struct reindex_report *report, struct err *e)
 	in_data(s, "segand.db", database);
 	if (db_health(database, &health, &why, e) != 0)
 		return -1;
-	if (health == DB_NEWER) {
-		*e = why;
-		return -1;
-	}
 	if (health == DB_GOOD) {
 		printf("database %s is whole: it gets what it lacks\n", database);
 		return fill(s, database, "segan spool reindex: the database gets what it lacks", report, e);
 	}
-	printf("%s\n", health == DB_ABSENT ? "there is no database: a new one is made" : "the database is broken: a new one is made");
+	printf("%s: a new one is made\n", health == DB_ABSENT ? "there is no database" : health == DB_NEWER ? "the database is of a newer segand" : "the database is broken");
 	return rebuild(s, database, report, e);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH = 1200, PID = 24 };
@@ -74,6 +75,16 @@ int
 data_dir_search(int lock, bool begins, struct err *e)
 {
 	return begins ? say(lock, search, e) : say_pid(lock, e);
+}
+
+bool
+data_dir_is_closed(const char *dir)
+{
+	char path[PATH];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/lock", dir);
+	return stat(path, &st) != 0 || st.st_size == 0;
 }
 
 void

@@ -10,6 +10,7 @@ enum data_dir_end { DATA_DIR_CLOSED, DATA_DIR_KILLED, DATA_DIR_SEARCHING };
 /* Takes DATA/lock; the process that dies lets it go. Returns the lock, or -1: ERR_STATE names the process that holds it. */
 int  data_dir_lock(const char *dir, enum data_dir_end *before, struct err *e);
 int  data_dir_search(int lock, bool begins, struct err *e); /* until it ends, each start finds DATA_DIR_SEARCHING, in whatever way the one before went */
+bool data_dir_is_closed(const char *dir);                     /* nobody works in it, and whoever did last ended in good order; takes no lock */
 void data_dir_unlock(int lock, bool is_closed /* in good order */);
 /* DATA/node-id: which node this is, in a file beside the database, because the UIDs of its results hang on it and a database can break. ERR_NOT_FOUND. */
 enum { DATA_DIR_ID = 33 };

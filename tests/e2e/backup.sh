@@ -103,6 +103,7 @@ wait_since 'job_done job=4 '
 db 'select 1' > /dev/null
 [ -s "$work/data/segand.db-wal" ] || fail "there is no log to remove"
 rm "$work/data/segand.db-wal" "$work/data/segand.db-shm"
+refused 1 'segand.db-wal is not there though segand works or was killed' segan backup "$work/nolog"
 start_node "$work/segand.json"
 holds "log" "$(since)" 'database_log_gone'
 same "rows of the fourth study" "$(db "select count(*) from instances where study_uid like '%.4'")" 4
@@ -169,5 +170,12 @@ sqlite3 "$work/linked/segand.db" 'pragma user_version = 999'
 refused 1 'newer segand' "$B/segan" restore "$work/linked" --config "$work/other.json"
 [ -z "$(find "$work/other" -name '*.dcm')" ] || fail "a newer backup was put in place"
 sqlite3 "$work/data/segand.db" 'pragma user_version = 999'
-refused 1 'newer segand' segan spool reindex
+cp "$work/data/segand.db" "$work/newer.db"
+segan spool reindex > "$work/said" 2> "$work/said.err"
+holds "what reindex says" "$(cat "$work/said")" 'is of a newer segand: a new one is made'
+kept=$(sed -n 's/.* is kept as //p' "$work/said.err")
+same "the newer database is kept" "$(sha256sum < "$kept")" "$(sha256sum < "$work/newer.db")"
+mark
+start_node "$work/segand.json"
+stop_node
 echo "broken, gone, held, newer: said and put right; results keep their UIDs"
