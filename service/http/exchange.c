@@ -92,13 +92,21 @@ exchange_new(struct server *s, struct MHD_Connection *connection, const char *me
 	return x;
 }
 
+/* Whether somebody whom we do not know takes his time: a body at an open door counts as headers do. */
+static bool
+is_stranger(const struct exchange *x)
+{
+	return !x->is_answered && x->q.gate->auth != NULL && x->q.who[0] == '\0' && x->q.length != 0 && x->q.length != -2;
+}
+
 /* The headers are here. A refusal with a body behind it is sent at once and the body never read; without one it waits for the end, to keep the connection. */
 static enum MHD_Result
 on_headers(struct exchange *x, const char *path, const char *version)
 {
 	describe_caller(x);
-	watch_request(x->server->watch, x->link);
 	x->is_answered = !admit(x, path, version);
+	if (!is_stranger(x))
+		watch_request(x->server->watch, x->link);
 	if (x->is_answered && x->q.length != 0 && x->q.length != -2)
 		return send_reply(x, true);
 	return MHD_YES;
@@ -142,6 +150,8 @@ exchange_on_request(void *arg, struct MHD_Connection *connection, const char *ur
 		*n_body = 0;
 		return result;
 	}
+	if (is_stranger(x))
+		watch_request(x->server->watch, x->link);
 	if (!x->is_answered)
 		x->route->answer(&x->q, &x->r);
 	x->is_answered = true;

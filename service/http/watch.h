@@ -12,7 +12,7 @@ void watch_stop(struct watch *w);                                           /* w
 
 /* borrows client. fd: shut by us when its time is over, closed by the library after watch_end. NULL: no memory. */
 struct link *watch_begin(struct watch *w, int fd, struct client *client, bool is_excess);
-void watch_request(struct watch *w, struct link *l);                        /* the headers are here */
+void watch_request(struct watch *w, struct link *l);                        /* the headers are here, and the body too of one whom nobody knows */
 void watch_done(struct watch *w, struct link *l);                           /* the answer is sent; another request may follow */
 void watch_end(struct watch *w, struct link *l);                            /* frees l */
 void watch_say_late(struct watch *w, struct link *l);                       /* 408 in the middle of a body; the caller then closes */

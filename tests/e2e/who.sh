@@ -147,6 +147,19 @@ for who in viewer operator admin nurse; do ! grep -q -f "$work/$who.token" "$nod
 holds "guesses are logged" "$(cat "$node_log")" 'http_token_refused client=127.0.0.1'
 [ "$(grep -c http_token_refused "$node_log")" -le 25 ] || fail "every guess is logged"
 
+# ---- who may nothing keeps nobody out, however slowly he says it
+write_config "$work/slow.json" '.http.tokens_file = $tokens | .http.max_connections = 64 | .http.max_connections_per_client = 1000' --arg tokens "$tokens"
+start_node "$work/slow.json"
+slow=()
+for _ in $(seq 150); do
+	exec {fd}<> "/dev/tcp/127.0.0.1/${http##*:}"
+	slow+=("$fd")
+	printf 'POST /api/v1/session HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n{' "$http" >&"$fd"
+done
+same "the viewer beside 150 slow strangers" "$(ask viewer GET /api/v1/jobs -m 15 || true)" 200
+for fd in "${slow[@]}"; do exec {fd}>&-; done
+stop_node
+
 # ---- TLS
 make_ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$1.key" -out "$work/$1.pem" -subj "/CN=$1" -days 2 -addext basicConstraints=critical,CA:TRUE 2> /dev/null; }
 make_signed() { # NAME CA EXTENSIONS [KEY]
