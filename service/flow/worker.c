@@ -350,7 +350,7 @@ workers_start(struct node *n, struct err *e)
 	}
 	w->node = n;
 	pthread_mutex_init(&w->lock, NULL);
-	log_event(LOG_INFO, "worker_sandbox", "seccomp=yes landlock=%d memory_mb=%" PRId64 "%s", landlock_version(), n->settings->worker_memory_mb,
+	log_event(LOG_INFO, "worker_sandbox", "seccomp=yes landlock=%d memory_mb=%" PRId64 "%s", landlock_version(), (int64_t)worker_process_memory_mb(n->settings->worker_memory_mb),
 	    landlock_version() == 0 ? " text=\"this kernel has no Landlock: a worker may open what the daemon's user may\"" : "");
 	for (; w->n < count; w->n++) {
 		struct feeder *f = &w->feeders[w->n];

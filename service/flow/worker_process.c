@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,16 @@ or_empty(const char *s)
 	return s == NULL ? "" : s;
 }
 
+long long
+worker_process_memory_mb(long long wanted_mb)
+{
+	struct rlimit own;
+
+	if (getrlimit(RLIMIT_AS, &own) != 0 || own.rlim_max == RLIM_INFINITY || own.rlim_max >> 20 >= (rlim_t)wanted_mb)
+		return wanted_mb;
+	return (long long)(own.rlim_max >> 20);
+}
+
 static int
 spawn(struct worker_process *p, const struct worker_limits *l, int in, int out)
 {
@@ -61,7 +72,7 @@ spawn(struct worker_process *p, const struct worker_limits *l, int in, int out)
 	if (env == NULL)
 		return ENOMEM;
 	snprintf(parent, sizeof parent, "%ld", (long)getpid());
-	snprintf(memory, sizeof memory, "%lld", l->memory_mb);
+	snprintf(memory, sizeof memory, "%lld", worker_process_memory_mb(l->memory_mb));
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);

@@ -22,6 +22,8 @@ struct worker_limits {
 	const char *data_dir, *models_dir; /* whose files it may touch: sandbox.h; NULL = none */
 };
 
+/* What a worker really gets of that: no more than this process may have itself (ulimit -v), for it could not give itself more. */
+long long worker_process_memory_mb(long long wanted_mb);
 /* The thread that starts a worker must outlive it (PR_SET_PDEATHSIG). */
 int  worker_process_start(struct worker_process *p, const struct worker_limits *l, struct err *e);
 /* SIGKILL; returns when it has ended. worker_process_end then does not wait. */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -274,13 +275,29 @@ a_line_has_a_longest_length(void **state)
 	worker_process_end(&p, NULL, 0);
 }
 
+/* ulimit -v of the daemon below worker_memory_mb: the worker could not raise it, and no job would ever run. */
+static void
+no_more_memory_than_the_daemon_has(void **state)
+{
+	const struct rlimit own = { (rlim_t)300 << 20, (rlim_t)300 << 20 };
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(setrlimit(RLIMIT_AS, &own) == 0 && worker_process_memory_mb(4096) == 300 && worker_process_memory_mb(200) == 200 ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(worker_process_memory_mb(77), 77);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_go_in_and_out), cmocka_unit_test(it_gets_what_it_needs_and_nothing_else), cmocka_unit_test(silence_has_a_limit),
 		cmocka_unit_test(deafness_has_a_limit), cmocka_unit_test(how_it_died_is_told), cmocka_unit_test(the_dead_do_not_live),
-		cmocka_unit_test(a_line_has_a_longest_length),
+		cmocka_unit_test(a_line_has_a_longest_length), cmocka_unit_test(no_more_memory_than_the_daemon_has),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
