@@ -1,5 +1,7 @@
 // One file into DCMTK's hands: see part10.hh. Reads no pixel value.
 #include "dicom/part10.hh"
+
+#include "config/digest.h"
 #include "dicom/text.hh"
 
 #include <charconv>
@@ -18,6 +20,30 @@ tag_error(struct err *e, const DcmTagKey &key, const char *what)
 	return err_set(e, ERR_INPUT, "%s (%04X,%04X) %s", tag.getTagName(), key.getGroup(), key.getElement(), what);
 }
 
+// Compressed pixels would come into memory, since each fragment or inflated value is below or beyond what stays in the file: it stops before them.
+static OFCondition
+load(const char *path, DcmFileFormat &file, const struct scan *scan)
+{
+	if (scan->is_encapsulated || scan->is_deflated)
+		return file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, KEPT_IN_FILE, ERM_fileOnly, DCM_FloatPixelData);
+	return file.loadFile(path, EXS_Unknown, EGL_noChange, KEPT_IN_FILE, ERM_fileOnly);
+}
+
+// DCMTK takes a disk that fails for the file's end: whether it can be read is asked before a file that has passed the scan is called unreadable for ever.
+static int
+load_again(const char *path, DcmFileFormat &file, const struct scan *scan, struct err *e)
+{
+	char digest[DIGEST_HEX];
+
+	if (digest_of_file(path, 0, digest, e) != 0)
+		return -1;
+	OFCondition c = load(path, file, scan);
+	if (c.good())
+		return 0;
+	shim_failed(e, ERR_INPUT, c);
+	return err_note(e, "DCMTK cannot read the file");
+}
+
 int
 part10_load_scanned(const char *path, DcmFileFormat &file, const struct scan *scan, struct err *e)
 {
@@ -25,13 +51,8 @@ part10_load_scanned(const char *path, DcmFileFormat &file, const struct scan *sc
 
 	if (DcmXfer(scan->transfer_syntax).getXfer() == EXS_Unknown)
 		return err_set(e, ERR_INPUT, "its transfer syntax %s is not known: send it uncompressed, as Explicit VR Little Endian", scan->transfer_syntax);
-	// Compressed pixels would come into memory, since each fragment or inflated value is below or beyond what stays in the file: it stops before them.
-	OFCondition c = scan->is_encapsulated || scan->is_deflated ? file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, KEPT_IN_FILE, ERM_fileOnly, DCM_FloatPixelData)
-	                                                           : file.loadFile(path, EXS_Unknown, EGL_noChange, KEPT_IN_FILE, ERM_fileOnly);
-	if (c.bad()) {
-		shim_failed(e, ERR_INPUT, c);
-		return err_note(e, "DCMTK cannot read the file");
-	}
+	if (load(path, file, scan).bad() && load_again(path, file, scan, e) != 0)
+		return -1;
 	for (const DcmTagKey &tag : pixels)
 		file.getDataset()->findAndDeleteElement(tag);
 	return 0;

@@ -2,6 +2,22 @@
 #include "dicom/attributes.h"
 #include "tests/unit/series_stage.h"
 
+#include <errno.h>
+
+/* DCMTK reads with fread(), which here is this one: a disk that fails for a moment. */
+static int freads_to_fail;
+
+size_t
+fread(void *restrict to, size_t size, size_t n, FILE *restrict f)
+{
+	if (freads_to_fail > 0) {
+		freads_to_fail--;
+		errno = EIO;
+		return 0;
+	}
+	return fread_unlocked(to, size, n, f);
+}
+
 static struct attributes *
 load(const char *name, struct err *e)
 {
@@ -139,8 +155,8 @@ test_inflated_size_is_bounded(void **state)
 static void
 test_digests(void **state)
 {
-	struct attributes *plain = load_good("plain/000.dcm"), *implicit = load_good("implicit/000.dcm"), *other = load_good("plain/001.dcm"), *sr = load_good("sr/000.dcm");
-	struct attributes *moved = load_good("two/001.dcm"), *rle = load_good("rle/000.dcm"), *again = load_good("plain/000.dcm");
+	struct attributes *plain = load_good("good/000.dcm"), *implicit = load_good("implicit/000.dcm"), *other = load_good("plain/001.dcm"), *sr = load_good("sr/000.dcm");
+	struct attributes *moved = load_good("two/001.dcm"), *rle = load_good("rle/000.dcm"), *again = load_good("good/000.dcm");
 	const struct instance_header *h = attributes_header(plain), *i = attributes_header(implicit);
 
 	(void)state;
@@ -225,6 +241,15 @@ test_truncated(void **state)
 }
 
 static void
+test_a_disk_that_fails_for_a_moment(void **state)
+{
+	(void)state;
+	freads_to_fail = 1;
+	attributes_free(load_good("good/000.dcm"));
+	assert_int_equal(freads_to_fail, 0);
+}
+
+static void
 test_no_file(void **state)
 {
 	struct err e = { 0 };
@@ -269,7 +294,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_header), cmocka_unit_test(test_functional_groups), cmocka_unit_test(test_private_and_ours), cmocka_unit_test(test_character_sets),
 		cmocka_unit_test(test_digests), cmocka_unit_test(test_digests_of_other_syntaxes), cmocka_unit_test(test_inflated_size_is_bounded), cmocka_unit_test(test_digest_is_of_the_bytes), cmocka_unit_test(test_hostile), cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_no_file), cmocka_unit_test(test_uids_and_keywords),
+		cmocka_unit_test(test_no_file), cmocka_unit_test(test_a_disk_that_fails_for_a_moment), cmocka_unit_test(test_uids_and_keywords),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, folder_tear_down);
