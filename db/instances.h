@@ -64,4 +64,6 @@ int series_unsettled(struct db *d, struct series_row **rows, size_t *n, struct e
 /* Compare-and-set on revision. ERR_STATE when it changed meanwhile. A reason (here and of series_decide) of NULL keeps the one that is there. */
 int series_settle(struct db *d, const char *series_uid, int64_t revision, enum series_state state, const char *reason, struct err *e);
 int series_count_slices(struct db *d, const char *series_uid, int64_t n_slices, struct err *e); /* ERR_NOT_FOUND */
+/* The rejected series of a study are looked at anew. */
+int series_reopen(struct db *d, const char *study_uid, struct err *e);
 int series_decide(struct db *d, const char *series_uid, const char *channel, const char *rule, const char *reason, struct err *e);

@@ -101,6 +101,15 @@ series_settle(struct db *d, const char *series_uid, int64_t revision, enum serie
 }
 
 int
+series_reopen(struct db *d, const char *study_uid, struct err *e)
+{
+	struct sql *s = sql_write(d, e);
+
+	return s == NULL ? -1 : sql_write_end(s, sql_run(s, "UPDATE series SET state = 'open', revision = revision + 1, reason = '' WHERE study_uid = ?1 AND state = 'rejected'",
+	                                                 SQL_ARGS(sql_text(study_uid)), e), e);
+}
+
+int
 series_count_slices(struct db *d, const char *series_uid, int64_t n_slices, struct err *e)
 {
 	struct sql *s = sql_write(d, e);

@@ -5,6 +5,7 @@
 #include "config/clock.h"
 #include "config/log.h"
 #include "db/deliveries.h"
+#include "db/instances.h"
 #include "db/jobs.h"
 #include "service/flow/deliver.h"
 #include "service/flow/node.h"
@@ -31,6 +32,8 @@ new_run(struct node *n, const struct job *old, int64_t *job, struct err *e)
 	snprintf(j.model_digest, sizeof j.model_digest, "%s", old->model_digest);
 	snprintf(j.priority, sizeof j.priority, "%s", old->priority);
 	if (jobs_create(n->db, &j, job, e) < 0)
+		return -1;
+	if (old->state == JOB_REJECTED && old->fingerprint == NULL && series_reopen(n->db, old->study_uid, e) < 0) /* what rejected it may be cured: a file, a disk, a rule */
 		return -1;
 	bell_ring(&n->dispatch);
 	bell_ring(&n->work);

@@ -125,6 +125,30 @@ a_failed_delivery_is_sent_again_where_it_is_missing(void **state)
 	job_release(&j);
 }
 
+/* What it was rejected for is looked at again, not remembered: here a file that was away for a while. */
+static void
+a_rejected_job_is_judged_anew(void **state)
+{
+	char path[SPOOL_PATH], away[SPOOL_PATH + 8];
+	int64_t id;
+
+	(void)state;
+	take_series(&node, "flair", 1);
+	spool_path(&node, "2.25.1001", path);
+	snprintf(away, sizeof away, "%s.away", path);
+	assert_int_equal(rename(path, away), 0);
+	look(QUIET + 1);
+	expect_job("2.25.1", "rejected v1");
+	id = retried(1);
+	look(QUIET + 1);
+	expect_state(id, JOB_REJECTED, "has lost its spool file");
+	assert_int_equal(rename(away, path), 0);
+	id = retried(id);
+	look(QUIET + 1);
+	expect_state(id, JOB_QUEUED, NULL);
+	assert_int_equal(count_jobs(), 3);
+}
+
 /* No lane would ever send it: the job must not wait for ever. */
 static void
 a_destination_that_is_no_more_refuses_again(void **state)
@@ -182,6 +206,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_finished_job_gets_a_new_run, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_failed_computation_is_tried_once_more, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_failed_delivery_is_sent_again_where_it_is_missing, open_with_destinations, close_node),
+		cmocka_unit_test_setup_teardown(a_rejected_job_is_judged_anew, open_node, close_node),
 		cmocka_unit_test_setup_teardown(a_destination_that_is_no_more_refuses_again, open_with_destinations, close_node),
 		cmocka_unit_test_setup_teardown(what_is_not_final_is_not_retried, open_node, close_node),
 	};
