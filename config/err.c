@@ -19,7 +19,7 @@ static const struct {
 	[ERR_NOT_FOUND] = { "not_found", 404, 0xC000, false },
 	[ERR_STATE] = { "state", 409, 0x0110, false },
 	[ERR_LIMIT] = { "limit", 503, 0xA700, true },
-	[ERR_IO] = { "io", 500, 0xA700, true },
+	[ERR_IO] = { "io", 503, 0xA700, true },
 	[ERR_PEER] = { "peer", 502, 0x0110, true },
 	[ERR_BUG] = { "bug", 500, 0x0110, false },
 };

@@ -42,7 +42,7 @@ int err_note(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 bool err_may_pass(enum err_code code);
 
 /* What a code is outside: the one table (ARCHITECTURE 5), proven by tests/unit/test_err.c. */
-int err_http_status(enum err_code code);             /* 400, 404, 409, 503, 500, 502, 500 */
+int err_http_status(enum err_code code);             /* 400, 404, 409, 503, 503, 502, 500 */
 unsigned err_dimse_status(enum err_code code);       /* PS3.7 C, PS3.4 B.2.3: 0xC000, 0xA700, 0x0110 */
 const char *err_name(enum err_code code);            /* "input", "not_found", ...; borrowed, static */
 

@@ -61,6 +61,6 @@ void
 problem_error(struct reply *r, const struct err *e)
 {
 	problem_set(r, (unsigned)err_http_status(e->code), "%s", e->text);
-	if (e->code == ERR_LIMIT)
+	if (err_http_status(e->code) == 503)
 		reply_header(r, "Retry-After", "60");
 }

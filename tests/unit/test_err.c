@@ -19,7 +19,7 @@ the_table_is_the_contract(void **state)
 		bool may_pass;
 	} rows[] = {
 		{ ERR_INPUT, "input", 400, 0xC000, false }, { ERR_NOT_FOUND, "not_found", 404, 0xC000, false }, { ERR_STATE, "state", 409, 0x0110, false },
-		{ ERR_LIMIT, "limit", 503, 0xA700, true }, { ERR_IO, "io", 500, 0xA700, true }, { ERR_PEER, "peer", 502, 0x0110, true },
+		{ ERR_LIMIT, "limit", 503, 0xA700, true }, { ERR_IO, "io", 503, 0xA700, true }, { ERR_PEER, "peer", 502, 0x0110, true },
 		{ ERR_BUG, "bug", 500, 0x0110, false },
 	};
 

@@ -32,7 +32,7 @@ codes(void **state)
 {
 	static const struct { enum err_code code; unsigned status; const char *title; bool retry; } row[] = {
 		{ ERR_INPUT, 400, "Bad Request", false }, { ERR_NOT_FOUND, 404, "Not Found", false }, { ERR_STATE, 409, "Conflict", false },
-		{ ERR_LIMIT, 503, "Service Unavailable", true }, { ERR_IO, 500, "Internal Server Error", false }, { ERR_PEER, 502, "Bad Gateway", false },
+		{ ERR_LIMIT, 503, "Service Unavailable", true }, { ERR_IO, 503, "Service Unavailable", true }, { ERR_PEER, 502, "Bad Gateway", false },
 		{ ERR_BUG, 500, "Internal Server Error", false },
 	};
 
