@@ -132,6 +132,25 @@ judge_presence(const char *path, enum db_health *health, struct err *e)
 }
 
 static int
+judge_tables(sqlite3 *h, const char *path, enum db_health *health, struct err *e)
+{
+	static const char *const wanted[] = { "node", "associations", "series", "instances", "jobs", "job_inputs", "job_events", "deliveries", "delivery_objects", "audit" };
+	char ask[128];
+	int64_t n;
+
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+		snprintf(ask, sizeof ask, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '%s'", wanted[i]);
+		if (sql_exec_int(h, ask, &n, e) < 0)
+			return -1;
+		if (n == 0) {
+			*health = DB_BROKEN;
+			return err_set(e, ERR_STATE, "database %s is damaged (it has no table %s): " WHAT_HELPS, path, wanted[i]);
+		}
+	}
+	return 0;
+}
+
+static int
 judge_versions(sqlite3 *h, const char *path, enum db_health *health, struct err *e)
 {
 	int64_t application, version;
@@ -142,8 +161,10 @@ judge_versions(sqlite3 *h, const char *path, enum db_health *health, struct err 
 		*health = DB_BROKEN;
 		return err_set(e, ERR_STATE, "database %s is an SQLite file of another program: " WHAT_HELPS, path);
 	}
-	if (version <= schema_newest)
+	if (version < schema_newest)
 		return 0;
+	if (version == schema_newest)
+		return judge_tables(h, path, health, e);
 	*health = DB_NEWER;
 	return err_set(e, ERR_STATE, "database %s was written by a newer segand (schema %lld, this one knows %d): install that version again, or " WHAT_HELPS, path,
 	               (long long)version, schema_newest);
