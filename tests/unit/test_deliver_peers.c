@@ -417,7 +417,7 @@ static void
 given_up_after_three_days(void **state)
 {
 	static const char *const name[] = { "archive" };
-	char more[ROOM] = "\"retry_delay\": 3600, \"retry_max\": 3600, \"destinations\": {"; /* steps of the clock that are no leaps */
+	char more[ROOM] = "\"retry_delay\": 3000, \"retry_max\": 3000, \"destinations\": {"; /* steps of the clock under an hour: no leaps */
 	int64_t id, ahead_ms = 0, begin_ms;
 	struct deliver *d;
 
