@@ -144,6 +144,7 @@ five_hundred_idle_connections_cost_little(void **state)
 	struct stage *t = *state;
 	struct level before;
 	int fd[CROWD];
+	int64_t begin;
 
 	start(t);
 	still_serves(t);
@@ -153,7 +154,9 @@ five_hundred_idle_connections_cost_little(void **state)
 		assert_true(fd[i] >= 0);
 	}
 	still_serves(t);
-	assert_true(count_files("/proc/self/task") <= before.threads + 80); /* 64 that are no association yet */
+	begin = clock_monotonic_ms();
+	while (count_files("/proc/self/task") > before.threads + 80) /* 64 that are no association yet, and a few that end */
+		assert_true(clock_monotonic_ms() - begin < 10000);
 	for (size_t i = 0; i < CROWD; i++)
 		close(fd[i]);
 	still_serves(t);
@@ -271,7 +274,9 @@ nothing_is_left_behind(void **state)
 	for (size_t i = 0; i < 60; i++) {
 		int silent = try_connect("127.0.0.1", scp_port(t->scp)), half = try_connect("127.0.0.1", scp_port(t->scp));
 		send_all(half, "\1\0\0\0\1\0\0\1", 8);
-		int fd = associate(scp_port(t->scp), &mr, 1, NULL);
+		int fd;
+		while ((fd = associate(scp_port(t->scp), &mr, 1, NULL)) < 0)
+			;                            /* no place yet: those before have gone, and their threads have not seen it */
 		send_command(fd, 1, 1, MR, "1.2.3.4.5");
 		send_fragment(fd, 1, false, false, data.at, 16000);
 		if (i % 2 == 0)
