@@ -131,23 +131,46 @@ judge_presence(const char *path, enum db_health *health, struct err *e)
 	return err_set(e, ERR_STATE, "database %s is not there: " WHAT_HELPS, path);
 }
 
+/* The first table, index or trigger of the empty database that h lacks: 1 and its name, 0: none, -1. */
 static int
-judge_tables(sqlite3 *h, const char *path, enum db_health *health, struct err *e)
+find_lacking(sqlite3 *h, sqlite3 *empty, char lacking[128], struct err *e)
 {
-	static const char *const wanted[] = { "node", "associations", "series", "instances", "jobs", "job_inputs", "job_events", "deliveries", "delivery_objects", "audit" };
-	char ask[128];
-	int64_t n;
+	sqlite3_stmt *wanted = NULL, *found = NULL;
+	int rc = sqlite3_prepare_v2(empty, "SELECT type, name FROM sqlite_schema", -1, &wanted, NULL), r = rc == SQLITE_OK ? 0 : sql_fail(empty, rc, e);
 
-	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-		snprintf(ask, sizeof ask, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '%s'", wanted[i]);
-		if (sql_exec_int(h, ask, &n, e) < 0)
-			return -1;
-		if (n == 0) {
-			*health = DB_BROKEN;
-			return err_set(e, ERR_STATE, "database %s is damaged (it has no table %s): " WHAT_HELPS, path, wanted[i]);
+	rc = r == 0 ? sqlite3_prepare_v2(h, "SELECT 1 FROM sqlite_schema WHERE type = ?1 AND name = ?2", -1, &found, NULL) : SQLITE_OK;
+	while (r == 0 && rc == SQLITE_OK && sqlite3_step(wanted) == SQLITE_ROW) {
+		sqlite3_bind_value(found, 1, sqlite3_column_value(wanted, 0));
+		sqlite3_bind_value(found, 2, sqlite3_column_value(wanted, 1));
+		rc = sqlite3_step(found);
+		if (rc == SQLITE_DONE) {
+			snprintf(lacking, 128, "%s %s", (const char *)sqlite3_column_text(wanted, 0), (const char *)sqlite3_column_text(wanted, 1));
+			r = 1;
 		}
+		rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? sqlite3_reset(found) : rc;
 	}
-	return 0;
+	if (rc != SQLITE_OK)
+		r = sql_fail(h, rc, e);
+	sqlite3_finalize(wanted);
+	sqlite3_finalize(found);
+	return r;
+}
+
+/* A file that was cut and mended, or changed by hand: whole to SQLite, not to us. */
+static int
+judge_schema(sqlite3 *h, const char *path, enum db_health *health, struct err *e)
+{
+	sqlite3 *empty = NULL;
+	char lacking[128];
+	int rc = sqlite3_open(":memory:", &empty), r = rc == SQLITE_OK ? schema_apply(empty, schema_versions, schema_newest, e) : sql_fail(empty, rc, e);
+
+	if (r == 0)
+		r = find_lacking(h, empty, lacking, e);
+	sqlite3_close(empty);
+	if (r <= 0)
+		return r;
+	*health = DB_BROKEN;
+	return err_set(e, ERR_STATE, "database %s is damaged (it has no %s): " WHAT_HELPS, path, lacking);
 }
 
 static int
@@ -164,7 +187,7 @@ judge_versions(sqlite3 *h, const char *path, enum db_health *health, struct err 
 	if (version < schema_newest)
 		return 0;
 	if (version == schema_newest)
-		return judge_tables(h, path, health, e);
+		return judge_schema(h, path, health, e);
 	*health = DB_NEWER;
 	return err_set(e, ERR_STATE, "database %s was written by a newer segand (schema %lld, this one knows %d): install that version again, or " WHAT_HELPS, path,
 	               (long long)version, schema_newest);

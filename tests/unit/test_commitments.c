@@ -254,12 +254,43 @@ a_cancelled_job_is_left_alone(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static int64_t
+due(const char *destination)
+{
+	int64_t next;
+
+	assert_int_equal(commitments_next_ms(d, destination, &next, &e), 0);
+	return next;
+}
+
+/* The clock was set back: what was to be asked at a time that is far off now is asked sooner, and began no later than now. */
+static void
+a_clock_that_was_set_holds_nothing_up(void **state)
+{
+	struct commitment *open;
+	size_t n;
+
+	(void)state;
+	delivering();
+	assert_int_equal(commitments_begin(d, sent("pacs"), 5000000, "", &e), 0);
+	assert_int_equal(commitments_begin(d, sent("cloud"), 5000000, "", &e), 0);
+	assert_int_equal(deliveries_reckon(d, "pacs", &(const struct delivery_times) { 1000, 2000, 0 }, &e), 0);
+	assert_int_equal(due("pacs"), 2000);
+	assert_int_equal(due("cloud"), 5000000);
+	assert_int_equal(deliveries_reckon(d, NULL, &(const struct delivery_times) { 1000, 6000000, 0 }, &e), 0);
+	assert_int_equal(due("cloud"), 5000000);
+	assert_int_equal(commitments_open(d, &open, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_true(open[0].since_ms == 1000 && open[1].since_ms == 1000);
+	free(open);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		T(the_job_waits_for_the_word), T(a_transaction_is_one_request), T(what_is_not_on_its_way_has_none), T(later_is_visible), T(each_end_ends_the_job_as_it_should),
-		T(only_what_is_lost_is_sent_again), T(a_retry_begins_anew), T(a_cancelled_job_is_left_alone),
+		T(only_what_is_lost_is_sent_again), T(a_retry_begins_anew), T(a_cancelled_job_is_left_alone), T(a_clock_that_was_set_holds_nothing_up),
 	};
 
 	alarm(60);

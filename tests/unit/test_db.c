@@ -498,6 +498,8 @@ test_health(void **state)
 	unlink(path);
 	db_close(db_open(path, &e));
 	assert_health(DB_GOOD, NULL);
+	change("DROP INDEX jobs_kept");
+	assert_health(DB_BROKEN, "has no index jobs_kept");
 	change("DROP TABLE delivery_objects");
 	assert_health(DB_BROKEN, "has no table delivery_objects");
 	snprintf(sql, sizeof sql, "PRAGMA user_version = %d", schema_newest + 1);
