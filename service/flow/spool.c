@@ -188,6 +188,20 @@ spool_drop_ballast(const struct node *n)
 }
 
 int
+spool_is_open(const struct node *n, struct err *e)
+{
+	static const char *const folders[] = { "tmp", "spool" };
+	char path[SPOOL_PATH];
+
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		snprintf(path, sizeof path, "%s/%s/.", n->settings->data_dir, folders[i]); /* a folder, and nothing in its place */
+		if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0)
+			return err_errno(e, "writing into %s/%s", n->settings->data_dir, folders[i]);
+	}
+	return 0;
+}
+
+int
 spool_has_room(const struct node *n, struct err *e)
 {
 	int64_t free_mb = file_free_mb(n->settings->data_dir, e);

@@ -25,4 +25,5 @@ bool spool_can_write(const struct node *n);                                 /* s
 /* A few MiB that nobody uses, DATA/ballast, given back when the disk is so full that not even a removal can be written. Made where room is ample. */
 void spool_take_ballast(const struct node *n);
 void spool_drop_ballast(const struct node *n);
+int  spool_is_open(const struct node *n, struct err *e);                    /* tmp and spool are there and may be written */
 int  spool_has_room(const struct node *n, struct err *e);                   /* ERR_LIMIT below disk_reserve_mb */

@@ -27,7 +27,7 @@ ready_answer(struct request *q, struct reply *r)
 		problem_set(r, 503, "starting: not all doors are open yet");
 		return;
 	}
-	if (db_in_place(q->node->db, &e) < 0 || jobs_count(q->node->db, by_state, &e) < 0 || spool_has_room(q->node, &e) < 0) {
+	if (db_in_place(q->node->db, &e) < 0 || jobs_count(q->node->db, by_state, &e) < 0 || spool_is_open(q->node, &e) < 0 || spool_has_room(q->node, &e) < 0) {
 		problem_set(r, 503, "%s", e.text);
 		return;
 	}

@@ -63,6 +63,10 @@ holds "log" "$(since)" 'segand.db was removed while segand runs'
 same "ready without its database" "$(curl -sS -o /dev/null -w '%{http_code}' "http://$http/ready")" 503
 mv "$work/away" "$work/data/segand.db"
 same "ready again" "$(curl -sS -o /dev/null -w '%{http_code}' "http://$http/ready")" 200
+mv "$work/data/spool" "$work/away"
+same "ready without its spool" "$(curl -sS -o "$work/answer" -w '%{http_code}' "http://$http/ready")" 503
+holds "why" "$(jq -r .detail "$work/answer")" 'writing into .*/spool: '
+mv "$work/away" "$work/data/spool"
 /usr/bin/python3 -c '
 import sqlite3, sys
 c = sqlite3.connect(sys.argv[1], isolation_level=None)
